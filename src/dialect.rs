@@ -1,0 +1,290 @@
+//! The words in which each plane says no: the only place that knows the bytes of an answer of ours.
+//!
+//! Where Azure has bytes for a case, they are exactly those. Where it has none, the answer is the JSON that every
+//! SDK shows to its user, and its text says what to do. The rules behind the table (all measured with the SDKs):
+//! `error` is always an object with a string `code` and a text `message`; no `Retry-After` unless a retry helps,
+//! since azure-core retries any status that has one; no 409, which openai 0.28 repeats without end; no 503 towards
+//! OpenAI clients where the text matters, since 0.28 replaces it.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use hyper::ext::ReasonPhrase;
+use serde::Serialize;
+
+use crate::plane::Plane;
+use crate::refusal::{Failure, Refusal, Verdict};
+
+/// Names the request in every answer; the log has the same.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-keyswap-request-id");
+
+/// Says why the answer is ours and not the upstream's.
+pub const REASON: HeaderName = HeaderName::from_static("x-keyswap-reason");
+
+/// What Azure OpenAI says to a wrong key (azure-wire, A1.1).
+pub const OPENAI_WRONG_KEY: &str = r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}"#;
+
+/// What Azure AI Search says to a wrong key, and to a query key on an admin's operation (azure-wire, B1.1).
+pub const SEARCH_WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
+
+/// The reason phrase that goes with [`OPENAI_WRONG_KEY`] over HTTP/1.1 (azure-wire, A1.1).
+const WRONG_KEY_PHRASE: ReasonPhrase = ReasonPhrase::from_static(b"PermissionDenied");
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// What an answer needs to know of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'r> {
+    /// The plane, once it is known.
+    pub plane: Option<Plane>,
+    /// Our own id of the request.
+    pub id: &'r HeaderValue,
+    /// The client's `x-ms-client-request-id`: Search gives it back as its own id (azure-wire, H17).
+    pub client_id: Option<&'r HeaderValue>,
+}
+
+/// What a verdict comes to on the wire.
+#[derive(Debug, PartialEq, Eq)]
+enum Words {
+    /// Azure's own bytes.
+    Azures(StatusCode, &'static str),
+    /// Words of ours: Azure has none.
+    Ours { status: StatusCode, code: &'static str, message: String, retry: Retry },
+}
+
+/// What a client should think of trying again.
+#[derive(Debug, PartialEq, Eq)]
+enum Retry {
+    /// It may help soon: `Retry-After`.
+    Soon,
+    /// It will not help: `x-should-retry: false`.
+    Never,
+    /// The client knows best.
+    Unsaid,
+}
+
+/// The body of an answer in our own words; members in the order that azure-wire, D7, gives them.
+#[derive(Serialize)]
+struct Envelope<'m> {
+    error: Body<'m>,
+}
+
+#[derive(Serialize)]
+struct Body<'m> {
+    code: &'m str,
+    message: &'m str,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<Null>,
+}
+
+/// `null`, where it is said at all.
+type Null = Option<()>;
+
+/// Renders a verdict in the plane's own dialect.
+pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
+    let words = match verdict {
+        Verdict::Refused(refusal) => refused(refusal, asked.plane),
+        Verdict::Failed(failure) => failed(failure, asked.plane),
+    };
+    let mut response = match words {
+        Words::Azures(status, body) => {
+            let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+            *response.status_mut() = status;
+            if status == StatusCode::UNAUTHORIZED {
+                response.extensions_mut().insert(WRONG_KEY_PHRASE);
+            }
+            response
+        }
+        Words::Ours { status, code, message, retry } => {
+            let mut response = Response::new(envelope(asked.plane, status, code, &message));
+            *response.status_mut() = status;
+            let headers = response.headers_mut();
+            headers.insert("x-request-id", asked.id.clone());
+            match retry {
+                Retry::Soon => headers.insert(RETRY_AFTER, HeaderValue::from_static("2")),
+                Retry::Never => headers.insert(SHOULD_RETRY, HeaderValue::from_static("false")),
+                Retry::Unsaid => None,
+            };
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type(asked.plane));
+    let (name, id) = match asked.plane {
+        Some(Plane::Search) => ("request-id", asked.client_id.unwrap_or(asked.id)),
+        Some(Plane::OpenAi) | None => ("apim-request-id", asked.id),
+    };
+    headers.insert(name, id.clone());
+    headers.insert(REQUEST_ID, asked.id.clone());
+    headers.insert(REASON, HeaderValue::from_static(verdict.reason()));
+    response
+}
+
+fn content_type(plane: Option<Plane>) -> HeaderValue {
+    HeaderValue::from_static(match plane {
+        Some(Plane::Search) => "application/json; charset=utf-8",
+        Some(Plane::OpenAi) | None => "application/json",
+    })
+}
+
+fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
+    // `type` and `param` are words of the OpenAI plane alone.
+    let openai = plane != Some(Plane::Search);
+    let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+    let body = Body { code, message, kind: openai.then_some(kind), param: openai.then_some(None) };
+    serde_json::to_vec(&Envelope { error: body }).unwrap_or_default().into()
+}
+
+/// The table of refusals.
+fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
+    let search = plane == Some(Plane::Search);
+    let wrong_key = if search {
+        Words::Azures(StatusCode::FORBIDDEN, SEARCH_WRONG_KEY)
+    } else {
+        Words::Azures(StatusCode::UNAUTHORIZED, OPENAI_WRONG_KEY)
+    };
+    let forbidden =
+        |message: String| ours(StatusCode::FORBIDDEN, if search { "" } else { "PermissionDenied" }, message);
+    match refusal {
+        // A key that is good elsewhere is as wrong here as any: Azure says the same to it.
+        Refusal::NoCredential | Refusal::UnknownKey(_) | Refusal::NoResource => wrong_key,
+        // Azure's word for a query key that wants to write.
+        Refusal::FamilyNotGranted(_) | Refusal::NoFamily if search => wrong_key,
+        Refusal::NoPlane => ours(
+            StatusCode::NOT_FOUND,
+            "404",
+            "Resource not found: keyswap serves the paths of Azure OpenAI (/openai, /models, /anthropic, /api) and of \
+             Azure AI Search (/indexes, /indexers, ...). Check the endpoint that the client was given."
+                .to_owned(),
+        ),
+        Refusal::Ambiguous(what) => {
+            ours(StatusCode::BAD_REQUEST, "BadRequest", format!("keyswap does not forward this request: {what}."))
+        }
+        Refusal::ClientToken => {
+            let status = if search { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+            let code = if search { "" } else { "401" };
+            let message = "This gateway takes api-keys, and the request brought a Microsoft Entra token. Configure the \
+                           client with a key, or let it call Azure directly.";
+            ours(status, code, message.to_owned())
+        }
+        Refusal::AdminKeyInUrl => {
+            ours(StatusCode::FORBIDDEN, "", "The given API key is not permitted in the URI query string.".to_owned())
+        }
+        Refusal::SeveralResources => ours(
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
+            "This key may use several resources of this kind behind keyswap, and the request names none. Ask the \
+             gateway's owner for a key that is granted one."
+                .to_owned(),
+        ),
+        Refusal::NoFamily => forbidden(
+            "keyswap does not know this operation, and so no key can be granted it. Newer versions may know it."
+                .to_owned(),
+        ),
+        Refusal::FamilyNotGranted(family) => forbidden(format!(
+            "This key may not use {} operations. Ask the gateway's owner to grant '{}'.",
+            family.name(),
+            family.name()
+        )),
+        Refusal::TargetNotGranted(Some(target)) => {
+            let what = if search { "index" } else { "deployment" };
+            forbidden(format!("This key may not use the {what} '{target}'. Ask the gateway's owner to grant it."))
+        }
+        Refusal::TargetNotGranted(None) => {
+            let what = if search { "indexes" } else { "deployments" };
+            forbidden(format!(
+                "This key may use some {what} only, and the path of this operation names none. Ask the gateway's \
+                 owner for a key that is granted every one."
+            ))
+        }
+    }
+}
+
+/// The table of failures: azure-wire, section F.
+fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
+    let search = plane == Some(Plane::Search);
+    match failure {
+        Failure::TokenRefused(code) => never(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "GatewayTokenUnavailable",
+            format!(
+                "keyswap could not get a Microsoft Entra token for its own identity{}. The gateway's owner must mend \
+                 its configuration.",
+                code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default()
+            ),
+        ),
+        Failure::TokenUnavailable => soon(
+            "GatewayTokenUnavailable",
+            "keyswap has no valid Microsoft Entra token at the moment and is trying to get one. Try again.",
+        ),
+        // azure-core repeats a POST on 500, 503 and 504 alone; openai 0.28 hides every text behind a 503.
+        Failure::Unreachable if search => {
+            soon("UpstreamUnreachable", "keyswap cannot reach Azure AI Search. Try again.")
+        }
+        Failure::Unreachable => {
+            ours(StatusCode::BAD_GATEWAY, "UpstreamUnreachable", "keyswap cannot reach Azure OpenAI. Try again.".into())
+        }
+        Failure::Lost => ours(
+            StatusCode::BAD_GATEWAY,
+            "UpstreamConnectionLost",
+            "The connection to Azure was lost after the request had been sent; it may have been carried out.".into(),
+        ),
+        Failure::TimedOut => {
+            ours(StatusCode::GATEWAY_TIMEOUT, "UpstreamTimeout", "Azure did not answer in time.".into())
+        }
+        Failure::UpstreamSawKey(text) => never(
+            StatusCode::BAD_GATEWAY,
+            "UpstreamKeyRejected",
+            format!(
+                "Azure refused a key that did not come from keyswap, which sends none. If the request's body holds a \
+                 key, replace it by a managed identity. Azure said: {text}"
+            ),
+        ),
+        Failure::UpstreamAuthentication(text) => never(
+            StatusCode::BAD_GATEWAY,
+            "UpstreamAuthenticationFailed",
+            format!(
+                "Azure did not accept the Microsoft Entra token of keyswap's identity. The gateway's owner should \
+                 check its tenant and scope. Azure said: {text}"
+            ),
+        ),
+        Failure::UpstreamPermission(text) => {
+            let roles = if search {
+                "'Search Index Data Reader' for queries, 'Search Index Data Contributor' for documents, 'Search Service \
+                 Contributor' for everything else"
+            } else {
+                "'Cognitive Services OpenAI User', or 'Cognitive Services OpenAI Contributor' for files and fine-tuning"
+            };
+            never(
+                StatusCode::FORBIDDEN,
+                "UpstreamPermissionDenied",
+                format!("keyswap's identity lacks a role on this resource: {roles}. Azure said: {text}"),
+            )
+        }
+        Failure::UpstreamForbidden(text) => {
+            never(StatusCode::FORBIDDEN, "UpstreamForbidden", format!("Azure refused keyswap's request: {text}"))
+        }
+        Failure::NoCustomSubdomain(text) => never(
+            StatusCode::BAD_GATEWAY,
+            "UpstreamConfiguration",
+            format!("The resource takes no Microsoft Entra tokens until it has a custom subdomain. Azure said: {text}"),
+        ),
+    }
+}
+
+fn ours(status: StatusCode, code: &'static str, message: String) -> Words {
+    // Whatever we refuse is refused again; what broke may be whole the next time.
+    let retry = if status.is_client_error() { Retry::Never } else { Retry::Unsaid };
+    Words::Ours { status, code, message, retry }
+}
+
+fn never(status: StatusCode, code: &'static str, message: String) -> Words {
+    Words::Ours { status, code, message, retry: Retry::Never }
+}
+
+fn soon(code: &'static str, message: &str) -> Words {
+    let message = message.to_owned();
+    Words::Ours { status: StatusCode::SERVICE_UNAVAILABLE, code, message, retry: Retry::Soon }
+}

@@ -1,0 +1,226 @@
+//! Whose key is it, and what may it do: the allowlist.
+//!
+//! Keys are held as SHA-256 digests and looked up by digest, so neither memory nor a timing tells one. They are long
+//! and random, as Azure's own are: a slow hash would protect nothing and cost every request.
+
+mod file;
+mod plain;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use wildmatch::WildMatch;
+
+use crate::document::Mistakes;
+use crate::family::Families;
+use crate::settings::{ByAccess, KeySource, Resource, Settings};
+
+/// Every key that is known, by digest.
+#[derive(Debug, Default)]
+pub struct Keys {
+    by_digest: HashMap<Digest, Arc<Key>>,
+}
+
+/// The SHA-256 digest of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+/// One key of a client. The key itself is nowhere in memory.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in the log, never a part of it.
+    pub id: Arc<str>,
+    /// Whose it is.
+    pub client: Arc<Client>,
+    /// From when on it is good; always if `None`.
+    pub not_before: Option<SystemTime>,
+    /// From when on it is no longer good; never if `None`.
+    pub expires: Option<SystemTime>,
+}
+
+/// Somebody we gave keys to.
+#[derive(Debug)]
+pub struct Client {
+    /// Its name in the log.
+    pub name: Arc<str>,
+    /// What its keys may do.
+    pub grants: Vec<Grant>,
+}
+
+/// What a client may do on one resource.
+#[derive(Debug)]
+pub struct Grant {
+    /// The resource.
+    pub resource: Arc<Resource>,
+    /// The operations.
+    pub families: Families,
+    /// The deployments, or the indexes.
+    pub targets: Targets,
+    /// Whose tokens its requests ride.
+    pub identity: ByAccess<Arc<str>>,
+}
+
+/// Names of deployments or indexes: all, or those that fit a glob. Case does not count, as Azure does not let two
+/// names differ by case alone.
+#[derive(Debug)]
+pub enum Targets {
+    /// Every name, and what has none.
+    All,
+    /// The names that fit one of these.
+    Some(Vec<WildMatch>),
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// Reads the keys that the settings point at.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, each with its place and its fix.
+    pub fn read(settings: &Settings) -> Result<Self, Mistakes> {
+        match &settings.keys {
+            KeySource::Digests(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Mistakes::of_file(path, format!("cannot be read: {error}")))?;
+                file::parse(path, &text, settings)
+            }
+            KeySource::Plain { file, allow } => plain::read(file, allow, settings),
+        }
+    }
+
+    /// The key whose text this is, good or not.
+    pub fn find(&self, text: &[u8]) -> Option<&Arc<Key>> {
+        self.by_digest.get(&Digest::of(text))
+    }
+
+    /// How many keys are known.
+    pub fn len(&self) -> usize {
+        self.by_digest.len()
+    }
+
+    /// Whether no key is known, so that every request will be refused.
+    pub fn is_empty(&self) -> bool {
+        self.by_digest.is_empty()
+    }
+
+    /// The clients, each once, in the order of their names.
+    pub fn clients(&self) -> Vec<&Arc<Client>> {
+        let mut clients: Vec<_> = self.by_digest.values().map(|key| &key.client).collect();
+        clients.sort_by(|a, b| a.name.cmp(&b.name));
+        clients.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        clients
+    }
+
+    /// Takes a key in; gives back the one that has the same digest already.
+    fn insert(&mut self, digest: Digest, key: Key) -> Option<Arc<Key>> {
+        if let Some(other) = self.by_digest.get(&digest) {
+            return Some(other.clone());
+        }
+        self.by_digest.insert(digest, Arc::new(key));
+        None
+    }
+}
+
+// === impl Digest ===
+
+impl Digest {
+    /// The digest of a key.
+    pub fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, text).as_ref());
+        Self(bytes)
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.as_bytes();
+        if text.len() != 64 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    /// 64 hexadecimal digits, as `keys.toml` takes them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    /// Whether the key is good at a moment, and if not, why: for the log alone.
+    ///
+    /// # Errors
+    /// `"expired"` or `"not-yet-valid"`.
+    pub fn good_at(&self, now: SystemTime) -> Result<(), &'static str> {
+        if self.expires.is_some_and(|expires| now >= expires) {
+            Err("expired")
+        } else if self.not_before.is_some_and(|not_before| now < not_before) {
+            Err("not-yet-valid")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+// === impl Targets ===
+
+impl Targets {
+    /// The names that fit one of `globs`, in which `*` stands for any run of characters and `?` for one.
+    pub fn fitting<'g>(globs: impl IntoIterator<Item = &'g str>) -> Self {
+        let globs: Vec<_> = globs.into_iter().map(WildMatch::new_case_insensitive).collect();
+        if globs.iter().any(|glob| glob.pattern() == "*") { Self::All } else { Self::Some(globs) }
+    }
+
+    /// Whether a name is among them; `None` is what has no name, and only all names together cover it.
+    pub fn cover(&self, name: Option<&str>) -> bool {
+        match (self, name) {
+            (Self::All, _) => true,
+            (Self::Some(globs), Some(name)) => globs.iter().any(|glob| glob.matches(name)),
+            (Self::Some(_), None) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_as_sha256sum_writes_it() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Digest::parse(empty), Some(Digest::of(b"")));
+        assert_eq!(Digest::of(b"").to_string(), empty);
+        assert_eq!(Digest::parse(&empty.to_uppercase()), Some(Digest::of(b"")));
+        assert_eq!(Digest::parse(&empty[1..]), None);
+        assert_eq!(Digest::parse(&empty.replace('e', "g")), None);
+    }
+
+    #[test]
+    fn a_glob_covers_names_and_never_what_has_none() {
+        let some = Targets::fitting(["gpt-4o*", "whisper"]);
+        assert!(some.cover(Some("GPT-4o-mini")));
+        assert!(some.cover(Some("whisper")));
+        assert!(!some.cover(Some("whisper-2")));
+        assert!(!some.cover(None));
+        assert!(Targets::fitting(["x", "*"]).cover(None));
+        assert!(!Targets::fitting([]).cover(Some("x")));
+    }
+}

@@ -1,0 +1,217 @@
+//! `keys.toml`: clients, the digests of their keys, their grants. `config/keys.example.toml` explains every key.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{Client, Digest, Grant, Key, Keys, Targets};
+use crate::document::{Document, Mistakes, Section, Value};
+use crate::family::{Families, Family};
+use crate::plane::Plane;
+use crate::settings::{Settings, file::identity};
+
+/// Reads `text` as if it were the content of `path`.
+pub(super) fn parse(path: &Path, text: &str, settings: &Settings) -> Result<Keys, Mistakes> {
+    let document = Document::parse(path, text);
+    let keys = keys(&document.root(), settings);
+    document.verdict()?;
+    Ok(keys)
+}
+
+fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
+    let mut keys = Keys::default();
+    for (name, section) in root.named_sections("clients") {
+        let grants = section.need("grants", "say what its keys may do, as tables like [[clients.NAME.grants]]");
+        let grants = grants.and_then(|value| value.list()).unwrap_or_default();
+        let grants = grants.iter().filter_map(|value| grant(&value.section()?, settings));
+        let client = Arc::new(Client { name: name.into(), grants: grants.collect() });
+        let written = section.need("keys", "list its keys, as tables like [[clients.NAME.keys]]");
+        for value in written.and_then(|value| value.list()).unwrap_or_default() {
+            let Some(section) = value.section() else { continue };
+            let Some((digest, key)) = key(&section, &client) else { continue };
+            if let Some(other) = keys.insert(digest, key) {
+                let fix =
+                    format!("is the same key as {} of client {}: one key, one owner", other.id, other.client.name);
+                section.wrong(&fix);
+            }
+        }
+    }
+    keys
+}
+
+fn key(section: &Section<'_>, client: &Arc<Client>) -> Option<(Digest, Key)> {
+    let id = section.need("id", "give it a name for the log");
+    let digest =
+        section.need("sha256", "write its digest: printf %s \"$KEY\" | sha256sum").and_then(|value| digest(&value));
+    let moment = |key| match section.get(key) {
+        Some(value) => value.moment().map(|moment| Some(SystemTime::from(moment))),
+        None => Some(None),
+    };
+    let (not_before, expires) = (moment("not_before"), moment("expires"));
+    let key = Key { id: id?.text()?.into(), client: client.clone(), not_before: not_before?, expires: expires? };
+    Some((digest?, key))
+}
+
+fn digest(value: &Value<'_>) -> Option<Digest> {
+    let digest = Digest::parse(value.text()?);
+    if digest.is_none() {
+        value.wrong("must be the 64 hexadecimal digits of a SHA-256 digest, never the key itself");
+    }
+    if digest == Some(Digest::of(b"")) {
+        value.wrong("is the digest of nothing: the variable that was hashed was empty");
+        return None;
+    }
+    digest
+}
+
+fn grant(section: &Section<'_>, settings: &Settings) -> Option<Grant> {
+    let resource = section.need("resource", "name a resource of the settings").and_then(|value| {
+        let resource = settings.resource(value.text()?);
+        if resource.is_none() {
+            value.wrong("names no resource of the settings");
+        }
+        resource.cloned()
+    });
+    let plane = resource.as_ref().map(|resource| resource.plane);
+    let allow = section.get("allow");
+    let families = match (&allow, plane) {
+        (Some(value), _) => families(value, plane),
+        (None, Some(plane)) => Some(Families::default_for(plane)),
+        (None, None) => None,
+    };
+    let targets = targets(section, plane);
+    let identities: Vec<_> = settings.identities.iter().map(|identity| identity.name.clone()).collect();
+    let identity = match section.get("identity") {
+        Some(value) => identity(&value, &identities),
+        None => resource.as_ref().map(|resource| resource.identity.clone()),
+    };
+    Some(Grant { resource: resource?, families: families?, targets: targets?, identity: identity? })
+}
+
+/// Families and presets, all of the resource's own plane.
+fn families(value: &Value<'_>, plane: Option<Plane>) -> Option<Families> {
+    let mut families = Families::default();
+    for word in value.list()? {
+        let Some(text) = word.text() else { continue };
+        match named(text, plane) {
+            Ok(more) => families = families.and(more),
+            Err(fix) => word.wrong(&fix),
+        }
+    }
+    Some(families)
+}
+
+/// The families that a word stands for on a plane.
+pub(super) fn named(word: &str, plane: Option<Plane>) -> Result<Families, String> {
+    let of_plane =
+        |families: &[Family]| families.iter().all(|family| plane.is_none_or(|plane| family.plane() == plane));
+    let found = Families::named(word);
+    found.filter(|families| of_plane(&families.iter().collect::<Vec<_>>())).ok_or_else(|| {
+        let families = Family::NAMES.iter().filter(|(_, family)| of_plane(&[*family])).map(|(name, _)| *name);
+        let presets = Families::PRESETS.iter().filter(|(_, families)| of_plane(families)).map(|(name, _)| *name);
+        let all = families.chain(presets).collect::<Vec<_>>().join(", ");
+        format!("must be one of: {all}")
+    })
+}
+
+/// `deployments` on an OpenAI resource, `indexes` on a Search one; everything if nothing is said.
+fn targets(section: &Section<'_>, plane: Option<Plane>) -> Option<Targets> {
+    let (own, other) = match plane? {
+        Plane::OpenAi => ("deployments", "indexes"),
+        Plane::Search => ("indexes", "deployments"),
+    };
+    if let Some(value) = section.get(other) {
+        value.wrong(&format!("is of the other plane: this resource has {own}"));
+    }
+    let Some(value) = section.get(own) else { return Some(Targets::All) };
+    let globs = value.list()?;
+    if globs.is_empty() {
+        value.wrong("covers nothing: list names or globs like \"gpt-4o*\", or leave it out for all");
+    }
+    let globs: Vec<_> = globs.iter().filter_map(|glob| glob.text()).collect();
+    Some(Targets::fitting(globs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: &str = r#"
+        keys = "keys.toml"
+        [identities.main]
+        kind = "managed-identity"
+        [identities.reader]
+        kind = "managed-identity"
+        client_id = "r"
+        [resources.ai]
+        endpoint = "https://contoso.openai.azure.com"
+        identity = "main"
+        [resources.search]
+        endpoint = "https://contoso.search.windows.net"
+        identity = "main"
+    "#;
+
+    fn read(text: &str) -> Result<Keys, Mistakes> {
+        let settings = Settings::parse(Path::new("keyswap.toml"), SETTINGS)?;
+        parse(Path::new("keys.toml"), text, &settings)
+    }
+
+    #[test]
+    fn a_grant_defaults_to_inference_and_documents_on_every_name() {
+        let keys = read(
+            r#"
+            [clients.app]
+            keys = [{ id = "one", sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" }]
+            grants = [{ resource = "ai" }, { resource = "search", identity = "reader" }]
+            "#,
+        )
+        .unwrap();
+        let key = keys.find(b"example").expect("the key");
+        let [ai, search] = &key.client.grants[..] else { panic!("two grants") };
+        assert_eq!(ai.families, Families::of(&[Family::Inference]));
+        assert_eq!(search.families, Families::of(&[Family::DocumentsRead, Family::DocumentsWrite]));
+        assert!(ai.targets.cover(None));
+        assert_eq!(&*ai.identity.read, "main");
+        assert_eq!(&*search.identity.read, "reader");
+        assert!(keys.find(b"Example").is_none());
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_at_once() {
+        let mistakes = read(
+            r#"
+[[clients.app.keys]]
+id = "one"
+sha256 = "example"
+expires = 2027-01-31
+[[clients.app.grants]]
+resource = "ai"
+allow = ["inference", "documents-read", "all"]
+indexes = ["x"]
+[[clients.app.grants]]
+resource = "other"
+[clients.two]
+grants = []
+keys = [
+  { id = "a", sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" },
+  { id = "b", sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c", note = "x" },
+  { id = "c", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+]
+"#,
+        )
+        .unwrap_err();
+        assert_eq!(
+            mistakes.to_string(),
+            "\
+keys.toml:4:10: clients.app.keys[0].sha256: must be the 64 hexadecimal digits of a SHA-256 digest, never the key itself
+keys.toml:5:11: clients.app.keys[0].expires: must be a full date and time with its offset, like 2027-01-31T00:00:00Z
+keys.toml:8:23: clients.app.grants[0].allow[1]: must be one of: inference, responses, files, batches, assistants, fine-tuning, evaluations, realtime, realtime-secrets, openai
+keys.toml:8:41: clients.app.grants[0].allow[2]: must be one of: inference, responses, files, batches, assistants, fine-tuning, evaluations, realtime, realtime-secrets, openai
+keys.toml:9:11: clients.app.grants[0].indexes: is of the other plane: this resource has deployments
+keys.toml:11:12: clients.app.grants[1].resource: names no resource of the settings
+keys.toml:16:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
+keys.toml:16:92: clients.two.keys[1].note: unknown key; known here: expires, id, not_before, sha256
+keys.toml:17:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty"
+        );
+    }
+}

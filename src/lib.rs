@@ -1,0 +1,69 @@
+//! **keyswap** stands between a legacy client, which has only an `api-key`, and an Azure resource that takes no keys
+//! any more: it knows the key, knows what that key may do, holds a Microsoft Entra token of its own, and forwards the
+//! request with the token in the key's place.
+//!
+//! # Scope
+//! Azure OpenAI (and Foundry's model surfaces) and Azure AI Search, their data planes, whole. Out of scope: other
+//! services, choosing among models, counting tokens, caching answers, changing bodies, and whatever a load balancer or
+//! an ingress does.
+//!
+//! # The map
+//! The order of a request is the order of the files is the order of the imports:
+//!
+//! ```text
+//! listen -> route -> authenticate -> authorize -> token -> admit -> forward -> rewrite
+//! ```
+//!
+//! A module imports only what is declared above it; a test reads this file and holds every module to that. First come
+//! the words and the settings, then the path of a request, then the program around it.
+//!
+//! # The walk of a request
+//! [`listen`] accepts a socket and hands it to a worker, whose connection gives a request to [`swap::Swap`]. There the
+//! walk is one short function. [`route::Route`] says what is wanted, from method, canonical path and host;
+//! [`authenticate::Caller`] whose key this is; [`authorize::Permit`] that this caller may do this on this resource;
+//! [`token::Bearer`] is our own token, whose identity follows from client, resource and access. Each of these can be
+//! made by its own step alone. Together with the request they make an [`admit::Admitted`], the only thing that
+//! [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those few that speak of *our* credentials.
+//!
+//! # The walk of a refusal
+//! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone logs it, counts it, and has [`dialect`] render it in
+//! the plane's own words: Azure's bytes where Azure has some.
+//!
+//! # Invariants
+//! 1. Nothing reaches an upstream that is not [`admit::Admitted`].
+//! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
+//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case its token is not taken, and an upstream's
+//!    400, 401 or 403 of up to 64 KiB, to see what it means.
+//! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
+//! 5. A refusal is rendered in one place, in the plane's dialect, and logged once, with a stable reason.
+//! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
+//! 7. Whatever can be read in two ways is refused, and what no rule places is granted to nobody.
+
+// Words.
+pub mod plane;
+pub mod family;
+pub mod refusal;
+pub mod dialect;
+
+// Settings.
+pub mod document;
+pub mod settings;
+pub mod keys;
+
+// The path of a request.
+pub mod listen;
+pub mod route;
+pub mod authenticate;
+pub mod authorize;
+pub mod egress;
+pub mod token;
+pub mod admit;
+pub mod forward;
+pub mod rewrite;
+
+// The path as a whole, and the program around it.
+pub mod metrics;
+pub mod swap;
+mod admin;
+pub mod health;
+pub mod server;

@@ -1,0 +1,211 @@
+//! From a listening socket to requests.
+//!
+//! Binding is apart from serving: a port that is taken ends the start, not the first request. Sockets are accepted on
+//! the control runtime and handed to the workers in turn, even with few clients; what a worker does with one is in
+//! [`connection`].
+
+mod connection;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tracing::warn;
+
+pub use connection::ClientAddress;
+pub(crate) use connection::{Connections, Phase};
+
+use crate::document::Mistakes;
+use crate::settings::Listen;
+
+/// A bound socket, and what is spoken on it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Bound,
+    front: Front,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// What is spoken on a connection.
+#[derive(Clone)]
+pub(crate) enum Front {
+    /// HTTP/1.1.
+    Plain,
+    /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
+    Tls(TlsAcceptor),
+}
+
+/// A connection on its way to a worker: no runtime owns it yet.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    socket: Socket,
+    front: Front,
+    from: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// Hands connections to workers in turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Dispatch {
+    workers: Arc<[mpsc::Sender<Accepted>]>,
+    next: Arc<AtomicUsize>,
+}
+
+/// Where we listen, ports settled.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// Plain HTTP.
+    pub http: Option<SocketAddr>,
+    /// HTTPS.
+    pub https: Option<SocketAddr>,
+    /// The unix socket.
+    pub unix: Option<PathBuf>,
+}
+
+/// How long to wait after the system had no socket to give: it may have one when a connection has closed.
+const STARVED: Duration = Duration::from_millis(100);
+
+/// Binds every address of the settings.
+///
+/// # Errors
+/// An address that cannot be bound, or a certificate that cannot be used.
+pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), Mistakes> {
+    let mut listeners = Vec::new();
+    let mut addresses = Addresses::default();
+    if let Some(address) = listen.http {
+        let (socket, address) = tcp(address).await?;
+        addresses.http = Some(address);
+        listeners.push(Listener { socket, front: Front::Plain });
+    }
+    if let Some(https) = &listen.https {
+        let acceptor = tls::acceptor(&https.cert, &https.key)?;
+        let (socket, address) = tcp(https.address).await?;
+        addresses.https = Some(address);
+        listeners.push(Listener { socket, front: Front::Tls(acceptor) });
+    }
+    if let Some(path) = &listen.unix {
+        listeners.push(Listener { socket: unix(path)?, front: Front::Plain });
+        addresses.unix = Some(path.clone());
+    }
+    Ok((listeners, addresses))
+}
+
+/// Whether a certificate and its key can be used.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_certificate(cert: &Path, key: &Path) -> Result<(), Mistakes> {
+    tls::acceptor(cert, key).map(drop)
+}
+
+async fn tcp(address: SocketAddr) -> Result<(Bound, SocketAddr), Mistakes> {
+    let wrong =
+        |error: io::Error| Mistakes::of_file(Path::new("listen"), format!("cannot listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(wrong)?;
+    let address = listener.local_addr().map_err(wrong)?;
+    Ok((Bound::Tcp(listener), address))
+}
+
+/// Binds a unix socket, in place of one that a process left which is no more.
+fn unix(path: &Path) -> Result<Bound, Mistakes> {
+    let wrong = |error: String| Mistakes::of_file(path, format!("cannot listen here: {error}"));
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(wrong("a file that is no socket is in the way".to_owned()));
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(wrong("another process listens".to_owned()));
+        }
+        std::fs::remove_file(path).map_err(|error| wrong(error.to_string()))?;
+    }
+    let listener = UnixListener::bind(path).map_err(|error| wrong(error.to_string()))?;
+    Ok(Bound::Unix(listener, path.to_owned()))
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Accepts connections and hands them out, until it is dropped.
+    pub(crate) async fn accept(self, dispatch: Dispatch) {
+        loop {
+            match self.next().await {
+                Ok(accepted) => dispatch.hand_out(accepted).await,
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(STARVED).await;
+                }
+            }
+        }
+    }
+
+    async fn next(&self) -> io::Result<Accepted> {
+        let (socket, from) = match &self.socket {
+            Bound::Tcp(listener) => {
+                let (stream, from) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                (Socket::Tcp(stream.into_std()?), Some(from))
+            }
+            Bound::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                (Socket::Unix(stream.into_std()?), None)
+            }
+        };
+        Ok(Accepted { socket, front: self.front.clone(), from })
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // A socket that nobody serves would make its clients wait for a refusal.
+            let gone = std::fs::remove_file(&path);
+            if let Err(error) = gone {
+                warn!(%error, path = %path.display(), "the unix socket could not be removed");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "Plain",
+            Self::Tls(_) => "Tls",
+        })
+    }
+}
+
+// === impl Dispatch ===
+
+impl Dispatch {
+    /// Hands out to these workers.
+    pub(crate) fn new(workers: Vec<mpsc::Sender<Accepted>>) -> Self {
+        Self { workers: workers.into(), next: Arc::default() }
+    }
+
+    async fn hand_out(&self, accepted: Accepted) {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len().max(1);
+        // A worker that is gone has taken its receiver along; the process is ending then.
+        if let Some(worker) = self.workers.get(turn) {
+            drop(worker.send(accepted).await);
+        }
+    }
+}

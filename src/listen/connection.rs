@@ -1,0 +1,172 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, watch};
+use tower::Service;
+use tracing::debug;
+
+use super::{Accepted, Front, Socket};
+
+/// How far the process is with stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Not at all.
+    Serving,
+    /// New connections are still taken; every answer asks the client to come back on another one.
+    Closing,
+    /// No new connections; what runs may end.
+    Stopping,
+}
+
+/// Serves connections with a service. Each worker has its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections<S> {
+    service: S,
+    phase: watch::Receiver<Phase>,
+    handshakes: Arc<Semaphore>,
+}
+
+/// How long a client may take to send a head, and a kept connection to bring the next one.
+const HEAD_LIMIT: Duration = Duration::from_secs(180);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How many handshakes a worker does at once: a rush of them must not keep it from its streams.
+const HANDSHAKES: usize = 8;
+
+/// The largest head of a request, in bytes.
+const LARGEST_HEAD: u32 = 64 * 1024;
+
+/// The most header fields of a request.
+const MOST_FIELDS: usize = 200;
+
+impl<S, A> Connections<S>
+where
+    S: Service<Request<Incoming>, Response = Response<A>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    A: Body<Data = Bytes> + Send + 'static,
+    A::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Serves with this service, and stops with this phase.
+    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>) -> Self {
+        Self { service, phase, handshakes: Arc::new(Semaphore::new(HANDSHAKES)) }
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(self, accepted: Accepted) {
+        let Accepted { socket, front, from } = accepted;
+        // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
+        let done = match socket {
+            Socket::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
+                Ok(stream) => self.speak(stream, front, from).await,
+                Err(error) => Err(error.into()),
+            },
+            Socket::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
+                Ok(stream) => self.speak(stream, front, from).await,
+                Err(error) => Err(error.into()),
+            },
+        };
+        if let Err(error) = done {
+            debug!(%error, from = ?from, "connection ended");
+        }
+    }
+
+    async fn speak<I>(self, io: I, front: Front, from: Option<SocketAddr>) -> Result<(), BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match front {
+            Front::Plain => self.http1(io, from).await,
+            Front::Tls(acceptor) => {
+                let stream = {
+                    let _turn = self.handshakes.acquire().await?;
+                    tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(io)).await??
+                };
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    self.http2(stream, from).await
+                } else {
+                    self.http1(stream, from).await
+                }
+            }
+        }
+    }
+
+    async fn http1<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { service, mut phase, .. } = self;
+        let closing = phase.clone();
+        let service = service_fn(move |request| {
+            let closing = closing.clone();
+            let answer = service.clone().call(with_address(request, from));
+            async move {
+                let mut response = answer.await?;
+                if *closing.borrow() >= Phase::Closing {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_LIMIT)
+            .max_buf_size(LARGEST_HEAD as usize)
+            .max_headers(MOST_FIELDS)
+            .serve_connection(TokioIo::new(io), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            done = connection.as_mut() => return Ok(done?),
+            // An idle connection must not be cut while clients may still use it: that waits until nobody is sent here.
+            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => connection.as_mut().graceful_shutdown(),
+        }
+        Ok(connection.await?)
+    }
+
+    async fn http2<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { service, mut phase, .. } = self;
+        let service = service_fn(move |request| service.clone().call(with_address(request, from)));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(LARGEST_HEAD)
+            .serve_connection(TokioIo::new(io), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            done = connection.as_mut() => return Ok(done?),
+            // GOAWAY loses nothing: streams that are open go on, and the client opens new ones elsewhere.
+            _ = phase.wait_for(|phase| *phase >= Phase::Closing) => connection.as_mut().graceful_shutdown(),
+        }
+        Ok(connection.await?)
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+fn with_address(mut request: Request<Incoming>, from: Option<SocketAddr>) -> Request<Incoming> {
+    if let Some(from) = from {
+        request.extensions_mut().insert(ClientAddress(from));
+    }
+    request
+}
+
+/// The address that a connection came from: in every request's extensions, for the log alone.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub SocketAddr);

@@ -1,0 +1,111 @@
+//! The two Azure data planes that keyswap serves, the clouds they live in, and what follows from both.
+
+use std::fmt;
+
+/// An Azure data plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Plane {
+    /// Azure OpenAI, Foundry models and the other surfaces of a Cognitive Services account.
+    OpenAi,
+    /// Azure AI Search.
+    Search,
+}
+
+/// An Azure cloud: it decides the audience of a token and the default authority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cloud {
+    /// The public cloud.
+    #[default]
+    Public,
+    /// Azure for the US Government.
+    UsGovernment,
+    /// Azure in China, operated by 21Vianet.
+    China,
+}
+
+/// How deep an operation reaches into a resource. Which identity a request rides may depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Leaves nothing behind: a chat, a query.
+    Read,
+    /// Leaves data behind: a file, a document.
+    Write,
+    /// Changes what the resource is: an index, a fine-tuned model.
+    Manage,
+}
+
+// === impl Plane ===
+
+impl Plane {
+    /// The names that settings and metrics use.
+    pub const NAMES: &[(&str, Self)] = &[("openai", Self::OpenAi), ("search", Self::Search)];
+
+    /// Hosts of Azure's own by their ending. Sources: azure-wire, A3 and B3; `.openai.azure.cn` is unsure there.
+    const HOST_ENDINGS: &[(&str, Self)] = &[
+        (".openai.azure.com", Self::OpenAi),
+        (".openai.azure.us", Self::OpenAi),
+        (".openai.azure.cn", Self::OpenAi),
+        (".cognitiveservices.azure.com", Self::OpenAi),
+        (".cognitiveservices.azure.us", Self::OpenAi),
+        (".services.ai.azure.com", Self::OpenAi),
+        (".search.windows.net", Self::Search),
+        (".search.azure.us", Self::Search),
+        (".search.azure.cn", Self::Search),
+    ];
+
+    /// The plane that a host name of Azure's own belongs to; `None` for every other host.
+    pub fn of_host(host: &str) -> Option<Self> {
+        let host = host.to_ascii_lowercase();
+        Self::HOST_ENDINGS.iter().find(|(ending, _)| host.ends_with(ending)).map(|(_, plane)| *plane)
+    }
+
+    /// The scope that a token for this plane needs in a cloud (azure-wire, A3 and B3; the OpenAI scope of China
+    /// is unsure there, hence every resource can override its scope).
+    pub fn scope(self, cloud: Cloud) -> &'static str {
+        match (self, cloud) {
+            (Self::OpenAi, Cloud::Public) => "https://cognitiveservices.azure.com/.default",
+            (Self::OpenAi, Cloud::UsGovernment) => "https://cognitiveservices.azure.us/.default",
+            (Self::OpenAi, Cloud::China) => "https://cognitiveservices.azure.cn/.default",
+            (Self::Search, Cloud::Public) => "https://search.azure.com/.default",
+            (Self::Search, Cloud::UsGovernment) => "https://search.azure.us/.default",
+            (Self::Search, Cloud::China) => "https://search.azure.cn/.default",
+        }
+    }
+}
+
+impl fmt::Display for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenAi => "openai",
+            Self::Search => "search",
+        })
+    }
+}
+
+// === impl Cloud ===
+
+impl Cloud {
+    /// The names that settings use.
+    pub const NAMES: &[(&str, Self)] =
+        &[("public", Self::Public), ("us-government", Self::UsGovernment), ("china", Self::China)];
+}
+
+// === impl Access ===
+
+impl Access {
+    /// The names that settings use.
+    pub const NAMES: &[(&str, Self)] = &[("read", Self::Read), ("write", Self::Write), ("manage", Self::Manage)];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_of_azures_names_its_plane() {
+        assert_eq!(Plane::of_host("Contoso.OpenAI.azure.com"), Some(Plane::OpenAi));
+        assert_eq!(Plane::of_host("contoso.search.azure.us"), Some(Plane::Search));
+        assert_eq!(Plane::of_host("openai.azure.com.evil.example"), None);
+        assert_eq!(Plane::of_host("127.0.0.1"), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! What keyswap itself has to say: a [`Refusal`] where we said no, a [`Failure`] where something broke.
+//!
+//! A step of the walk returns one with `?`; [`crate::dialect`] alone knows the words, and [`crate::swap`] alone
+//! renders and logs them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::family::Family;
+
+/// We said no. Every refusal is decided before anything is sent upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The path belongs to no plane.
+    NoPlane,
+    /// The request can be read in two ways, or says one thing twice; the text says which.
+    Ambiguous(&'static str),
+    /// The request brings no credential.
+    NoCredential,
+    /// The key is not on the list, or no longer, or not yet. The caller cannot tell which; the log can.
+    UnknownKey(UnknownKey),
+    /// The request brings an Entra token of its own, where keys are expected.
+    ClientToken,
+    /// An admin key of Search stands in the URL, where Azure takes query keys alone.
+    AdminKeyInUrl,
+    /// The client has no grant on a resource of this plane.
+    NoResource,
+    /// The client may use several resources of this plane, and the request names none.
+    SeveralResources,
+    /// The operation belongs to no family, so that no grant can cover it.
+    NoFamily,
+    /// The client's grants do not hold this family.
+    FamilyNotGranted(Family),
+    /// The client's grants do not cover this deployment or index; `None` where the request names none in its path
+    /// and the grant is limited to some.
+    TargetNotGranted(Option<String>),
+}
+
+/// Why a key is not good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownKey {
+    /// No such key.
+    NotListed,
+    /// A key of ours, at the wrong time: its id, and `expired` or `not-yet-valid`.
+    NotNow(Arc<str>, &'static str),
+}
+
+/// Something broke on our side or upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Entra refused to give us a token, and asking again will not help; its AADSTS code, where it gave one.
+    TokenRefused(Option<String>),
+    /// Entra or the identity endpoint did not give us a token, and may do so soon.
+    TokenUnavailable,
+    /// The upstream could not be reached; nothing was sent.
+    Unreachable,
+    /// The connection was lost after the request had been sent.
+    Lost,
+    /// The upstream did not answer in time.
+    TimedOut,
+    /// The upstream says that it saw a key. It cannot have come from us; perhaps it sits in the body.
+    UpstreamSawKey(String),
+    /// The upstream did not take our token; its own text.
+    UpstreamAuthentication(String),
+    /// The upstream took our token and misses a role; its own text.
+    UpstreamPermission(String),
+    /// The upstream forbids for another cause than a role (a firewall, a private endpoint); its own text.
+    UpstreamForbidden(String),
+    /// The resource has no custom subdomain, without which Azure takes no tokens; its own text.
+    NoCustomSubdomain(String),
+}
+
+/// Why a request is answered by us and not by the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// We said no.
+    Refused(Refusal),
+    /// Something broke.
+    Failed(Failure),
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The stable word for it, in `x-keyswap-reason`, the log and the metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoPlane => "no-plane",
+            Self::Ambiguous(_) => "ambiguous",
+            Self::NoCredential => "no-credential",
+            Self::UnknownKey(_) => "unknown-key",
+            Self::ClientToken => "client-token",
+            Self::AdminKeyInUrl => "admin-key-in-url",
+            Self::NoResource => "no-resource",
+            Self::SeveralResources => "several-resources",
+            Self::NoFamily => "no-family",
+            Self::FamilyNotGranted(_) => "family-not-granted",
+            Self::TargetNotGranted(_) => "target-not-granted",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    /// What the operator should know, in the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPlane => f.write_str("the path belongs to no plane"),
+            Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
+            Self::NoCredential => f.write_str("no credential"),
+            Self::UnknownKey(UnknownKey::NotListed) => f.write_str("the key is not listed"),
+            Self::UnknownKey(UnknownKey::NotNow(id, why)) => write!(f, "the key {id} is {why}"),
+            Self::ClientToken => f.write_str("the client brought a token of its own"),
+            Self::AdminKeyInUrl => f.write_str("an admin key in the URL"),
+            Self::NoResource => f.write_str("the client has no grant on a resource of this plane"),
+            Self::SeveralResources => f.write_str("the client may use several resources and the request names none"),
+            Self::NoFamily => f.write_str("the operation belongs to no family"),
+            Self::FamilyNotGranted(family) => write!(f, "{} is not granted", family.name()),
+            Self::TargetNotGranted(Some(target)) => write!(f, "{target} is not granted"),
+            Self::TargetNotGranted(None) => f.write_str("the grant is limited to some names, and the path names none"),
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// The stable word for it, in `x-keyswap-reason`, the log and the metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TokenRefused(_) => "token-refused",
+            Self::TokenUnavailable => "token-unavailable",
+            Self::Unreachable => "upstream-unreachable",
+            Self::Lost => "upstream-lost",
+            Self::TimedOut => "upstream-timed-out",
+            Self::UpstreamSawKey(_) => "upstream-saw-key",
+            Self::UpstreamAuthentication(_) => "upstream-authentication",
+            Self::UpstreamPermission(_) => "upstream-permission",
+            Self::UpstreamForbidden(_) => "upstream-forbidden",
+            Self::NoCustomSubdomain(_) => "no-custom-subdomain",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// What the operator should know, in the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TokenRefused(code) => {
+                write!(f, "no token: Entra refuses it ({})", code.as_deref().unwrap_or("no code"))
+            }
+            Self::TokenUnavailable => f.write_str("no token: its issuer cannot be reached or is busy"),
+            Self::Unreachable => f.write_str("the upstream cannot be reached"),
+            Self::Lost => f.write_str("the upstream connection was lost"),
+            Self::TimedOut => f.write_str("the upstream did not answer in time"),
+            Self::UpstreamSawKey(text) => write!(f, "the upstream says that a key reached it: {text}"),
+            Self::UpstreamAuthentication(text) => write!(f, "the upstream does not take our token: {text}"),
+            Self::UpstreamPermission(text) => write!(f, "our identity lacks a role: {text}"),
+            Self::UpstreamForbidden(text) => write!(f, "the upstream forbids: {text}"),
+            Self::NoCustomSubdomain(text) => write!(f, "the resource has no custom subdomain: {text}"),
+        }
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// The stable word for it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Failed(failure) => failure.reason(),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for Verdict {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}

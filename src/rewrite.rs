@@ -1,0 +1,235 @@
+//! What an upstream's answer means for a client that knows nothing of tokens: section F of azure-wire.
+//!
+//! All answers pass untouched, but for those that speak of *our* credentials. A 401 of ours would make an operator
+//! rotate the client's key for nothing, so it becomes a 502 or 403 that names the cure. To tell, the body of a 400, 401
+//! or 403 is held, up to [`LIMIT`]; every other body streams.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use hyper::ext::ReasonPhrase;
+use serde_json::Value;
+
+use crate::admit::strip_hop_by_hop;
+use crate::plane::Plane;
+use crate::refusal::Failure;
+
+/// The largest body that is held to be looked at, in bytes. Azure's own are a few hundred.
+const LIMIT: usize = 64 * 1024;
+
+/// The longest text of an upstream's that goes into a text of ours, in characters.
+const LONGEST_TEXT: usize = 600;
+
+/// What an answer means.
+#[derive(Debug)]
+pub(crate) enum Judgement<U> {
+    /// It is the client's.
+    Pass(Response<AnswerBody<U>>),
+    /// Our token was not taken; another one may be.
+    BadToken(Failure),
+    /// It speaks of our credentials, and another token would not help.
+    Fail(Failure),
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub struct AnswerBody<U>(Answer<U>);
+
+#[derive(Debug)]
+enum Answer<U> {
+    /// The upstream's, as it comes.
+    Streamed(U),
+    /// The upstream's, whose beginning was held.
+    Resumed { begin: Option<Bytes>, rest: U },
+    /// One of ours, or a short one of the upstream's that was held whole.
+    Whole(Full<Bytes>),
+}
+
+/// Finds out what an answer means.
+pub(crate) async fn judge<U>(plane: Plane, response: Response<U>) -> Judgement<U>
+where
+    U: Body<Data = Bytes> + Unpin,
+{
+    let (mut head, mut body) = response.into_parts();
+    strip_hop_by_hop(&mut head.headers);
+    let phrase = head.extensions.remove::<ReasonPhrase>();
+    head.extensions.clear();
+    if let Some(phrase) = phrase {
+        // The one extension that is for the wire: some Azure answers have a phrase of their own.
+        head.extensions.insert(phrase);
+    }
+    if !speaks_of_credentials(plane, head.status) {
+        return Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body))));
+    }
+    let (begin, ended) = match hold(&mut body).await {
+        Ok(held) => held,
+        Err(failure) => return Judgement::Fail(failure),
+    };
+    let plain = !head.headers.contains_key(CONTENT_ENCODING);
+    let said = Said::read(if plain { &begin } else { b"" });
+    let meant = match plane {
+        Plane::OpenAi => openai(head.status, &said),
+        Plane::Search => {
+            let challenge = head.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+            search(head.status, &said, challenge)
+        }
+    };
+    meant.unwrap_or_else(|| {
+        let body =
+            if ended { Answer::Whole(Full::new(begin)) } else { Answer::Resumed { begin: Some(begin), rest: body } };
+        Judgement::Pass(Response::from_parts(head, AnswerBody(body)))
+    })
+}
+
+fn speaks_of_credentials(plane: Plane, status: StatusCode) -> bool {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::BAD_REQUEST => plane == Plane::OpenAi,
+        _ => false,
+    }
+}
+
+/// Reads a body up to the limit; says whether that was all of it. Trailers of such an answer are let go.
+async fn hold<U>(body: &mut U) -> Result<(Bytes, bool), Failure>
+where
+    U: Body<Data = Bytes> + Unpin,
+{
+    let mut held = BytesMut::new();
+    while held.len() <= LIMIT {
+        match body.frame().await {
+            Some(Ok(frame)) => held.extend_from_slice(frame.data_ref().map_or(&b""[..], |data| &data[..])),
+            Some(Err(_)) => return Err(Failure::Lost),
+            None => return Ok((held.freeze(), true)),
+        }
+    }
+    Ok((held.freeze(), false))
+}
+
+/// What Azure OpenAI means; `None` for what is the client's own affair.
+fn openai<U>(status: StatusCode, said: &Said) -> Option<Judgement<U>> {
+    let text = || said.text.clone();
+    match (status, said.code.as_str()) {
+        (StatusCode::UNAUTHORIZED, "PermissionDenied") => Some(Judgement::Fail(Failure::UpstreamPermission(text()))),
+        // The words for a wrong key (A1.1): a new token would not change them.
+        (StatusCode::UNAUTHORIZED, _) if said.text.contains("subscription key") => {
+            Some(Judgement::Fail(Failure::UpstreamAuthentication(text())))
+        }
+        (StatusCode::UNAUTHORIZED, _) => Some(Judgement::BadToken(Failure::UpstreamAuthentication(text()))),
+        (StatusCode::FORBIDDEN, "AuthenticationTypeDisabled") => Some(Judgement::Fail(Failure::UpstreamSawKey(text()))),
+        (StatusCode::BAD_REQUEST, "BadRequest")
+            if said.text.contains("custom subdomain") || said.text.contains("provide an authentication key") =>
+        {
+            Some(Judgement::Fail(Failure::NoCustomSubdomain(text())))
+        }
+        _ => None,
+    }
+}
+
+/// What Azure AI Search means. Its 401 and 403 are never the client's own affair.
+fn search<U>(status: StatusCode, said: &Said, challenge: Option<&str>) -> Option<Judgement<U>> {
+    let text = said.text.clone();
+    if status == StatusCode::UNAUTHORIZED {
+        let text = if text.is_empty() { readable(challenge.unwrap_or_default()) } else { text };
+        return Some(Judgement::BadToken(Failure::UpstreamAuthentication(text)));
+    }
+    // B1.6 is empty, B1.7 says this, B1.8 is plain text about CheckAccess.
+    let role = text.is_empty() || text == "Authorization failed." || text.starts_with("CheckAccess");
+    Some(Judgement::Fail(if role {
+        Failure::UpstreamPermission(text)
+    } else if text.contains("API key") {
+        Failure::UpstreamSawKey(text)
+    } else {
+        Failure::UpstreamForbidden(text)
+    }))
+}
+
+/// What an error body says, in whichever of Azure's shapes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    code: String,
+    text: String,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        let Ok(json) = serde_json::from_slice::<Value>(body) else {
+            return Self { code: String::new(), text: readable(&String::from_utf8_lossy(body)) };
+        };
+        let text = |value: &Value| value.as_str().map(readable).unwrap_or_default();
+        let error = &json["error"];
+        // Nested from the API's own layer, flat from the gateway before it.
+        if error.is_object() {
+            Self { code: text(&error["code"]), text: text(&error["message"]) }
+        } else {
+            Self { code: String::new(), text: text(&json["message"]) }
+        }
+    }
+}
+
+/// A text of somebody else's, fit for a log line and a message of ours.
+fn readable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect::<String>().trim().to_owned()
+}
+
+// === impl AnswerBody ===
+
+impl<U> AnswerBody<U> {
+    /// A body of our own.
+    pub(crate) fn ours(body: Bytes) -> Self {
+        Self(Answer::Whole(Full::new(body)))
+    }
+}
+
+impl<U: Body<Data = Bytes> + Unpin> Body for AnswerBody<U> {
+    type Data = Bytes;
+    type Error = U::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, U::Error>>> {
+        match &mut self.0 {
+            Answer::Streamed(body) => Pin::new(body).poll_frame(cx),
+            Answer::Resumed { begin, rest } => match begin.take() {
+                Some(begin) => Poll::Ready(Some(Ok(Frame::data(begin)))),
+                None => Pin::new(rest).poll_frame(cx),
+            },
+            Answer::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Answer::Streamed(body) => body.is_end_stream(),
+            Answer::Resumed { begin, rest } => begin.is_none() && rest.is_end_stream(),
+            Answer::Whole(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Answer::Streamed(body) => body.size_hint(),
+            // What is left of a body whose length was given is not its length.
+            Answer::Resumed { .. } => SizeHint::default(),
+            Answer::Whole(body) => body.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_of_error_bodies_are_read() {
+        let nested = Said::read(br#"{"error":{"code":"PermissionDenied","message": "Principal.\r\nNo."}}"#);
+        assert_eq!(nested, Said { code: "PermissionDenied".into(), text: "Principal.No.".into() });
+        let flat = Said::read(br#"{ "statusCode": 401, "message": "Unauthorized." }"#);
+        assert_eq!(flat, Said { code: String::new(), text: "Unauthorized.".into() });
+        assert_eq!(Said::read(b""), Said::default());
+        assert_eq!(Said::read(b"CheckAccess\nfailed").text, "CheckAccessfailed");
+        assert_eq!(Said::read(&[b'x'; 9000]).text.len(), LONGEST_TEXT);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a request wants, read from its method, path and host: which plane, which operation, on what.
+//!
+//! The decision stands on one canonical form of the path (see [`path`]); the raw path is what is forwarded. Whatever
+//! could be read in two ways is refused, so that no server behind us can read a request otherwise than we did.
+//!
+//! ```
+//! use keyswap::family::Family;
+//! use keyswap::route::{Route, Target};
+//!
+//! let (parts, ()) = http::Request::post("/openai/deployments/gpt-4o/chat/completions").body(())?.into_parts();
+//! let route = Route::of(&parts).unwrap();
+//! assert_eq!(route.family(), Some(Family::Inference));
+//! assert_eq!(route.target(), &Target::Named("gpt-4o".into()));
+//!
+//! let (parts, ()) = http::Request::post("/indexes/hotels/docs/%69ndex/../search").body(())?.into_parts();
+//! assert!(Route::of(&parts).is_err());
+//! # Ok::<(), http::Error>(())
+//! ```
+
+mod openai;
+mod path;
+mod search;
+
+pub(crate) use path::parameters;
+
+use http::header::HOST;
+use http::request::Parts;
+
+use crate::family::Family;
+use crate::plane::Plane;
+use crate::refusal::Refusal;
+
+/// What a request wants. Made here alone, from a request that can be read in one way only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    plane: Plane,
+    family: Option<Family>,
+    target: Target,
+}
+
+/// The deployment or index that a request works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The path names it.
+    Named(String),
+    /// The path names none: the body may, or the operation is about all of them.
+    Unnamed,
+    /// The operation works on none, such as the list of models.
+    Untouched,
+}
+
+/// Headers by which some servers let a request say another method than its own. Azure needs none of them.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// The query parameter that does the same.
+const METHOD_PARAMETER: &str = "_method";
+
+impl Route {
+    /// Reads what a request wants.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlane`] for a path of neither plane, [`Refusal::Ambiguous`] for a request that can be read in two
+    /// ways.
+    pub fn of(request: &Parts) -> Result<Self, Refusal> {
+        one_host(request)?;
+        one_method(request)?;
+        let segments = path::canonical(request.uri.path()).map_err(Refusal::Ambiguous)?;
+        let segments: Vec<_> = segments.iter().map(AsRef::as_ref).collect();
+        let first = segments.first().ok_or(Refusal::NoPlane)?;
+        if openai::is_root(first) {
+            let (family, target) = openai::classify(&request.method, &segments);
+            return Ok(Self { plane: Plane::OpenAi, family, target });
+        }
+        let Some((family, target)) = search::classify(&request.method, &segments)? else {
+            return Err(Refusal::NoPlane);
+        };
+        Ok(Self { plane: Plane::Search, family: Some(family), target })
+    }
+
+    /// The plane whose path it is.
+    pub fn plane(&self) -> Plane {
+        self.plane
+    }
+
+    /// The family that the operation belongs to; `None` for an operation that no rule places.
+    pub fn family(&self) -> Option<Family> {
+        self.family
+    }
+
+    /// What the operation works on.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
+/// An absolute-form target must agree with Host, and there is one Host at most.
+fn one_host(request: &Parts) -> Result<(), Refusal> {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::Ambiguous("it has more than one Host header"));
+    }
+    match (request.uri.authority(), host) {
+        (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
+            Err(Refusal::Ambiguous("its target and its Host header name different hosts"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn one_method(request: &Parts) -> Result<(), Refusal> {
+    let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(*name));
+    let parameter = parameters(request.uri.query().unwrap_or_default())
+        .any(|parameter| parameter.name().eq_ignore_ascii_case(METHOD_PARAMETER));
+    if header || parameter { Err(Refusal::Ambiguous("it asks for another method than its own")) } else { Ok(()) }
+}

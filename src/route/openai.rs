@@ -1,0 +1,105 @@
+//! The paths of Azure OpenAI and Foundry (azure-wire, A3): an operation's family is told by the first word that
+//! follows its scope, so that what Azure adds below a known word needs no release of ours.
+
+use http::Method;
+
+use super::Target;
+use crate::family::Family;
+
+/// Whether a path with this first segment belongs to the plane.
+pub(super) fn is_root(segment: &str) -> bool {
+    ["openai", "models", "anthropic", "api"].iter().any(|root| segment.eq_ignore_ascii_case(root))
+}
+
+/// The family and the deployment of a path whose first segment is a root of the plane.
+pub(super) fn classify(method: &Method, segments: &[&str]) -> (Option<Family>, Target) {
+    let folded: Vec<_> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
+    let words: Vec<_> = folded.iter().map(String::as_str).collect();
+    match &words[..] {
+        ["models" | "anthropic", ..] => (Some(Family::Inference), Target::Unnamed),
+        // A Foundry project has the whole surface below its own prefix.
+        ["api", "projects", _, "openai", ..] => classify(method, &segments[3..]),
+        ["openai", "deployments", ..] => deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or(&[])),
+        ["openai", "v1", words @ ..] | ["openai", words @ ..] => account(method, words),
+        _ => (None, Target::Unnamed),
+    }
+}
+
+/// `/openai/deployments[/{deployment}[/...]]`.
+fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Family>, Target) {
+    let target = name.map_or(Target::Untouched, |name| Target::Named(name.to_owned()));
+    let family = match words {
+        // The list, and one of it; making and deleting deployments was an operation of 2022.
+        [] => (method == Method::GET).then_some(Family::Inference),
+        // Whatever is asked of a deployment is a call of its model, unless its word says otherwise.
+        words => Some(family(words).unwrap_or(Family::Inference)),
+    };
+    (family, target)
+}
+
+/// What names no deployment in its path: `/openai/...` and `/openai/v1/...`.
+fn account(method: &Method, words: &[&str]) -> (Option<Family>, Target) {
+    match words {
+        // The list of models, and polling for an image that was asked for by its deployment.
+        ["models" | "operations", ..] if method == Method::GET => (Some(Family::Inference), Target::Untouched),
+        // Only a model that was made by fine-tuning can be deleted.
+        ["models", _] if method == Method::DELETE => (Some(Family::FineTuning), Target::Unnamed),
+        words => (family(words), Target::Unnamed),
+    }
+}
+
+fn family(words: &[&str]) -> Option<Family> {
+    match words {
+        ["chat" | "completions" | "embeddings" | "images" | "audio" | "extensions", ..] => Some(Family::Inference),
+        ["responses" | "conversations", ..] => Some(Family::Responses),
+        ["files" | "uploads" | "vector_stores", ..] => Some(Family::Files),
+        ["batches", ..] => Some(Family::Batches),
+        ["assistants" | "threads", ..] => Some(Family::Assistants),
+        ["fine_tuning" | "fine-tunes", ..] => Some(Family::FineTuning),
+        ["evals", ..] => Some(Family::Evaluations),
+        ["realtime"] => Some(Family::Realtime),
+        // client_secrets, calls and sessions: their answers let a client connect without us.
+        ["realtime" | "realtimeapi", ..] => Some(Family::RealtimeSecrets),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(method: &Method, path: &str) -> (Option<Family>, Target) {
+        let segments: Vec<_> = path.split('/').skip(1).collect();
+        classify(method, &segments)
+    }
+
+    #[test]
+    fn a_family_is_told_by_its_word_in_every_form_of_url() {
+        let (get, post) = (&Method::GET, &Method::POST);
+        let named = |name: &str| Target::Named(name.to_owned());
+        for (method, path, family, target) in [
+            (post, "/openai/deployments/gpt-4o/chat/completions", Some(Family::Inference), named("gpt-4o")),
+            (post, "/OpenAI/Deployments/GPT-4o/Chat/Completions", Some(Family::Inference), named("GPT-4o")),
+            (post, "/openai/deployments/d/some/new/operation", Some(Family::Inference), named("d")),
+            (post, "/openai/deployments/d/batches", Some(Family::Batches), named("d")),
+            (get, "/openai/deployments", Some(Family::Inference), Target::Untouched),
+            (post, "/openai/deployments", None, Target::Untouched),
+            (post, "/openai/v1/chat/completions", Some(Family::Inference), Target::Unnamed),
+            (post, "/openai/images/generations:submit", Some(Family::Inference), Target::Unnamed),
+            (get, "/openai/operations/images/1", Some(Family::Inference), Target::Untouched),
+            (get, "/openai/models", Some(Family::Inference), Target::Untouched),
+            (&Method::DELETE, "/openai/models/ft-1", Some(Family::FineTuning), Target::Unnamed),
+            (get, "/openai/v1/realtime", Some(Family::Realtime), Target::Unnamed),
+            (post, "/openai/v1/realtime/client_secrets", Some(Family::RealtimeSecrets), Target::Unnamed),
+            (post, "/openai/realtimeapi/sessions", Some(Family::RealtimeSecrets), Target::Unnamed),
+            (post, "/models/chat/completions", Some(Family::Inference), Target::Unnamed),
+            (post, "/anthropic/v1/messages", Some(Family::Inference), Target::Unnamed),
+            (post, "/api/projects/p/openai/v1/responses", Some(Family::Responses), Target::Unnamed),
+            (post, "/api/projects/p/agents", None, Target::Unnamed),
+            (post, "/openai/v1/something/new", None, Target::Unnamed),
+            (get, "/openai", None, Target::Unnamed),
+        ] {
+            assert_eq!(classified(method, path), (family, target), "{method} {path}");
+        }
+    }
+}

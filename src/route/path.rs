@@ -1,0 +1,149 @@
+//! One canonical form of a path, decided once.
+//!
+//! Percent-encoding is undone once; repeated slashes count as one, since real clients send `//openai/...` and the real
+//! service takes it. Everything else that some server might read otherwise is refused: an encoding within an encoding,
+//! an encoded slash (but in a quoted document key, where Azure allows it), dot segments, trailing dots and blanks,
+//! matrix parameters, backslashes, control characters, bytes that are not UTF-8, letters beyond ASCII.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// One `name=value` of a query, as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameter<'q> {
+    raw: &'q str,
+}
+
+/// The segments of a path, decoded once, none of them empty.
+///
+/// # Errors
+/// What makes the path ambiguous, as a clause that follows "keyswap does not forward this request:".
+pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
+    raw.split('/').filter(|segment| !segment.is_empty()).map(segment).collect()
+}
+
+/// The parameters of a query, in order, empty ones too.
+pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
+    query.split('&').map(|raw| Parameter { raw })
+}
+
+fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
+    let encodings = raw.match_indices('%').map(|(at, _)| raw.as_bytes().get(at + 1..at + 3));
+    for digits in encodings {
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err("its path has a broken percent-encoding");
+        }
+    }
+    let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| "its path is not UTF-8")?;
+    match document_key(&decoded) {
+        // A key may hold what a name may not, but nothing that another server could take for structure.
+        Some(key) => key.split('/').try_for_each(plain)?,
+        None if decoded.contains('/') => return Err("its path has an encoded slash"),
+        None if !decoded.is_ascii() => return Err("its path has letters beyond ASCII"),
+        None => plain(&decoded)?,
+    }
+    Ok(decoded)
+}
+
+fn plain(part: &str) -> Result<(), &'static str> {
+    if part.contains('%') {
+        return Err("its path is percent-encoded more than once");
+    }
+    if part.chars().any(char::is_control) {
+        return Err("its path has a control character");
+    }
+    if part.contains('\\') {
+        return Err("its path has a backslash");
+    }
+    if part.contains(';') {
+        return Err("its path has matrix parameters");
+    }
+    if part.contains(['?', '#']) {
+        return Err("its path has an encoded ? or #");
+    }
+    if part.starts_with(' ') || part.ends_with([' ', '.']) {
+        return Err("its path has a segment that is dots or ends in a dot or blank");
+    }
+    Ok(())
+}
+
+/// The key in a segment that reads `docs('key')`.
+fn document_key(segment: &str) -> Option<&str> {
+    let (word, key) = segment.split_once("('")?;
+    word.eq_ignore_ascii_case("docs").then_some(key.strip_suffix("')")?)
+}
+
+// === impl Parameter ===
+
+impl<'q> Parameter<'q> {
+    /// The parameter as it came.
+    pub(crate) fn raw(self) -> &'q str {
+        self.raw
+    }
+
+    /// Its name, decoded.
+    pub(crate) fn name(self) -> Cow<'q, str> {
+        decode(self.raw.split_once('=').map_or(self.raw, |(name, _)| name))
+    }
+
+    /// Its value, decoded; empty if it has none.
+    pub(crate) fn value(self) -> Cow<'q, str> {
+        decode(self.raw.split_once('=').map_or("", |(_, value)| value))
+    }
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_real_clients_send_is_taken() {
+        for (raw, segments) in [
+            ("//openai/deployments/gpt-4o/chat/completions", "openai|deployments|gpt-4o|chat|completions"),
+            ("/indexes(%27hotels%27)/docs/%24count", "indexes('hotels')|docs|$count"),
+            ("/indexes('hotels')/docs('a_b-c%3Dd')", "indexes('hotels')|docs('a_b-c=d')"),
+            ("/indexes('h')/docs('a%2Fb')", "indexes('h')|docs('a/b')"),
+            ("/indexes('h')/docs('%C3%A9')", "indexes('h')|docs('é')"),
+            ("/openai/images/generations:submit", "openai|images|generations:submit"),
+            ("/openai/deployments/gpt-5.2_2025-12-11/chat/", "openai|deployments|gpt-5.2_2025-12-11|chat"),
+        ] {
+            assert_eq!(canonical(raw).unwrap().join("|"), segments, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_not() {
+        for raw in [
+            "/a/%2e%2e/b",
+            "/a/../b",
+            "/a/./b",
+            "/a/.",
+            "/a./b",
+            "/a%20/b",
+            "/a/b%2Fc",
+            "/a/b%5cc",
+            "/a/b;x=1/c",
+            "/a/%252e/b",
+            "/a/%00",
+            "/a/b%0d%0a",
+            "/a/%c0%ae",
+            "/a/%zz",
+            "/a/%2",
+            "/a/%ef%bd%89",
+            "/a/b%3Fx",
+            "/a/b%23x",
+            "/docs('a%2F..%2Fb')",
+            "/docs('a%2F..;')",
+            "/docs('a%5Cb')",
+            "/docs('%2527')",
+            "/x('a%2Fb')",
+        ] {
+            assert!(canonical(raw).is_err(), "{raw}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The process: threads, sockets, signals.
+//!
+//! A control runtime does everything that is not a request: it accepts, fetches tokens, serves the admin address, waits
+//! for signals. Each worker is a thread with a runtime, a service and upstream connections of its own. They share the
+//! keys, the tokens and the counters, and nothing that a worker would have to wait for.
+
+mod worker;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::field::display;
+use tracing::{error, info, warn};
+
+use crate::admin;
+use crate::document::Mistakes;
+use crate::egress::Egress;
+use crate::keys::Keys;
+use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::swap::Gateway;
+use crate::token::Tokens;
+use worker::Worker;
+
+/// A gateway that has bound its addresses and serves none of them yet.
+#[derive(Debug)]
+pub struct Server {
+    control: Runtime,
+    settings: Settings,
+    egress: Egress,
+    gateway: Arc<Gateway>,
+    listeners: Vec<Listener>,
+    admin: TcpListener,
+    addresses: Addresses,
+    admin_address: SocketAddr,
+}
+
+/// Why a server stopped that nobody had asked to.
+#[derive(Debug)]
+pub struct Broken(String);
+
+impl Server {
+    /// Binds every address.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, or a certificate or CA file that cannot be used.
+    pub fn bind(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
+        let control = Builder::new_current_thread().enable_all().build();
+        let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
+        let egress = Egress::new(&settings.egress)?;
+        let (listeners, addresses) = control.block_on(listen::bind(&settings.listen))?;
+        let wrong = |error: std::io::Error| {
+            Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
+        };
+        let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
+        let admin_address = admin.local_addr().map_err(wrong)?;
+        let tokens = Arc::new(Tokens::new(&settings, &keys));
+        let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
+        Ok(Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address })
+    }
+
+    /// Where clients connect, ports settled.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Where health and metrics are served, port settled.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops as the settings say; a second signal ends it at once.
+    ///
+    /// # Errors
+    /// A part that can never end has ended.
+    pub fn run_until_signalled(self) -> Result<(), Broken> {
+        let (send, stops) = mpsc::unbounded_channel();
+        let signals = {
+            // Signals are registered before anything is served, so that none is lost.
+            let _control = self.control.enter();
+            let on = |kind| signal(kind).map_err(|error| Broken(format!("signals cannot be received: {error}")));
+            (on(SignalKind::terminate())?, on(SignalKind::interrupt())?)
+        };
+        self.control.spawn(async move {
+            let (mut terminate, mut interrupt) = signals;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if send.send(()).is_err() {
+                    break;
+                }
+            }
+        });
+        self.run(stops)
+    }
+
+    /// Serves until it is told to stop, for programs that handle signals themselves: the first message begins the
+    /// stop, the second ends it at once. Without a sender it serves forever.
+    ///
+    /// # Errors
+    /// A part that can never end has ended.
+    pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
+        let Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address } = self;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let workers =
+            (0..settings.workers.get()).map(|n| Worker::start(n, gateway.clone(), egress.clone(), phases.clone()));
+        let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
+        let dispatch = Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect());
+
+        let served = control.block_on(async {
+            let mut tokens = gateway.tokens.keep(&settings, &egress);
+            let mut accepting = JoinSet::new();
+            for listener in listeners {
+                accepting.spawn(listener.accept(dispatch.clone()));
+            }
+            drop(dispatch);
+            let mut admin = tokio::spawn(axum::serve(admin, admin::router(gateway.clone(), phases)).into_future());
+            let Addresses { http, https, unix } = addresses;
+            let (http, https) = (http.map(display), https.map(display));
+            let unix = unix.as_ref().map(|path| display(path.display()));
+            info!(http, https, unix, admin = %admin_address, keys = gateway.keys.len(), "serving");
+
+            tokio::select! {
+                stop = stops.recv() => if stop.is_none() { std::future::pending().await },
+                Some(_) = tokens.join_next() => return Err(Broken("a token task ended".to_owned())),
+                Some(_) = accepting.join_next() => return Err(Broken("an accept loop ended".to_owned())),
+                _ = &mut admin => return Err(Broken("the admin address is no longer served".to_owned())),
+            }
+            let drain = settings.drain;
+            info!(delay_s = drain.delay.as_secs(), deadline_s = drain.deadline.as_secs(), "stopping");
+            phase.send_replace(Phase::Closing);
+            tokio::select! {
+                () = tokio::time::sleep(drain.delay) => {}
+                Some(()) = stops.recv() => return Ok(Ended::AtOnce),
+            }
+            accepting.shutdown().await;
+            phase.send_replace(Phase::Stopping);
+            let idle = async {
+                for worker in &mut workers {
+                    worker.idle().await;
+                }
+            };
+            tokio::select! {
+                () = idle => Ok(Ended::Drained),
+                () = tokio::time::sleep(drain.deadline) => Ok(Ended::DeadlinePassed),
+                Some(()) = stops.recv() => Ok(Ended::AtOnce),
+            }
+        });
+        // Whatever still runs is dropped with its worker's runtime.
+        for worker in workers {
+            worker.end();
+        }
+        match &served {
+            Ok(Ended::Drained) => info!("stopped: every request was answered"),
+            Ok(Ended::DeadlinePassed) => warn!("stopped: the deadline has passed, what still ran was cut"),
+            Ok(Ended::AtOnce) => warn!("stopped at once, as asked"),
+            Err(Broken(what)) => error!("stopped: {what}"),
+        }
+        served.map(drop)
+    }
+}
+
+/// How a stop that was asked for came to its end.
+enum Ended {
+    Drained,
+    DeadlinePassed,
+    AtOnce,
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}

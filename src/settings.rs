@@ -1,0 +1,246 @@
+//! What keyswap was told to be: addresses, resources, identities, limits.
+//!
+//! Two ways lead here, and both end in the same [`Settings`]: a file (`keyswap.toml`, [`Settings::read`]) and the
+//! flags of a sidecar ([`Single::settings`]), which needs none. Nothing is guessed: the kind of an identity is always
+//! named, because a gateway that quietly rides another identity than the one its owner thinks of is a hole.
+
+mod endpoint;
+pub(crate) mod file;
+mod single;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use endpoint::Endpoint;
+pub use single::Single;
+
+use crate::document::Mistakes;
+use crate::plane::{Access, Plane};
+
+/// Everything but the keys, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where clients connect.
+    pub listen: Listen,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    /// How many worker threads carry requests.
+    pub workers: NonZeroUsize,
+    /// How we stop.
+    pub drain: Drain,
+    /// How we reach Azure.
+    pub egress: Egress,
+    /// The Azure resources behind us, at least one.
+    pub resources: Vec<Arc<Resource>>,
+    /// The identities that resources and grants name.
+    pub identities: Vec<Arc<Identity>>,
+    /// Where the keys are.
+    pub keys: KeySource,
+}
+
+/// Where clients connect; at least one of the three is set.
+#[derive(Debug, Clone, Default)]
+pub struct Listen {
+    /// Plain HTTP/1.1.
+    pub http: Option<SocketAddr>,
+    /// HTTP/1.1 and HTTP/2 over TLS.
+    pub https: Option<Https>,
+    /// HTTP/1.1 on a unix socket.
+    pub unix: Option<PathBuf>,
+}
+
+/// The address that speaks TLS, and what it shows.
+#[derive(Debug, Clone)]
+pub struct Https {
+    /// The address.
+    pub address: SocketAddr,
+    /// The certificate chain, PEM, leaf first.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// How a stop goes: first the balancers learn, then the listeners close, then what still runs gets its time.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// How long new connections are still taken after SIGTERM, because endpoints lag.
+    pub delay: Duration,
+    /// How long running requests may go on after that.
+    pub deadline: Duration,
+}
+
+/// How we reach Azure.
+#[derive(Debug, Clone, Default)]
+pub struct Egress {
+    /// A PEM file of authorities that are trusted besides the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// One Azure resource that we forward to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name in the settings and in the log.
+    pub name: Arc<str>,
+    /// The plane it serves.
+    pub plane: Plane,
+    /// Its address.
+    pub endpoint: Endpoint,
+    /// Whose tokens it gets, by access.
+    pub identity: ByAccess<Arc<str>>,
+    /// The scope of those tokens.
+    pub scope: Arc<str>,
+}
+
+/// A value for each depth of access.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByAccess<T> {
+    /// For operations that leave nothing behind.
+    pub read: T,
+    /// For operations that leave data behind.
+    pub write: T,
+    /// For operations that change what the resource is.
+    pub manage: T,
+}
+
+/// One way to get a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name in the settings and in the log.
+    pub name: Arc<str>,
+    /// How the token is got.
+    pub kind: IdentityKind,
+}
+
+/// How a token is got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityKind {
+    /// An app registration that proves itself with a secret.
+    ClientSecret {
+        /// The tenant's id or domain.
+        tenant: String,
+        /// The application's id.
+        client_id: String,
+        /// Where the secret is; read anew for every token, so that it can be rotated.
+        secret: SecretSource,
+        /// Entra's address, without a path.
+        authority: String,
+    },
+    /// The identity of the machine or container that we run on: App Service's endpoint where the environment
+    /// names one, else IMDS.
+    ManagedIdentity {
+        /// A user-assigned identity; the system's own if none is named.
+        user_assigned: Option<UserAssigned>,
+    },
+}
+
+/// How a user-assigned managed identity is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserAssigned {
+    /// By its client id.
+    ClientId(String),
+    /// By its object id.
+    ObjectId(String),
+}
+
+/// Where a secret is. The secret itself is never part of the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+}
+
+/// Where the keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A `keys.toml`: clients, digests, grants.
+    Digests(PathBuf),
+    /// A file of plain keys, one a line, that all get the same grant.
+    Plain {
+        /// The file.
+        file: PathBuf,
+        /// The words of the grant: families and presets; the plane's default if none is given.
+        allow: Vec<String>,
+    },
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The settings that a command line leads to: its flags if they name an upstream, else the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the flags or the file; or, where there is neither, what to do.
+    pub fn load(file: Option<&Path>, single: &Single) -> Result<Self, Mistakes> {
+        if !single.upstream.is_empty() {
+            return single.settings();
+        }
+        let default = Path::new("keyswap.toml");
+        if file.is_none() && !default.exists() {
+            return Err(single::nothing_said(default));
+        }
+        Self::read(file.unwrap_or(default))
+    }
+
+    /// The resource of that name.
+    pub fn resource(&self, name: &str) -> Option<&Arc<Resource>> {
+        self.resources.iter().find(|resource| &*resource.name == name)
+    }
+
+    /// The identity of that name.
+    pub fn identity(&self, name: &str) -> Option<&Arc<Identity>> {
+        self.identities.iter().find(|identity| &*identity.name == name)
+    }
+}
+
+impl Listen {
+    /// What is listened on when nothing is said: plain HTTP, for this machine alone.
+    pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
+}
+
+impl Drain {
+    /// Five seconds, as long as Kubernetes endpoints may lag; then time for a long answer.
+    pub const DEFAULT: Self = Self { delay: Duration::from_secs(5), deadline: Duration::from_secs(60) };
+}
+
+/// Where health and metrics are served when nothing is said.
+pub const DEFAULT_ADMIN: SocketAddr = loopback(9090);
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+/// One worker a core, four at the most: a gateway beside an application must not take its cores.
+fn default_workers() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    cores.min(NonZeroUsize::MIN.saturating_add(3))
+}
+
+// === impl ByAccess ===
+
+impl<T> ByAccess<T> {
+    /// The value for an access.
+    pub fn at(&self, access: Access) -> &T {
+        match access {
+            Access::Read => &self.read,
+            Access::Write => &self.write,
+            Access::Manage => &self.manage,
+        }
+    }
+
+    /// Each value turned into another.
+    pub fn map<U>(&self, each: impl Fn(&T) -> U) -> ByAccess<U> {
+        ByAccess { read: each(&self.read), write: each(&self.write), manage: each(&self.manage) }
+    }
+}
+
+impl<T: Clone> ByAccess<T> {
+    /// The same value for every access.
+    pub fn always(value: T) -> Self {
+        Self { read: value.clone(), write: value.clone(), manage: value }
+    }
+}

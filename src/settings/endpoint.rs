@@ -1,0 +1,96 @@
+//! The address of a resource: where a token of ours may go, and nowhere else.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::uri::{Authority, Scheme, Uri};
+
+/// Scheme, host and port of an upstream. https, except on loopback: a token must not cross a network in the clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+impl Endpoint {
+    /// Reads `https://host[:port]`, with or without a slash behind it.
+    ///
+    /// # Errors
+    /// A text that says what to write instead: for plain http to anything but loopback, and for a path, query or
+    /// user information, none of which a resource has.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const FORM: &str = "must be a URL of scheme and host, like https://contoso.openai.azure.com";
+        let uri: Uri = text.parse().map_err(|_| FORM)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority().cloned()) else {
+            return Err(FORM);
+        };
+        if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') {
+            return Err("must be scheme and host alone, without path, query or user name");
+        }
+        let endpoint = Self { scheme, authority };
+        match endpoint.scheme.as_str() {
+            "https" => Ok(endpoint),
+            "http" if endpoint.is_loopback() => Ok(endpoint),
+            "http" => Err("must begin with https://: a token must not cross a network in the clear"),
+            _ => Err("must begin with https://"),
+        }
+    }
+
+    /// `https`, or `http` on loopback.
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// Host and, where one is given, port.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The host alone.
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    fn is_loopback(&self) -> bool {
+        let host = self.host().trim_start_matches('[').trim_end_matches(']');
+        let address = host.parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_crosses_no_network_in_the_clear() {
+        for good in [
+            "https://contoso.openai.azure.com",
+            "https://contoso.openai.azure.com/",
+            "https://localhost:8443",
+            "http://127.0.0.1:9000",
+            "http://[::1]:9000",
+            "http://LOCALHOST:9000",
+        ] {
+            assert!(Endpoint::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "contoso.openai.azure.com",
+            "http://contoso.openai.azure.com",
+            "http://localhost.example",
+            "https://contoso.openai.azure.com/openai",
+            "https://contoso.openai.azure.com?x=1",
+            "https://key@contoso.openai.azure.com",
+            "ftp://127.0.0.1",
+            "",
+        ] {
+            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

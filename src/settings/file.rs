@@ -1,0 +1,351 @@
+//! `keyswap.toml`: what is written in it, and what it means. `config/example.toml` explains every key.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{
+    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, Resource,
+    SecretSource, Settings, UserAssigned, default_workers,
+};
+use crate::document::{Document, Mistakes, Section, Value};
+use crate::plane::{Cloud, Plane};
+
+/// The kinds of identity by name.
+#[derive(Clone, Copy)]
+enum Kind {
+    ClientSecret,
+    ManagedIdentity,
+}
+
+impl Settings {
+    /// Reads a `keyswap.toml`. Paths in it are taken from its own directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, each with its place and its fix.
+    pub fn read(file: &Path) -> Result<Self, Mistakes> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Mistakes::of_file(file, format!("cannot be read: {error}")))?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads `text` as if it were the content of `file`.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Mistakes> {
+        let base = file.parent().unwrap_or(Path::new(""));
+        let document = Document::parse(file, text);
+        let settings = settings(&document.root(), base);
+        document.verdict()?;
+        settings.ok_or_else(|| Mistakes::of_file(file, "incomplete"))
+    }
+}
+
+/// `None` only where a mistake was noted.
+fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
+    let cloud = root.get("cloud").map_or(Some(Cloud::default()), |value| value.one_of(Cloud::NAMES));
+    let listen = listen(root, base);
+    let admin = root
+        .section("admin")
+        .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
+    let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
+    let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
+    let egress = root
+        .section("egress")
+        .map_or_else(Egress::default, |section| Egress { ca: section.get("ca").and_then(|value| path(&value, base)) });
+    let (declared, identities) = identities(root, base, cloud);
+    let resources = resources(root, cloud, &declared);
+    let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
+    Some(Settings {
+        listen: listen?,
+        admin: admin?,
+        workers: workers?,
+        drain,
+        egress,
+        resources,
+        identities,
+        keys: KeySource::Digests(keys?),
+    })
+}
+
+fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
+    let tls = root.section("tls").map(|tls| {
+        let file = |key, what| tls.need(key, what).and_then(|value| path(&value, base));
+        (file("cert", "name the certificate chain, a PEM file"), file("key", "name the private key, a PEM file"))
+    });
+    let Some(section) = root.section("listen") else {
+        return Some(Listen { http: Some(Listen::DEFAULT_HTTP), ..Listen::default() });
+    };
+    let http = section.get("http").map(|value| address(&value));
+    let https = section.get("https").map(|value| {
+        let address = address(&value);
+        let Some((cert, key)) = &tls else {
+            value.wrong("needs a certificate: add [tls] with cert and key");
+            return None;
+        };
+        Some(Https { address: address?, cert: cert.clone()?, key: key.clone()? })
+    });
+    let unix = section.get("unix").map(|value| path(&value, base));
+    if http.is_none() && https.is_none() && unix.is_none() {
+        section.wrong("names no address: set http, https or unix");
+        return None;
+    }
+    // A key that is there and wrong is a mistake already noted, not an address that is off.
+    Some(Listen {
+        http: http.map_or(Some(None), |address| address.map(Some))?,
+        https: https.map_or(Some(None), |https| https.map(Some))?,
+        unix: unix.map_or(Some(None), |path| path.map(Some))?,
+    })
+}
+
+fn drain(section: &Section<'_>) -> Drain {
+    let seconds = |key, default| section.get(key).and_then(|value| value.duration()).unwrap_or(default);
+    Drain { delay: seconds("delay", Drain::DEFAULT.delay), deadline: seconds("deadline", Drain::DEFAULT.deadline) }
+}
+
+/// The names that are declared, and the identities among them that have no mistake: a resource that names a
+/// broken one is not at fault itself.
+fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc<str>>, Vec<Arc<Identity>>) {
+    let sections = root.named_sections("identities");
+    let declared = sections.iter().map(|(name, _)| Arc::from(*name)).collect();
+    let identity = |(name, section): (&str, Section<'_>)| {
+        let kind = kind(&section, base, cloud.unwrap_or_default())?;
+        Some(Arc::new(Identity { name: name.into(), kind }))
+    };
+    (declared, sections.into_iter().filter_map(identity).collect())
+}
+
+fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind> {
+    let names = &[("client-secret", Kind::ClientSecret), ("managed-identity", Kind::ManagedIdentity)];
+    let kind = section.need("kind", "say how its tokens are got: client-secret or managed-identity");
+    match kind?.one_of(names)? {
+        Kind::ClientSecret => {
+            let tenant = section.need("tenant", "the tenant's id or domain");
+            let client_id = section.need("client_id", "the application's id");
+            let authority = section
+                .get("authority")
+                .map_or_else(|| Some(default_authority(cloud).to_owned()), |value| authority(&value));
+            let secret = secret(section, base);
+            Some(IdentityKind::ClientSecret {
+                tenant: tenant?.text()?.to_owned(),
+                client_id: client_id?.text()?.to_owned(),
+                secret: secret?,
+                authority: authority?,
+            })
+        }
+        Kind::ManagedIdentity => {
+            let client_id = section.get("client_id");
+            let object_id = section.get("object_id");
+            let user_assigned = match (client_id, object_id) {
+                (None, None) => None,
+                (Some(id), None) => Some(UserAssigned::ClientId(id.text()?.to_owned())),
+                (None, Some(id)) => Some(UserAssigned::ObjectId(id.text()?.to_owned())),
+                (Some(_), Some(id)) => {
+                    id.wrong("goes not with client_id: name the identity one way");
+                    return None;
+                }
+            };
+            Some(IdentityKind::ManagedIdentity { user_assigned })
+        }
+    }
+}
+
+fn secret(section: &Section<'_>, base: &Path) -> Option<SecretSource> {
+    match (section.get("secret_file"), section.get("secret_env")) {
+        (Some(file), None) => path(&file, base).map(SecretSource::File),
+        (None, Some(variable)) => Some(SecretSource::Environment(variable.text()?.to_owned())),
+        (Some(_), Some(variable)) => {
+            variable.wrong("goes not with secret_file: keep the secret in one place");
+            None
+        }
+        (None, None) => {
+            section.wrong("has no secret: set secret_file or secret_env");
+            None
+        }
+    }
+}
+
+fn resources(root: &Section<'_>, cloud: Option<Cloud>, identities: &[Arc<str>]) -> Vec<Arc<Resource>> {
+    let sections = root.named_sections("resources");
+    if sections.is_empty() {
+        root.wrong("names no resource: add a table like [resources.contoso] with endpoint and identity");
+    }
+    sections
+        .into_iter()
+        .filter_map(|(name, section)| resource(name, &section, cloud, identities).map(Arc::new))
+        .collect()
+}
+
+fn resource(name: &str, section: &Section<'_>, cloud: Option<Cloud>, identities: &[Arc<str>]) -> Option<Resource> {
+    let endpoint = section
+        .need("endpoint", "the resource's URL, like https://contoso.openai.azure.com")
+        .and_then(|value| endpoint(&value));
+    let plane = match section.get("plane") {
+        Some(value) => value.one_of(Plane::NAMES),
+        None => endpoint.as_ref().and_then(|endpoint| {
+            let plane = Plane::of_host(endpoint.host());
+            if plane.is_none() {
+                section.wrong("needs plane, openai or search: the host is no name of Azure's that tells it");
+            }
+            plane
+        }),
+    };
+    let identity = section
+        .need("identity", "name the identity whose tokens it gets")
+        .and_then(|value| identity(&value, identities));
+    let scope = section.get("scope").map(|value| value.text().map(str::to_owned));
+    let scope = match scope {
+        Some(written) => written?,
+        None => plane?.scope(cloud?).to_owned(),
+    };
+    Some(Resource { name: name.into(), plane: plane?, endpoint: endpoint?, identity: identity?, scope: scope.into() })
+}
+
+/// A name, or a table of names by access.
+pub(crate) fn identity(value: &Value<'_>, identities: &[Arc<str>]) -> Option<ByAccess<Arc<str>>> {
+    let name = |value: &Value<'_>| {
+        let name = value.text()?;
+        let found = identities.iter().find(|identity| &***identity == name);
+        if found.is_none() {
+            value.wrong("names no identity of the settings: add it as a table like [identities.NAME]");
+        }
+        found.cloned()
+    };
+    if !value.is_table() {
+        return name(value).map(ByAccess::always);
+    }
+    let section = value.section()?;
+    let of = |key| section.need(key, "name an identity for this access").and_then(|value| name(&value));
+    let (read, write, manage) = (of("read"), of("write"), of("manage"));
+    Some(ByAccess { read: read?, write: write?, manage: manage? })
+}
+
+fn endpoint(value: &Value<'_>) -> Option<Endpoint> {
+    Endpoint::parse(value.text()?).map_err(|fix| value.wrong(fix)).ok()
+}
+
+fn authority(value: &Value<'_>) -> Option<String> {
+    check_authority(value.text()?).map_err(|fix| value.wrong(fix)).ok()
+}
+
+/// Entra is spoken to over TLS only, on loopback too: `azure_identity` refuses anything else.
+pub(super) fn check_authority(text: &str) -> Result<String, &'static str> {
+    let endpoint = Endpoint::parse(text)?;
+    if endpoint.scheme().as_str() == "https" { Ok(endpoint.to_string()) } else { Err("must begin with https://") }
+}
+
+/// Entra's address in a cloud (azure-wire, C1).
+pub(super) fn default_authority(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::Public => "https://login.microsoftonline.com",
+        Cloud::UsGovernment => "https://login.microsoftonline.us",
+        Cloud::China => "https://login.chinacloudapi.cn",
+    }
+}
+
+fn address(value: &Value<'_>) -> Option<SocketAddr> {
+    let address = value.text()?.parse().ok();
+    if address.is_none() {
+        value.wrong("must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"");
+    }
+    address
+}
+
+fn path(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
+    value.text().map(|path| base.join(path))
+}
+
+fn workers(value: &Value<'_>) -> Option<NonZeroUsize> {
+    value.whole(1..=64).and_then(|workers| NonZeroUsize::new(usize::try_from(workers).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        keys = "keys.toml"
+        [identities.main]
+        kind = "managed-identity"
+        [resources.contoso]
+        endpoint = "https://contoso.openai.azure.com"
+        identity = "main"
+    "#;
+
+    #[test]
+    fn the_least_that_can_be_written() {
+        let settings = Settings::parse(Path::new("/etc/keyswap/keyswap.toml"), GOOD).unwrap();
+        assert_eq!(settings.listen.http, Some(Listen::DEFAULT_HTTP));
+        assert_eq!(settings.keys, KeySource::Digests("/etc/keyswap/keys.toml".into()));
+        let contoso = settings.resource("contoso").unwrap();
+        assert_eq!(contoso.plane, Plane::OpenAi);
+        assert_eq!(&*contoso.scope, "https://cognitiveservices.azure.com/.default");
+    }
+
+    #[test]
+    fn the_cloud_decides_scope_and_authority_unless_the_resource_does() {
+        let text = r#"
+            cloud = "us-government"
+            keys = "keys.toml"
+            [identities.app]
+            kind = "client-secret"
+            tenant = "t"
+            client_id = "c"
+            secret_env = "S"
+            [resources.a]
+            endpoint = "https://a.search.azure.us"
+            identity = "app"
+            [resources.b]
+            endpoint = "https://b.search.azure.us"
+            identity = "app"
+            scope = "https://search.example/.default"
+        "#;
+        let settings = Settings::parse(Path::new("keyswap.toml"), text).unwrap();
+        assert_eq!(&*settings.resource("a").unwrap().scope, "https://search.azure.us/.default");
+        assert_eq!(&*settings.resource("b").unwrap().scope, "https://search.example/.default");
+        let IdentityKind::ClientSecret { authority, .. } = &settings.identity("app").unwrap().kind else {
+            panic!("not a client secret");
+        };
+        assert_eq!(authority, "https://login.microsoftonline.us");
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_at_once() {
+        let text = "
+keys = \"keys.toml\"
+worker = 2
+[listen]
+https = \"127.0.0.1:8443\"
+http = \"8080\"
+[drain]
+delay = 5
+[identities.app]
+kind = \"client-secret\"
+tenant = \"t\"
+[resources.a]
+endpoint = \"http://a.example\"
+identity = \"app\"
+[resources.b]
+endpoint = \"https://b.example\"
+identity = { read = \"nobody\", write = \"nobody\" }
+";
+        let mistakes = Settings::parse(Path::new("keyswap.toml"), text).unwrap_err();
+        assert_eq!(
+            mistakes.to_string(),
+            "\
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, tls, workers
+keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
+keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
+keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer
+keyswap.toml:9:1: identities.app: has no secret: set secret_file or secret_env
+keyswap.toml:9:1: identities.app.client_id: is missing: the application's id
+keyswap.toml:13:12: resources.a.endpoint: must begin with https://: a token must not cross a network in the clear
+keyswap.toml:15:1: resources.b: needs plane, openai or search: the host is no name of Azure's that tells it
+keyswap.toml:17:12: resources.b.identity.manage: is missing: name an identity for this access
+keyswap.toml:17:21: resources.b.identity.read: names no identity of the settings: add it as a table like [identities.NAME]
+keyswap.toml:17:39: resources.b.identity.write: names no identity of the settings: add it as a table like [identities.NAME]"
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! Settings without a file: what a sidecar in front of one team's resources needs, as flags or environment.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::file::{check_authority, default_authority};
+use super::{
+    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, Resource,
+    SecretSource, Settings, UserAssigned, default_workers,
+};
+use crate::document::{Mistake, Mistakes, parse_duration};
+use crate::plane::{Cloud, Plane};
+
+/// The flags of a sidecar: one identity, the same grant for every key.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub struct Single {
+    /// The Azure resource to forward to, like `https://contoso.openai.azure.com`; may be given once for each plane
+    #[arg(long, value_name = "URL", env = "KEYSWAP_UPSTREAM", value_delimiter = ',')]
+    pub upstream: Vec<String>,
+
+    /// The plane of an upstream whose host is no name of Azure's that tells it
+    #[arg(long, value_name = "PLANE", env = "KEYSWAP_PLANE")]
+    pub plane: Option<PlaneName>,
+
+    /// The Azure cloud: it decides the audience of tokens
+    #[arg(long, value_name = "CLOUD", env = "KEYSWAP_CLOUD")]
+    pub cloud: Option<CloudName>,
+
+    /// How tokens are got; always to be named, never guessed
+    #[arg(long, value_name = "KIND", env = "KEYSWAP_IDENTITY")]
+    pub identity: Option<IdentityName>,
+
+    /// The tenant, for `--identity client-secret`
+    #[arg(long, value_name = "ID", env = "KEYSWAP_TENANT")]
+    pub tenant: Option<String>,
+
+    /// The application's id, or the client id of a user-assigned managed identity
+    #[arg(long, value_name = "ID", env = "KEYSWAP_CLIENT_ID")]
+    pub client_id: Option<String>,
+
+    /// The object id of a user-assigned managed identity
+    #[arg(long, value_name = "ID", env = "KEYSWAP_OBJECT_ID", conflicts_with = "client_id")]
+    pub object_id: Option<String>,
+
+    /// The file that holds the application's secret; else it is taken from `KEYSWAP_CLIENT_SECRET`
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_SECRET_FILE")]
+    pub secret_file: Option<PathBuf>,
+
+    /// Entra's address, where the cloud's own is not meant
+    #[arg(long, value_name = "URL", env = "KEYSWAP_AUTHORITY")]
+    pub authority: Option<String>,
+
+    /// The file of the keys that clients may use: plain keys, one a line, unreadable for others
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// What the keys may do: families of operations or presets; by default inference, or documents
+    #[arg(long, value_name = "FAMILY", env = "KEYSWAP_ALLOW", value_delimiter = ',')]
+    pub allow: Vec<String>,
+
+    /// Where to listen for HTTP; 127.0.0.1:8080 if no address at all is given
+    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTP")]
+    pub http: Option<SocketAddr>,
+
+    /// Where to listen for HTTPS
+    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTPS", requires_all = ["tls_cert", "tls_key"])]
+    pub https: Option<SocketAddr>,
+
+    /// The certificate chain for HTTPS, PEM
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key for HTTPS, PEM
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// The unix socket to listen on
+    #[arg(long, value_name = "PATH", env = "KEYSWAP_UNIX")]
+    pub unix: Option<PathBuf>,
+
+    /// Where health and metrics are served; 127.0.0.1:9090 if not given
+    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
+    pub admin: Option<SocketAddr>,
+
+    /// Authorities to trust besides the system's, PEM
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_CA")]
+    pub ca: Option<PathBuf>,
+
+    /// Worker threads; by default one a core, at most four
+    #[arg(long, value_name = "N", env = "KEYSWAP_WORKERS")]
+    pub workers: Option<NonZeroUsize>,
+
+    /// How long new connections are taken after SIGTERM; 5s if not given
+    #[arg(long, value_name = "TIME", env = "KEYSWAP_DRAIN_DELAY", value_parser = duration)]
+    pub drain_delay: Option<Duration>,
+
+    /// How long running requests may go on after that; 60s if not given
+    #[arg(long, value_name = "TIME", env = "KEYSWAP_DRAIN_DEADLINE", value_parser = duration)]
+    pub drain_deadline: Option<Duration>,
+}
+
+/// A plane, as a flag says it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PlaneName {
+    /// Azure OpenAI
+    #[value(name = "openai")]
+    OpenAi,
+    /// Azure AI Search
+    Search,
+}
+
+/// A cloud, as a flag says it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CloudName {
+    /// The public cloud
+    Public,
+    /// US Government
+    UsGovernment,
+    /// China
+    China,
+}
+
+/// A kind of identity, as a flag says it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum IdentityName {
+    /// An app registration with a secret
+    ClientSecret,
+    /// The managed identity of this machine or container
+    ManagedIdentity,
+}
+
+impl Single {
+    /// The settings that the flags mean.
+    ///
+    /// # Errors
+    /// Everything that is wrong or missing, by flag.
+    pub fn settings(&self) -> Result<Settings, Mistakes> {
+        let mut mistakes = Vec::new();
+        let mut wrong = |flag: &str, fix: &str| {
+            mistakes.push(Mistake {
+                file: "command line".into(),
+                at: None,
+                place: flag.to_owned(),
+                fix: fix.to_owned(),
+            });
+        };
+        let cloud = match self.cloud.unwrap_or(CloudName::Public) {
+            CloudName::Public => Cloud::Public,
+            CloudName::UsGovernment => Cloud::UsGovernment,
+            CloudName::China => Cloud::China,
+        };
+        let kind = self.kind(cloud).map_err(|(flag, fix)| wrong(flag, fix)).ok();
+        let mut resources: Vec<Arc<Resource>> = Vec::new();
+        for upstream in &self.upstream {
+            match self.resource(upstream, cloud) {
+                Ok(resource) if resources.iter().any(|other| other.plane == resource.plane) => {
+                    wrong("--upstream", "may be given once for each plane; for more, write a keyswap.toml");
+                }
+                Ok(resource) => resources.push(Arc::new(resource)),
+                Err((flag, fix)) => wrong(flag, fix),
+            }
+        }
+        if self.key_file.is_none() {
+            wrong("--key-file", "is missing: name the file of the keys that clients may use, one a line");
+        }
+        let settings = kind.zip(self.key_file.clone()).map(|(kind, file)| Settings {
+            listen: self.listen(),
+            admin: self.admin.unwrap_or(DEFAULT_ADMIN),
+            workers: self.workers.unwrap_or_else(default_workers),
+            drain: Drain {
+                delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
+                deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),
+            },
+            egress: Egress { ca: self.ca.clone() },
+            resources,
+            identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
+            keys: KeySource::Plain { file, allow: self.allow.clone() },
+        });
+        match settings {
+            Some(settings) if mistakes.is_empty() => Ok(settings),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+
+    fn kind(&self, cloud: Cloud) -> Result<IdentityKind, (&'static str, &'static str)> {
+        const MISSING: (&str, &str) = (
+            "--identity",
+            "is missing: say how tokens are got, client-secret or managed-identity; it is never guessed",
+        );
+        match self.identity.ok_or(MISSING)? {
+            IdentityName::ClientSecret => {
+                let authority = self.authority.as_deref().unwrap_or(default_authority(cloud));
+                Ok(IdentityKind::ClientSecret {
+                    tenant: self.tenant.clone().ok_or(("--tenant", "is missing: --identity client-secret needs it"))?,
+                    client_id: self
+                        .client_id
+                        .clone()
+                        .ok_or(("--client-id", "is missing: --identity client-secret needs it"))?,
+                    secret: self
+                        .secret_file
+                        .clone()
+                        .map_or_else(|| SecretSource::Environment(SECRET_VARIABLE.to_owned()), SecretSource::File),
+                    authority: check_authority(authority).map_err(|fix| ("--authority", fix))?,
+                })
+            }
+            IdentityName::ManagedIdentity => {
+                let client_id = self.client_id.clone().map(UserAssigned::ClientId);
+                let object_id = self.object_id.clone().map(UserAssigned::ObjectId);
+                Ok(IdentityKind::ManagedIdentity { user_assigned: client_id.or(object_id) })
+            }
+        }
+    }
+
+    fn resource(&self, upstream: &str, cloud: Cloud) -> Result<Resource, (&'static str, &'static str)> {
+        let endpoint = Endpoint::parse(upstream).map_err(|fix| ("--upstream", fix))?;
+        let named = self.plane.map(|name| match name {
+            PlaneName::OpenAi => Plane::OpenAi,
+            PlaneName::Search => Plane::Search,
+        });
+        let plane = Plane::of_host(endpoint.host())
+            .or(named)
+            .ok_or(("--plane", "is missing: the host of --upstream is no name of Azure's that tells it"))?;
+        // A host is named by its first label, as its owner would; an address by its plane.
+        let label = endpoint.host().split('.').next().unwrap_or_default();
+        let name = if Plane::of_host(endpoint.host()).is_some() { label } else { &plane.to_string() };
+        Ok(Resource {
+            name: name.into(),
+            plane,
+            identity: ByAccess::always(IDENTITY.into()),
+            scope: plane.scope(cloud).into(),
+            endpoint,
+        })
+    }
+
+    fn listen(&self) -> Listen {
+        let https = self.https.zip(self.tls_cert.clone()).zip(self.tls_key.clone());
+        let https = https.map(|((address, cert), key)| Https { address, cert, key });
+        let nowhere = self.http.is_none() && https.is_none() && self.unix.is_none();
+        Listen { http: self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP)), https, unix: self.unix.clone() }
+    }
+}
+
+/// The one identity of a sidecar.
+const IDENTITY: &str = "identity";
+
+/// Where a sidecar's secret is if no file is named. Never a flag: a command line is no place for a secret.
+const SECRET_VARIABLE: &str = "KEYSWAP_CLIENT_SECRET";
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "must be a whole number and a unit, ms, s, m or h, like 5s".to_owned())
+}
+
+/// What to say when neither a file nor flags tell what to do.
+pub(super) fn nothing_said(default: &Path) -> Mistakes {
+    Mistakes::of_file(
+        default,
+        "not found, and no --upstream given. Write the file (config/example.toml explains it), name another with \
+         --config, or use flags: keyswap serve --upstream https://contoso.openai.azure.com \
+         --identity managed-identity --key-file keys",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sidecar_needs_no_file() {
+        let single = Single {
+            upstream: vec!["https://contoso.openai.azure.com".into(), "https://contoso.search.windows.net".into()],
+            identity: Some(IdentityName::ManagedIdentity),
+            key_file: Some("keys".into()),
+            ..Single::default()
+        };
+        let settings = single.settings().unwrap();
+        let planes: Vec<_> = settings.resources.iter().map(|resource| resource.plane).collect();
+        assert_eq!(planes, [Plane::OpenAi, Plane::Search]);
+        assert_eq!(settings.listen.http, Some(Listen::DEFAULT_HTTP));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once() {
+        let single = Single { upstream: vec!["https://127.0.0.1:1".into()], ..Single::default() };
+        assert_eq!(
+            single.settings().unwrap_err().to_string(),
+            "\
+command line: --identity: is missing: say how tokens are got, client-secret or managed-identity; it is never guessed
+command line: --plane: is missing: the host of --upstream is no name of Azure's that tells it
+command line: --key-file: is missing: name the file of the keys that clients may use, one a line"
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! `azure_core`'s HTTP client over our own way out: one TLS stack, no proxies of the environment, bounded answers.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::headers::Headers;
+use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use crate::egress::{Connector, Egress};
+
+/// The largest answer that an issuer of tokens may give.
+const LARGEST_ANSWER: usize = 256 * 1024;
+
+/// Sends the requests of `azure_identity`.
+#[derive(Clone)]
+pub(super) struct HyperTransport {
+    client: Client<Connector, Full<Bytes>>,
+}
+
+/// The same, noting what was seen.
+#[derive(Debug)]
+pub(super) struct Recording {
+    transport: HyperTransport,
+    exchange: Exchange,
+}
+
+/// What was seen of the exchange with an issuer. `azure_identity` loses the status where it cannot read the body.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Exchange(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+enum Seen {
+    #[default]
+    Nothing,
+    /// No answer came, for this reason.
+    NoAnswer(String),
+    /// An answer of this status, with Entra's code if it had one.
+    Answer { status: u16, code: Option<String> },
+}
+
+// === impl HyperTransport ===
+
+impl HyperTransport {
+    pub(super) fn new(egress: &Egress) -> Self {
+        // Fetches are minutes apart: a kept connection would be closed by then.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(egress.connector());
+        Self { client }
+    }
+
+    pub(super) fn recording(&self, exchange: &Exchange) -> Recording {
+        Recording { transport: self.clone(), exchange: exchange.clone() }
+    }
+
+    async fn send(&self, request: &Request) -> Result<(http::response::Parts, Bytes), String> {
+        let body = match request.body() {
+            Body::Bytes(bytes) => bytes.clone(),
+            Body::SeekableStream(_) => return Err("a streamed request, which no credential sends".to_owned()),
+        };
+        let mut sent = http::Request::builder().method(request.method().as_str()).uri(request.url().as_str());
+        for (name, value) in request.headers().iter() {
+            sent = sent.header(name.as_str(), value.as_str());
+        }
+        let sent = sent.body(Full::new(body)).map_err(|error| error.to_string())?;
+        let answer = self.client.request(sent).await.map_err(|error| chain(&error))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        Ok((head, body.to_bytes()))
+    }
+}
+
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HyperTransport")
+    }
+}
+
+/// An error and its causes, since hyper's own text is only the outermost.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+// === impl Recording ===
+
+#[async_trait]
+impl HttpClient for Recording {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        match self.transport.send(request).await {
+            Ok((head, body)) => {
+                let status = head.status.as_u16();
+                self.exchange.note(Seen::Answer { status, code: aadsts(&body) });
+                let mut headers = Headers::new();
+                for (name, value) in &head.headers {
+                    // azure_core would sleep as long as Retry-After says, without a bound; our task has its own times.
+                    if name != http::header::RETRY_AFTER {
+                        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                        headers.insert(name.as_str().to_owned(), value);
+                    }
+                }
+                Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), headers, body))
+            }
+            Err(why) => {
+                self.exchange.note(Seen::NoAnswer(why));
+                // `Other` is not retried: the control task retries in its own time.
+                Err(Error::with_message(ErrorKind::Other, "no answer"))
+            }
+        }
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn note(&self, seen: Seen) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    /// The exchange in a line for the log.
+    pub(super) fn summary(&self) -> String {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Nothing => "no answer".to_owned(),
+            Seen::NoAnswer(why) => why.clone(),
+            Seen::Answer { status, code: Some(code) } => format!("HTTP {status}, {code}"),
+            Seen::Answer { status, code: None } => format!("HTTP {status}"),
+        }
+    }
+
+    /// Entra's code for what is wrong, like `AADSTS7000215`.
+    pub(super) fn code(&self) -> Option<String> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Answer { code, .. } => code.clone(),
+            Seen::Nothing | Seen::NoAnswer(_) => None,
+        }
+    }
+
+    /// Whether the answer says that asking again will not help. 404, 408, 410 and 429 pass (azure-wire, C2).
+    pub(super) fn is_final(&self) -> bool {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Answer { status, .. } => (400..500).contains(status) && ![404, 408, 410, 429].contains(status),
+            Seen::Nothing | Seen::NoAnswer(_) => false,
+        }
+    }
+}
+
+/// The first `AADSTS` code in an answer.
+fn aadsts(body: &[u8]) -> Option<String> {
+    const MARK: &[u8] = b"AADSTS";
+    let at = body.windows(MARK.len()).position(|window| window == MARK)?;
+    let digits = body[at + MARK.len()..].iter().take_while(|byte| byte.is_ascii_digit()).take(12).count();
+    String::from_utf8(body[at..at + MARK.len() + digits].to_vec()).ok().filter(|_| digits > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entras_code_is_found_where_the_crate_loses_it() {
+        let body =
+            br#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret.\r\nTrace"}"#;
+        assert_eq!(aadsts(body).as_deref(), Some("AADSTS7000215"));
+        assert_eq!(aadsts(b"AADSTS"), None);
+        assert_eq!(aadsts(b""), None);
+    }
+}

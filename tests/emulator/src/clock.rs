@@ -1,0 +1,27 @@
+//! Now, in the three forms that Azure writes it.
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// Seconds since 1970.
+pub(crate) fn unix_seconds() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_milliseconds() -> i128 {
+    OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000
+}
+
+/// `2016-01-09 02:02:12Z`, as Entra dates its errors (C1).
+pub(crate) fn entra_timestamp() -> String {
+    OffsetDateTime::now_utc()
+        .format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z"))
+        .unwrap_or_default()
+}
+
+/// .NET ticks (100 ns since the year 1): what an Azure AI Search etag is made of.
+pub(crate) fn ticks() -> i128 {
+    const UNIX_EPOCH: i128 = 621_355_968_000_000_000;
+    OffsetDateTime::now_utc().unix_timestamp_nanos() / 100 + UNIX_EPOCH
+}

@@ -1,0 +1,281 @@
+//! Entra's token endpoint, client credentials only (C1).
+//!
+//! `POST /{tenant}/oauth2/v2.0/token` with a client secret or a client assertion. Its errors are
+//! written as Entra writes them, `\r\n` inside the description included.
+
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::azure::Azure;
+use crate::directory::{App, Directory, Flaw};
+use crate::exchange::Call;
+use crate::{clock, entropy, target};
+
+/// What Entra answers on demand, by name.
+pub(crate) const FAULTS: &[&str] = &[
+    "wrong-secret",
+    "expired-secret",
+    "unknown-app",
+    "unknown-resource",
+    "429",
+    "500",
+    "503",
+    "html",
+    "empty-token",
+    "blank-token",
+    "string-expiry",
+    "wrong-audience",
+    "expired-token",
+];
+
+/// The form of a token request.
+struct Form {
+    fields: Vec<(String, String)>,
+}
+
+/// One of Entra's errors, before it has its ids and its date.
+struct Error {
+    status: StatusCode,
+    error: &'static str,
+    code: u32,
+    text: String,
+}
+
+/// Answers a request to the token endpoint.
+pub(crate) fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
+    token(azure, call, Flaw::None).unwrap_or_else(Error::render)
+}
+
+/// Answers by name.
+pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<Answer> {
+    let client_id = Form::read(call).get("client_id").unwrap_or_default().to_owned();
+    Some(match name {
+        "wrong-secret" => Error::wrong_secret(&client_id).render(),
+        "expired-secret" => Error::expired_secret(&client_id).render(),
+        "unknown-app" => Error::unknown_app(&client_id, &azure.directory.app.tenant).render(),
+        "unknown-resource" => Error::unknown_resource("https://example.com", &azure.directory.app.tenant).render(),
+        "429" => Answer::new(StatusCode::TOO_MANY_REQUESTS)
+            .header("retry-after", "60")
+            .body("text/plain", "Too Many Requests"),
+        "500" => Error {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            error: "server_error",
+            code: 90033,
+            text: "A transient error has occurred. Please try again.".to_owned(),
+        }
+        .render(),
+        "503" => Error {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error: "temporarily_unavailable",
+            code: 90033,
+            text: "A transient error has occurred. Please try again.".to_owned(),
+        }
+        .render(),
+        "html" => Answer::new(StatusCode::SERVICE_UNAVAILABLE)
+            .body("text/html", "<html><head><title>503</title></head><body>The service is unavailable.</body></html>"),
+        "empty-token" => ok(&json!({})),
+        "blank-token" => ok(&json!({"token_type": "Bearer", "expires_in": 3599, "access_token": ""})),
+        "string-expiry" => ok(&json!({
+            "token_type": "Bearer", "expires_in": "3599", "access_token": entropy::key(40),
+        })),
+        "wrong-audience" => token(azure, call, Flaw::WrongAudience).unwrap_or_else(Error::render),
+        "expired-token" => token(azure, call, Flaw::Expired).unwrap_or_else(Error::render),
+        _ => return None,
+    })
+}
+
+fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
+    let Some(tenant) = tenant(call.path).filter(|_| call.method == Method::POST) else {
+        return Ok(Answer::new(StatusCode::NOT_FOUND));
+    };
+    call.record.note(|entry| entry.operation = Some("token"));
+    if tenant != azure.directory.app.tenant {
+        return Err(Error::unknown_tenant(tenant));
+    }
+    let form = Form::read(call);
+    match form.required("grant_type")? {
+        "client_credentials" => {}
+        other => return Err(Error::unsupported_grant(other)),
+    }
+    let client_id = form.required("client_id")?;
+    let app = azure.directory.app_with(client_id).ok_or_else(|| Error::unknown_app(client_id, tenant))?;
+    authenticate(&form, app)?;
+    let resource = resource(form.required("scope")?, tenant)?;
+
+    let issued = azure.directory.issue(&app.as_identity(), tenant, resource, flaw);
+    let life = issued.life.as_secs();
+    let mut body = json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life});
+    if azure.options.refresh_in {
+        body["refresh_in"] = Value::from(life / 2);
+    }
+    body["access_token"] = Value::from(issued.token);
+    call.record.note(|entry| {
+        entry.subject = Some(resource.to_owned());
+        entry.principal = Some(app.object_id.clone());
+        entry.completed = true;
+    });
+    Ok(ok(&body))
+}
+
+/// The tenant of `/{tenant}/oauth2/v2.0/token`.
+fn tenant(path: &str) -> Option<&str> {
+    let tenant = path.strip_prefix('/')?.strip_suffix("/oauth2/v2.0/token")?;
+    (!tenant.is_empty() && !tenant.contains('/')).then_some(tenant)
+}
+
+/// A secret, or an assertion: any that is not empty, as nobody here holds its public key.
+fn authenticate(form: &Form, app: &App) -> Result<(), Error> {
+    const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    if let Some(secret) = form.get("client_secret") {
+        return if secret == app.secret { Ok(()) } else { Err(Error::wrong_secret(&app.client_id)) };
+    }
+    let assertion = form.get("client_assertion").unwrap_or_default();
+    if form.get("client_assertion_type") == Some(ASSERTION) && !assertion.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::no_secret())
+    }
+}
+
+/// The resource of a scope: what stands before the one allowed suffix.
+fn resource<'a>(scope: &'a str, tenant: &str) -> Result<&'a str, Error> {
+    let resource = scope.strip_suffix("/.default").ok_or_else(|| Error::scope_without_default(scope))?;
+    if Directory::knows_resource(resource) { Ok(resource) } else { Err(Error::unknown_resource(resource, tenant)) }
+}
+
+fn ok(body: &Value) -> Answer {
+    with_entra_headers(Answer::new(StatusCode::OK)).body("application/json; charset=utf-8", body.to_string())
+}
+
+fn with_entra_headers(answer: Answer) -> Answer {
+    answer
+        .headers([
+            ("cache-control", "no-store, no-cache"),
+            ("pragma", "no-cache"),
+            ("expires", "-1"),
+            ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+        ])
+        .header("x-ms-request-id", entropy::uuid())
+}
+
+// === impl Form ===
+
+impl Form {
+    fn read(call: &Call<'_>) -> Self {
+        let text = String::from_utf8_lossy(&call.body);
+        Self { fields: target::parameters(&text).collect() }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+
+    fn required(&self, name: &str) -> Result<&str, Error> {
+        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Error::missing_field(name))
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    fn bad_request(error: &'static str, code: u32, text: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error, code, text }
+    }
+
+    fn unauthorized(code: u32, text: String) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", code, text }
+    }
+
+    fn wrong_secret(client_id: &str) -> Self {
+        let text = format!(
+            "Invalid client secret provided. Ensure the secret being sent in the request is the \
+             client secret value, not the client secret ID, for a secret added to app \
+             '{client_id}'."
+        );
+        Self::unauthorized(7_000_215, text)
+    }
+
+    fn expired_secret(client_id: &str) -> Self {
+        let text = format!(
+            "The provided client secret keys for app '{client_id}' are expired. Visit the Azure \
+             portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider \
+             using certificate credentials for added security: https://aka.ms/certCreds."
+        );
+        Self::unauthorized(7_000_222, text)
+    }
+
+    fn no_secret() -> Self {
+        let text = "The request body must contain the following parameter: 'client_assertion' or \
+                    'client_secret'.";
+        Self::unauthorized(7_000_218, text.to_owned())
+    }
+
+    fn unknown_app(client_id: &str, tenant: &str) -> Self {
+        let text = format!(
+            "Application with identifier '{client_id}' was not found in the directory \
+             '{tenant}'. This can happen if the application has not been installed by the \
+             administrator of the tenant or consented to by any user in the tenant. You may have \
+             sent your authentication request to the wrong tenant."
+        );
+        Self::bad_request("unauthorized_client", 700_016, text)
+    }
+
+    fn unknown_resource(resource: &str, tenant: &str) -> Self {
+        let text = format!(
+            "The resource principal named {resource} was not found in the tenant named {tenant}. \
+             This can happen if the application has not been installed by the administrator of \
+             the tenant or consented to by any user in the tenant. You might have sent your \
+             authentication request to the wrong tenant."
+        );
+        Self::bad_request("invalid_resource", 500_011, text)
+    }
+
+    fn scope_without_default(scope: &str) -> Self {
+        let text = format!(
+            "The provided value for scope {scope} is not valid. Client credential flows must have \
+             a scope value with /.default suffixed to the resource identifier (application ID \
+             URI)."
+        );
+        Self::bad_request("invalid_scope", 1_002_012, text)
+    }
+
+    fn unknown_tenant(tenant: &str) -> Self {
+        let text = format!(
+            "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and \
+             are signing into the correct cloud. Check with your subscription administrator, this \
+             may happen if there are no active subscriptions for the tenant."
+        );
+        Self::bad_request("invalid_request", 90_002, text)
+    }
+
+    fn unsupported_grant(grant: &str) -> Self {
+        let text = format!("The app requested an unsupported grant type '{grant}'.");
+        Self::bad_request("unsupported_grant_type", 70_003, text)
+    }
+
+    fn missing_field(name: &str) -> Self {
+        let text = format!("The request body must contain the following parameter: '{name}'.");
+        Self::bad_request("invalid_request", 900_144, text)
+    }
+
+    fn render(self) -> Answer {
+        let Self { status, error, code, text } = self;
+        let (trace, correlation) = (entropy::uuid(), entropy::uuid());
+        let timestamp = clock::entra_timestamp();
+        let body = json!({
+            "error": error,
+            "error_description": format!(
+                "AADSTS{code}: {text}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\n\
+                 Timestamp: {timestamp}"
+            ),
+            "error_codes": [code],
+            "timestamp": timestamp,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+        });
+        with_entra_headers(Answer::new(status)).body("application/json; charset=utf-8", body.to_string())
+    }
+}

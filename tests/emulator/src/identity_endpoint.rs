@@ -1,0 +1,136 @@
+//! The two places that give a managed identity its token: App Service (C3) and IMDS (C2).
+//!
+//! Both speak plain HTTP, both write their numbers as strings, and they differ in everything
+//! else.
+
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::azure::Azure;
+use crate::directory::{Directory, Flaw, Issued, ManagedIdentity};
+use crate::exchange::Call;
+
+/// What the identity endpoints answer on demand, by name.
+pub(crate) const FAULTS: &[&str] = &["400", "404", "410", "429", "500", "503", "empty-token"];
+
+/// Where the path of the App Service endpoint begins, as on a real machine.
+pub(crate) const APP_SERVICE_PATH: &str = "/msi/token";
+
+const IMDS_PATH: &str = "/metadata/identity/oauth2/token";
+
+/// What a program finds in `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`.
+#[derive(Clone, Debug, Serialize)]
+pub struct IdentityEndpoint {
+    /// `http://127.0.0.1:P/msi/token`
+    pub url: String,
+    /// The secret for `X-IDENTITY-HEADER`.
+    pub header: String,
+}
+
+/// App Service, Functions and Container Apps: `expires_on` as a string, no `expires_in`.
+pub(crate) fn app_service(azure: &Azure, call: &Call<'_>) -> Answer {
+    if call.path != APP_SERVICE_PATH || call.method != Method::GET {
+        return Answer::new(StatusCode::NOT_FOUND);
+    }
+    if call.header("x-identity-header") != Some(&azure.options.identity_header) {
+        return error(StatusCode::UNAUTHORIZED, "unauthorized_client", "X-IDENTITY-HEADER is missing or wrong");
+    }
+    if call.parameter("api-version").as_deref() != Some("2019-08-01") {
+        return error(StatusCode::BAD_REQUEST, "invalid_request", "The api-version must be 2019-08-01");
+    }
+    let (identity, issued, resource) = match grant(azure, call, "principal_id") {
+        Ok(granted) => granted,
+        Err(refusal) => return refusal,
+    };
+    let body = json!({
+        "access_token": issued.token,
+        "expires_on": issued.expires_on.to_string(),
+        "resource": resource,
+        "token_type": "Bearer",
+        "client_id": identity.client_id,
+    });
+    Answer::new(StatusCode::OK).json(body.to_string())
+}
+
+/// IMDS: every number is a string.
+pub(crate) fn imds(azure: &Azure, call: &Call<'_>) -> Answer {
+    if call.path != IMDS_PATH || call.method != Method::GET {
+        return Answer::new(StatusCode::NOT_FOUND);
+    }
+    let metadata = call.header("metadata").unwrap_or_default();
+    if !metadata.eq_ignore_ascii_case("true") {
+        return error(StatusCode::BAD_REQUEST, "invalid_request", "Required metadata header not specified");
+    }
+    if call.parameter("api-version").is_none() {
+        return error(StatusCode::BAD_REQUEST, "invalid_request", "Required query variable 'api-version' is missing");
+    }
+    let (_, issued, resource) = match grant(azure, call, "object_id") {
+        Ok(granted) => granted,
+        Err(refusal) => return refusal,
+    };
+    let life = i64::try_from(issued.life.as_secs()).unwrap_or(i64::MAX);
+    let body = json!({
+        "access_token": issued.token,
+        "refresh_token": "",
+        "expires_in": life.to_string(),
+        "expires_on": issued.expires_on.to_string(),
+        "not_before": (issued.expires_on - life).to_string(),
+        "resource": resource,
+        "token_type": "Bearer",
+    });
+    Answer::new(StatusCode::OK).json(body.to_string())
+}
+
+/// Answers by name.
+pub(crate) fn on_demand(name: &str) -> Option<Answer> {
+    let status = match name {
+        "empty-token" => return Some(Answer::new(StatusCode::OK).json("{}")),
+        "400" => StatusCode::BAD_REQUEST,
+        "404" => StatusCode::NOT_FOUND,
+        "410" => StatusCode::GONE,
+        "429" => StatusCode::TOO_MANY_REQUESTS,
+        "500" => StatusCode::INTERNAL_SERVER_ERROR,
+        "503" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => return None,
+    };
+    let reason = status.canonical_reason().unwrap_or_default();
+    Some(match status {
+        StatusCode::BAD_REQUEST => error(status, "invalid_request", "Identity not found"),
+        StatusCode::TOO_MANY_REQUESTS => error(status, "too_many_requests", reason),
+        _ => error(status, "unknown", reason),
+    })
+}
+
+/// The identity that is asked for, and its token. `object_id` is what this endpoint calls the
+/// parameter of that meaning.
+fn grant(azure: &Azure, call: &Call<'_>, object_id: &str) -> Result<(ManagedIdentity, Issued, String), Answer> {
+    call.record.note(|entry| entry.operation = Some("token"));
+    let invalid = |code, text| Err(error(StatusCode::BAD_REQUEST, code, text));
+    let Some(resource) = call.parameter("resource") else {
+        return invalid("invalid_request", "Required query variable 'resource' is missing");
+    };
+    // Here a resource must come without the `/.default` of scopes (C1).
+    if !Directory::knows_resource(&resource) {
+        return invalid("invalid_resource", "The resource principal was not found in the tenant");
+    }
+    let name =
+        ["client_id", object_id, "msi_res_id", "mi_res_id"].iter().find_map(|parameter| call.parameter(parameter));
+    let Some(identity) = azure.directory.identity_named(name.as_deref()) else {
+        return invalid("invalid_request", "Identity not found");
+    };
+    let tenant = &azure.directory.app.tenant;
+    let issued = azure.directory.issue(&identity, tenant, &resource, Flaw::None);
+    call.record.note(|entry| {
+        entry.subject = Some(resource.clone());
+        entry.principal = Some(identity.object_id.clone());
+        entry.completed = true;
+    });
+    Ok((identity, issued, resource))
+}
+
+fn error(status: StatusCode, code: &str, text: &str) -> Answer {
+    let body = json!({"error": code, "error_description": text});
+    Answer::new(status).json(body.to_string())
+}

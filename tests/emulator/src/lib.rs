@@ -1,0 +1,342 @@
+//! Azure OpenAI, Azure AI Search and Entra on loopback, with keys disabled: to test clients and
+//! gateways that work without keys.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use azure_emulator::{Door, Emulator, Fault, Options, Plane};
+//!
+//! let emulator = Emulator::start(Options::default()).await?;
+//! let upstream = emulator.openai(Door::Behind); // https://127.0.0.1:P, trusted by `ca_pem`
+//! emulator.next(Plane::OpenAi, Fault::named("A1.12"), 1)?; // the next answer is a 429
+//! # let _ = upstream;
+//! assert!(emulator.journal().violations().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! A request walks `doors` -> `exchange` -> a plane -> `delivery`:
+//!
+//! - `doors` accepts, speaks TLS, HTTP/1.1 or HTTP/2, and can end a socket in a reset;
+//! - `exchange` opens a [`Journal`] entry (and notes a *violation*, see `credentials`), takes
+//!   what is to be answered next from `faults`, reads the body, asks the plane;
+//! - the planes are `openai`, `search`, `entra` and `identity_endpoint`. The first two are each a
+//!   table of operations: to add one, add a line;
+//! - `delivery` sends the answer, in the pieces that `hostile` cuts, to where a fault ends it.
+//!
+//! All doors share one `azure`: the `directory` (applications, roles, tokens), the indexes, the
+//! journal, the faults. `control` offers the same over plain HTTP. `lenient` reads requests as a
+//! careless server would.
+//!
+//! # Invariants
+//!
+//! 1. It knows nothing of any gateway. It was written from one page of facts about Azure, whose
+//!    rows the code names: A1.12, B1.7, H14.
+//! 2. No client credential is ever accepted, but at [`Door::KeysEnabled`].
+//! 3. It listens on loopback only (IMDS may also have its own link-local address); its keys and
+//!    certificates are new at each start, and nothing is kept.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+mod answer;
+mod azure;
+mod certificates;
+mod clock;
+mod control;
+mod credentials;
+mod delivery;
+mod directory;
+mod doors;
+mod entra;
+mod entropy;
+mod exchange;
+mod faults;
+mod hostile;
+mod identity_endpoint;
+mod journal;
+mod lenient;
+mod openai;
+mod options;
+mod scene;
+mod search;
+mod target;
+
+pub use certificates::Certificate;
+pub use directory::{App, ManagedIdentity, Role};
+pub use faults::{Fault, UnknownFault, names as fault_names};
+pub use identity_endpoint::IdentityEndpoint;
+pub use journal::{Entry, Journal};
+pub use options::{
+    ClientKeys, Cloud, FixedTokens, Options, SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential,
+    SearchRoleRefusal, UnknownDeployment,
+};
+pub use scene::{Doors, Scene};
+
+use azure::Azure;
+use certificates::Certificates;
+use doors::Listener;
+use exchange::Place;
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plane {
+    /// Azure OpenAI.
+    OpenAi,
+    /// Azure AI Search.
+    Search,
+    /// Entra's token endpoint.
+    Entra,
+    /// The identity endpoint of App Service.
+    Identity,
+    /// The instance metadata service of a virtual machine.
+    Imds,
+}
+
+/// How a plane can be reached. All doors of a plane show the same resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// Keys disabled. A gateway's upstream: no client credential may ever arrive here.
+    Behind,
+    /// The same behaviour, for who goes straight to the resource.
+    Direct,
+    /// What a legacy client used to get: keys work, and so do tokens.
+    KeysEnabled,
+    /// Keys disabled, and requests are read as a careless server reads them.
+    Lenient,
+}
+
+/// A running emulator. Dropping it ends everything.
+pub struct Emulator {
+    azure: Arc<Azure>,
+    scene: Scene,
+    gateway: Certificate,
+    /// The accept loops; each owns its connections.
+    listeners: JoinSet<()>,
+}
+
+impl Emulator {
+    /// Starts on free loopback ports. Needs a tokio runtime with I/O and time, and runs as long
+    /// as that runtime does.
+    ///
+    /// # Errors
+    ///
+    /// No port or no certificate could be had, or [`Options::imds`] is an address that is
+    /// neither loopback nor 169.254.169.254.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let certificates = Certificates::generate()?;
+        let imds = options.imds;
+        let azure = Arc::new(Azure::new(options));
+        let tls = &certificates.server;
+        let mut listeners = JoinSet::new();
+        let mut open = async |plane, door, tls| {
+            let listener = Listener::free().await?;
+            let address = listener.address;
+            let place = Place { plane, door };
+            listeners.spawn(listener.serve(Arc::clone(&azure), place, tls));
+            io::Result::Ok(address)
+        };
+        let mut doors = async |plane| {
+            let mut door = async |door| {
+                let address = open(plane, Some(door), Some(Arc::clone(tls))).await?;
+                io::Result::Ok(format!("https://{address}"))
+            };
+            io::Result::Ok(Doors {
+                behind: door(Door::Behind).await?,
+                direct: door(Door::Direct).await?,
+                keys_enabled: door(Door::KeysEnabled).await?,
+                lenient: door(Door::Lenient).await?,
+            })
+        };
+        let openai = doors(Plane::OpenAi).await?;
+        let search = doors(Plane::Search).await?;
+        let entra = open(Plane::Entra, None, Some(Arc::clone(tls))).await?;
+        let identity = open(Plane::Identity, None, None).await?;
+        let free_imds = open(Plane::Imds, None, None).await?;
+        if let Some(address) = imds {
+            let listener = imds_listener(address).await?;
+            let place = Place { plane: Plane::Imds, door: None };
+            listeners.spawn(listener.serve(Arc::clone(&azure), place, None));
+        }
+        let control = Listener::free().await?;
+        let directory = &azure.directory;
+        let scene = Scene {
+            openai,
+            search,
+            entra: format!("https://{entra}"),
+            identity: IdentityEndpoint {
+                url: format!("http://{identity}{}", identity_endpoint::APP_SERVICE_PATH),
+                header: azure.options.identity_header.clone(),
+            },
+            imds: format!("http://{free_imds}"),
+            control: format!("http://{}", control.address),
+            ca_pem: certificates.ca_pem,
+            app: directory.app.clone(),
+            reader_app: directory.reader_app.clone(),
+            system_identity: directory.system_identity.clone(),
+            keys: azure.options.keys.clone(),
+        };
+        listeners.spawn(control::serve(control, Arc::clone(&azure), scene.clone()));
+        Ok(Self { azure, scene, gateway: certificates.gateway, listeners })
+    }
+
+    /// Everything that a client needs to know, in one value that can be printed as JSON.
+    #[must_use]
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Entra's authority host: `https://127.0.0.1:P`.
+    #[must_use]
+    pub fn entra(&self) -> String {
+        self.scene.entra.clone()
+    }
+
+    /// The certificate of the authority that all TLS doors have theirs from.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.scene.ca_pem
+    }
+
+    /// A certificate of the same authority, for a gateway between a client and the doors: who trusts
+    /// [`Emulator::ca_pem`] trusts both.
+    #[must_use]
+    pub fn gateway_certificate(&self) -> &Certificate {
+        &self.gateway
+    }
+
+    /// What an App Service tells its programs (C3).
+    #[must_use]
+    pub fn identity_endpoint(&self) -> IdentityEndpoint {
+        self.scene.identity.clone()
+    }
+
+    /// IMDS (C2) on a loopback port: `http://127.0.0.1:P`. See also [`Options::imds`].
+    #[must_use]
+    pub fn imds(&self) -> String {
+        self.scene.imds.clone()
+    }
+
+    /// An application that holds every role.
+    #[must_use]
+    pub fn app(&self) -> App {
+        self.scene.app.clone()
+    }
+
+    /// An application that holds *Search Index Data Reader* and nothing else.
+    #[must_use]
+    pub fn reader_app(&self) -> App {
+        self.scene.reader_app.clone()
+    }
+
+    /// The system-assigned managed identity: it holds every role. The two applications can also
+    /// be asked for as user-assigned identities, by client id or object id.
+    #[must_use]
+    pub fn system_identity(&self) -> ManagedIdentity {
+        self.scene.system_identity.clone()
+    }
+
+    /// The keys that [`Door::KeysEnabled`] takes.
+    #[must_use]
+    pub fn keys(&self) -> ClientKeys {
+        self.scene.keys.clone()
+    }
+
+    /// The base URL of Azure OpenAI at `door`: `https://127.0.0.1:P`.
+    #[must_use]
+    pub fn openai(&self, door: Door) -> String {
+        self.scene.openai.url(door).to_owned()
+    }
+
+    /// The base URL of Azure AI Search at `door`: `https://127.0.0.1:P`.
+    #[must_use]
+    pub fn search(&self, door: Door) -> String {
+        self.scene.search.url(door).to_owned()
+    }
+
+    /// The control port: `http://127.0.0.1:P`.
+    #[must_use]
+    pub fn control(&self) -> String {
+        self.scene.control.clone()
+    }
+
+    /// What arrived so far.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.azure.journal
+    }
+
+    /// Answers the next `times` requests to `plane` (at whatever door) with `fault`. Faults queue
+    /// up: the oldest one that fits a request is used first.
+    ///
+    /// # Errors
+    ///
+    /// The plane knows no fault of that name; the error lists those it knows.
+    pub fn next(&self, plane: Plane, fault: Fault, times: u32) -> Result<(), UnknownFault> {
+        self.azure.faults.push(plane, fault, times)
+    }
+
+    /// Forgets the faults that nothing used yet.
+    pub fn clear_faults(&self) {
+        self.azure.faults.clear();
+    }
+
+    /// How long tokens live that are issued from now on, in whole seconds.
+    pub fn set_token_life(&self, life: Duration) {
+        self.azure.directory.set_token_life(life);
+    }
+
+    /// All tokens issued so far are invalid from now on (fixed tokens excepted).
+    pub fn revoke_tokens(&self) {
+        self.azure.directory.revoke();
+    }
+
+    /// Gives or takes a role, at once.
+    pub fn set_role(&self, object_id: &str, role: Role, assigned: bool) {
+        self.azure.directory.set_role(object_id, role, assigned);
+    }
+
+    /// Ends all listeners and connections, and returns when they are gone.
+    pub async fn shutdown(mut self) {
+        self.listeners.shutdown().await;
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Emulator").field("control", &self.scene.control).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Plane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::OpenAi => "openai",
+            Self::Search => "search",
+            Self::Entra => "entra",
+            Self::Identity => "identity",
+            Self::Imds => "imds",
+        })
+    }
+}
+
+/// Where IMDS may listen: its real address exists in a network namespace of one's own.
+async fn imds_listener(address: SocketAddr) -> io::Result<Listener> {
+    let real = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+    if address.ip().is_loopback() || address.ip() == real {
+        return Listener::at(address).await;
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("IMDS can be served on loopback or on {real}, not on {}", address.ip()),
+    ))
+}

@@ -1,0 +1,118 @@
+//! The headers and envelopes of good answers on the current stack (H13).
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+use crate::exchange::Call;
+use crate::search::Request;
+
+pub(crate) const STRICT_TRANSPORT: (&str, &str) = ("strict-transport-security", "max-age=15724800; includeSubDomains");
+const PREFERENCE: (&str, &str) = ("preference-applied", r#"odata.include-annotations="*""#);
+
+/// `request-id`, which echoes the client's own id (H17), and `elapsed-time`.
+pub(super) fn with_ids(answer: Answer, call: &Call<'_>) -> Answer {
+    let id = call.header("x-ms-client-request-id").unwrap_or(call.id.as_str());
+    answer.header("elapsed-time", "17").header("request-id", id)
+}
+
+fn good(call: &Call<'_>, answer: Answer) -> Answer {
+    with_ids(answer, call).headers([
+        PREFERENCE,
+        // Two separate lines, from two layers.
+        ("strict-transport-security", "max-age=2592000"),
+        STRICT_TRANSPORT,
+    ])
+}
+
+/// 204.
+pub(super) fn no_content(call: &Call<'_>) -> Answer {
+    good(call, Answer::no_content())
+}
+
+/// A JSON object; `context` is what follows `$metadata#` or stands before it, see [`context`].
+pub(super) fn json(request: &Request<'_>, status: StatusCode, context: &str, members: Map<String, Value>) -> Answer {
+    let metadata = Metadata::of(request.call);
+    let mut body = Map::new();
+    if metadata == Metadata::Minimal {
+        let context = format!("{}/{context}", request.call.origin);
+        body.insert("@odata.context".to_owned(), Value::from(context));
+    }
+    body.extend(members);
+    let content_type =
+        format!("application/json; odata.metadata={}; odata.streaming=true; charset=utf-8", metadata.name());
+    // `Value` writes what it read: never fails.
+    send(request.call, status, content_type, Value::Object(body).to_string().into_bytes())
+}
+
+/// `$count` is the only text.
+pub(super) fn text(call: &Call<'_>, text: String) -> Answer {
+    let content_type = "text/plain; charset=utf-8".to_owned();
+    send(call, StatusCode::OK, content_type, text.into_bytes())
+}
+
+fn send(call: &Call<'_>, status: StatusCode, content_type: String, body: Vec<u8>) -> Answer {
+    let answer = good(call, Answer::new(status)).header("content-type", content_type).header("odata-version", "4.0");
+    // Every 200 is compressed, if that is accepted; nothing else is.
+    if status != StatusCode::OK {
+        return answer.chunked(body);
+    }
+    let answer = answer.header("vary", "Accept-Encoding");
+    match gzip(call, &body) {
+        Some(zipped) => answer.header("content-encoding", "gzip").chunked(zipped),
+        None => answer.chunked(body),
+    }
+}
+
+fn gzip(call: &Call<'_>, body: &[u8]) -> Option<Vec<u8>> {
+    let accepted = call.header("accept-encoding")?.split(',').any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && quality.trim() != "q=0"
+    });
+    if !accepted {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+/// How much the client wants to be told about types (its `Accept`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Metadata {
+    None,
+    Minimal,
+}
+
+impl Metadata {
+    fn of(call: &Call<'_>) -> Self {
+        let accept = call.header("accept").unwrap_or_default();
+        if accept.replace(' ', "").contains("odata.metadata=none") { Self::None } else { Self::Minimal }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+        }
+    }
+}
+
+/// `Microsoft.Azure.Search.V2025_09_01.IndexResult`: a type, with the request's version.
+pub(super) fn versioned(call: &Call<'_>, name: &str) -> String {
+    let version = call.parameter("api-version").unwrap_or_default().replace('-', "_");
+    format!("Microsoft.Azure.Search.V{version}.{name}")
+}
+
+/// `2025-09-01`, `2021-04-30-Preview`.
+pub(super) fn is_version(text: &str) -> bool {
+    let date = text.get(..10).unwrap_or_default();
+    let suffix = text.get(10..).unwrap_or_default();
+    let parts: Vec<usize> = date.split('-').map(str::len).collect();
+    let digits = date.bytes().filter(u8::is_ascii_digit).count();
+    parts == [4, 2, 2] && digits == 8 && (suffix.is_empty() || suffix.eq_ignore_ascii_case("-preview"))
+}

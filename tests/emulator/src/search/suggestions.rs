@@ -1,0 +1,142 @@
+//! Suggest and autocomplete, by GET and POST, from the source fields of a suggester.
+
+use hyper::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::answer::Answer;
+use crate::search::query::{Selection, tokens};
+use crate::search::service::{Document, Index};
+use crate::search::{Request, filter, refusal, reply};
+
+/// How many are given when nobody says.
+const TOP: usize = 5;
+
+/// What both operations are asked with.
+struct Question {
+    search: String,
+    filter: String,
+    select: String,
+    top: usize,
+    /// The suggester's fields, or those of them that are asked for.
+    fields: Vec<String>,
+}
+
+/// Documents in which a word of a source field starts with the text.
+pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
+    let indexes = request.azure.search.indexes();
+    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let question = Question::read(request, index)?;
+    // Unlike a search, a suggestion shows only the key when nothing is selected.
+    let select = if question.select.is_empty() { &index.key } else { &question.select };
+    let selection =
+        Selection::read(select, index).map_err(|problem| refusal::bad_expression(request.call, &problem, "$select"))?;
+    let value = matching(request, index, &question)?
+        .into_iter()
+        .take(question.top)
+        .map(|(text, document)| {
+            let mut members = Map::new();
+            members.insert("@search.text".to_owned(), Value::from(text));
+            members.extend(selection.of(document));
+            Value::Object(members)
+        })
+        .collect();
+    let context = format!("indexes('{}')/$metadata#docs(*)", request.index());
+    let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
+    Ok(reply::json(request, StatusCode::OK, &context, members))
+}
+
+/// The words of source fields that complete the text's last word.
+pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
+    let indexes = request.azure.search.indexes();
+    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let mut question = Question::read(request, index)?;
+    let before = match question.search.rsplit_once(' ') {
+        Some((before, last)) => {
+            let before = format!("{before} ");
+            question.search = last.to_owned();
+            before
+        }
+        None => String::new(),
+    };
+    let start = question.search.to_lowercase();
+    let mut words: Vec<String> = Vec::new();
+    for (text, _) in matching(request, index, &question)? {
+        for (_, word) in tokens(text) {
+            let word = word.to_lowercase();
+            if word.starts_with(&start) && !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    words.sort();
+    let value = words
+        .into_iter()
+        .take(question.top)
+        .map(|word| json!({"text": word, "queryPlusText": format!("{before}{word}")}))
+        .collect();
+    let kind = reply::versioned(request.call, "AutocompleteItem");
+    let context = format!("indexes('{}')/$metadata#Collection({kind})", request.index());
+    let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
+    Ok(reply::json(request, StatusCode::OK, &context, members))
+}
+
+/// The documents that pass the filter and have a word, in a source field, that starts with the
+/// text; with the field's whole text.
+fn matching<'a>(
+    request: &Request<'_>,
+    index: &'a Index,
+    question: &Question,
+) -> Result<Vec<(&'a str, &'a Document)>, Answer> {
+    let filter = filter::read(&question.filter, index)
+        .map_err(|problem| refusal::bad_expression(request.call, &problem, "$filter"))?;
+    let start = question.search.to_lowercase();
+    let documents = index.documents.values().filter_map(Value::as_object);
+    let found = documents
+        .filter(|document| filter.accepts(document))
+        .filter_map(|document| {
+            let texts = question.fields.iter().filter_map(|field| filter::value_at(document, field).as_str());
+            let begins = |text: &str| {
+                let text = text.to_lowercase();
+                text.starts_with(&start) || tokens(&text).any(|(_, word)| word.starts_with(&start))
+            };
+            let text = texts.into_iter().find(|text| begins(text))?;
+            Some((text, document))
+        })
+        .collect();
+    Ok(found)
+}
+
+impl Question {
+    fn read(request: &Request<'_>, index: &Index) -> Result<Self, Answer> {
+        let body = if request.method == Method::GET { Map::new() } else { request.json()? };
+        // In a body, parameters have no dollar sign, and numbers are numbers.
+        let text = |name: &str| {
+            let given = match body.get(name.trim_start_matches('$')) {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Number(number)) => Some(number.to_string()),
+                _ => None,
+            };
+            given.or_else(|| request.call.parameter(name)).unwrap_or_default()
+        };
+        let suggester = text("suggesterName");
+        let Some(mut fields) = index.suggester(&suggester) else {
+            let text = format!(
+                "The specified suggester name '{suggester}' does not exist in this index \
+                 definition.\r\nParameter name: name"
+            );
+            return Err(refusal::bad_request(request.call, &text));
+        };
+        let wanted = text("searchFields");
+        if !wanted.is_empty() {
+            let wanted: Vec<&str> = wanted.split(',').map(str::trim).collect();
+            fields.retain(|field| wanted.contains(&field.as_str()));
+        }
+        Ok(Self {
+            search: text("search"),
+            filter: text("$filter"),
+            select: text("$select"),
+            top: text("$top").parse().unwrap_or(TOP),
+            fields,
+        })
+    }
+}
