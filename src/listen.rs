@@ -5,6 +5,8 @@
 //! [`connection`].
 
 mod connection;
+mod lingering;
+mod request_body;
 mod tls;
 
 use std::io;
@@ -22,6 +24,7 @@ use tracing::warn;
 
 pub use connection::ClientAddress;
 pub(crate) use connection::{Connections, Phase};
+pub use request_body::RequestBody;
 
 use crate::document::Mistakes;
 use crate::settings::Listen;

@@ -71,7 +71,7 @@ pub(crate) async fn make(stage: &Stage) -> Result<bool, Box<dyn Error>> {
     let document = json!({"value": [{"@search.action": "upload", "HotelId": "intruder"}]});
     let answer = post(stage, gateway, UPLOAD, &keys.search_query, &document).await?;
     let entries = stage.emulator.journal().entries();
-    let written = entries.iter().any(|entry| entry.operation == Some("documents-write"));
+    let written = entries.iter().any(|entry| entry.operation == Some("docs-index"));
     tour.step("A query key that wants to write", &answer, &answer.error_message(), answer.status == 403 && !written);
 
     let leaks = stage.emulator.journal().violations().len();

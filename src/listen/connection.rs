@@ -19,6 +19,8 @@ use tokio::sync::{Semaphore, watch};
 use tower::Service;
 use tracing::debug;
 
+use super::lingering::Lingering;
+use super::request_body::{RequestBody, Unread};
 use super::{Accepted, Front, Socket};
 
 /// How far the process is with stopping.
@@ -57,7 +59,7 @@ const MOST_FIELDS: usize = 200;
 
 impl<S, A> Connections<S>
 where
-    S: Service<Request<Incoming>, Response = Response<A>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<A>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     A: Body<Data = Bytes> + Send + 'static,
     A::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -112,12 +114,14 @@ where
     {
         let Self { service, mut phase, .. } = self;
         let closing = phase.clone();
+        let unread = Unread::default();
+        let io = Lingering::new(io, unread.clone());
         let service = service_fn(move |request| {
-            let closing = closing.clone();
-            let answer = service.clone().call(with_address(request, from));
+            let (closing, unread) = (closing.clone(), unread.clone());
+            let answer = service.clone().call(prepared(request, from, unread.clone()));
             async move {
                 let mut response = answer.await?;
-                if *closing.borrow() >= Phase::Closing {
+                if *closing.borrow() >= Phase::Closing || unread.is_so() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
@@ -143,7 +147,8 @@ where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { service, mut phase, .. } = self;
-        let service = service_fn(move |request| service.clone().call(with_address(request, from)));
+        // A stream of HTTP/2 can be reset with its answer whole: nobody has to linger.
+        let service = service_fn(move |request| service.clone().call(prepared(request, from, Unread::default())));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(LARGEST_HEAD)
@@ -160,7 +165,8 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn with_address(mut request: Request<Incoming>, from: Option<SocketAddr>) -> Request<Incoming> {
+fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, unread: Unread) -> Request<RequestBody> {
+    let mut request = request.map(|body| RequestBody::new(body, unread));
     if let Some(from) = from {
         request.extensions_mut().insert(ClientAddress(from));
     }

@@ -91,13 +91,10 @@ impl Answer {
         self
     }
 
-    /// Replaces the value of a header, if the answer has it.
-    pub(crate) fn replace_header(&mut self, name: &str, value: &str) {
-        for (key, old) in &mut self.headers {
-            if *key == name {
-                value.clone_into(old);
-            }
-        }
+    /// Sets a header to `value`, whether or not the answer had it.
+    pub(crate) fn set_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(key, _)| *key != name);
+        self.header(name, value)
     }
 
     pub(crate) fn take_pieces(&mut self) -> Pieces {

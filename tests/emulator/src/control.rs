@@ -20,7 +20,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -28,7 +30,7 @@ use tokio::task::JoinSet;
 
 use crate::azure::Azure;
 use crate::directory::Role;
-use crate::doors::{self, Listener};
+use crate::doors::Listener;
 use crate::faults::{self, Fault};
 use crate::scene::Scene;
 use crate::{Plane, target};
@@ -60,7 +62,7 @@ pub(crate) async fn serve(listener: Listener, azure: Arc<Azure>, scene: Scene) {
         let (azure, scene) = (Arc::clone(&azure), Arc::clone(&scene));
         let service =
             hyper::service::service_fn(move |request| answer(Arc::clone(&azure), Arc::clone(&scene), request));
-        connections.spawn(doors::serve_http1(tcp, service));
+        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(tcp), service));
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::time::Sleep;
 
 use crate::answer::Answer;
 use crate::journal::Record;
+use crate::wire::Wire;
 
 /// How the body ends.
 pub(crate) enum Ending {
@@ -24,12 +24,11 @@ pub(crate) enum Ending {
     Whole,
     /// Never: after so many bytes nothing more comes (`None` is half of the body).
     Stall(Option<usize>),
-    /// The connection is broken after so many bytes; with the flag by a reset, else by a FIN.
-    Break(Option<usize>, Option<Abort>),
+    /// The connection is broken after so many bytes; with a wire by a reset, else by a FIN.
+    Break(Option<usize>, Option<Arc<Wire>>),
+    /// Whole, but then the connection ends, which nothing announced.
+    HangUp(Arc<Wire>),
 }
-
-/// Makes the connection end in a TCP reset, see `doors.rs`.
-pub(crate) type Abort = Arc<AtomicBool>;
 
 /// The body type of all answers.
 pub(crate) struct Delivery {
@@ -109,7 +108,7 @@ impl Body for Delivery {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match &self.ending {
-            Ending::Whole => Poll::Ready(None),
+            Ending::Whole | Ending::HangUp(_) => Poll::Ready(None),
             // No waker: only the client can end this.
             Ending::Stall(_) => Poll::Pending,
             Ending::Break(..) if !self.flushed => {
@@ -117,9 +116,9 @@ impl Body for Delivery {
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            Ending::Break(_, abort) => {
-                if let Some(abort) = abort {
-                    abort.store(true, Ordering::Relaxed);
+            Ending::Break(_, wire) => {
+                if let Some(wire) = wire {
+                    wire.reset();
                 }
                 Poll::Ready(Some(Err(Broken)))
             }
@@ -127,7 +126,7 @@ impl Body for Delivery {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty() && matches!(self.ending, Ending::Whole)
+        self.pieces.is_empty() && matches!(self.ending, Ending::Whole | Ending::HangUp(_))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -139,7 +138,12 @@ impl Drop for Delivery {
     /// hyper drops a body when it has all of it, or when the client is gone; what is left here
     /// tells which.
     fn drop(&mut self) {
-        let ended = match self.ending {
+        let ended = match &self.ending {
+            Ending::HangUp(wire) => {
+                // The head has left, without a word of this.
+                wire.hang_up();
+                self.pieces.is_empty()
+            }
             Ending::Whole => self.pieces.is_empty(),
             Ending::Stall(_) => false,
             Ending::Break(..) => self.flushed,

@@ -1,28 +1,27 @@
-//! Listeners: accept, TLS, HTTP/1.1 or HTTP/2, and sockets that can end in a reset.
+//! Listeners: accept, TLS, HTTP/1.1 or HTTP/2.
 
-use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::HttpService;
-use hyper::{Request, Response, body::Incoming};
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::azure::Azure;
-use crate::delivery::Abort;
-use crate::exchange::{self, Connection, Place};
+use crate::delivery::{Broken, Delivery};
+use crate::exchange::{self, Place};
+use crate::wire::{Socket, Wire};
 
 /// A client that connects and says nothing is let go after this.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -37,11 +36,6 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// On a free loopback port.
-    pub(crate) async fn free() -> io::Result<Self> {
-        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
-    }
-
     pub(crate) async fn at(address: SocketAddr) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
@@ -75,14 +69,14 @@ impl Listener {
 async fn serve_socket(tcp: TcpStream, number: u64, azure: Arc<Azure>, place: Place, tls: Option<TlsAcceptor>) {
     // Small frames leave at once.
     tcp.set_nodelay(true).ok();
-    let abort: Abort = Arc::new(AtomicBool::new(false));
-    let socket = Socket { tcp, abort: Arc::clone(&abort) };
-    let connection = Connection { number, abort };
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        exchange::answer(Arc::clone(&azure), place, connection.clone(), request)
-    });
+    let wire = Arc::new(Wire::new(number));
+    let socket = Socket { tcp, wire: Arc::clone(&wire) };
+    let service = {
+        let wire = Arc::clone(&wire);
+        service_fn(move |request| exchange::answer(Arc::clone(&azure), place, Arc::clone(&wire), request))
+    };
     let Some(acceptor) = tls else {
-        serve_http1(socket, service).await;
+        serve_http1(socket, service, &wire).await;
         return;
     };
     let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(socket));
@@ -90,75 +84,45 @@ async fn serve_socket(tcp: TcpStream, number: u64, azure: Arc<Azure>, place: Pla
         return;
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        serve_http2(stream, service).await;
+        serve_http2(stream, service, &wire).await;
     } else {
-        serve_http1(stream, service).await;
+        serve_http1(stream, service, &wire).await;
     }
 }
 
-/// How a connection ended is in the journal, request by request; here it is nobody's concern.
-pub(crate) async fn serve_http1<I, S, B>(stream: I, service: S)
+// How a connection ended is in the journal, request by request; below it is nobody's concern.
+
+async fn serve_http1<I, S>(stream: I, service: S, wire: &Wire)
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: Service<Request<Incoming>, Response = Response<Delivery>, Error = Broken>,
 {
-    http1::Builder::new().max_headers(FIELDS_LIMIT).serve_connection(TokioIo::new(stream), service).await.ok();
-}
-
-async fn serve_http2<I, S, F, B>(stream: I, service: S)
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-    S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Future = F>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    F: Future<Output = Result<Response<B>, S::Error>> + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    http2::Builder::new(TokioExecutor::new())
-        .max_header_list_size(256 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-        .ok();
-}
-
-/// A socket that sends a reset instead of a FIN when it is dropped after an abort.
-struct Socket {
-    tcp: TcpStream,
-    abort: Abort,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if self.abort.load(Ordering::Relaxed) {
-            self.tcp.set_zero_linger().ok();
+    let connection = http1::Builder::new().max_headers(FIELDS_LIMIT).serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = wire.hung_up() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.ok();
         }
     }
 }
 
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+async fn serve_http2<I, S>(stream: I, service: S, wire: &Wire)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request<Incoming>, Response = Response<Delivery>, Error = Broken>,
+    S::Future: Send + 'static,
+{
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .max_header_list_size(256 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = wire.hung_up() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.ok();
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Entra's token endpoint, client credentials only (C1).
 //!
 //! `POST /{tenant}/oauth2/v2.0/token` with a client secret or a client assertion. Its errors are
-//! written as Entra writes them, `\r\n` inside the description included.
+//! written as Entra writes them, `\r\n` inside the description included. For clients built on
+//! MSAL there is also `GET /{tenant}/v2.0/.well-known/openid-configuration`.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -42,18 +43,25 @@ struct Error {
     text: String,
 }
 
-/// Answers a request to the token endpoint.
+const TOKEN_PATH: &str = "/oauth2/v2.0/token";
+const CONFIGURATION_PATH: &str = "/v2.0/.well-known/openid-configuration";
+
+/// Answers a request to Entra.
 pub(crate) fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
-    token(azure, call, Flaw::None).unwrap_or_else(Error::render)
+    match tenant(call.path, CONFIGURATION_PATH) {
+        Some(tenant) if call.method == Method::GET => configuration(call, tenant),
+        _ => token(azure, call, Flaw::None).unwrap_or_else(Error::render),
+    }
 }
 
 /// Answers by name.
 pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<Answer> {
-    let client_id = Form::read(call).get("client_id").unwrap_or_default().to_owned();
+    let form = Form::read(call);
+    let client_id = form.get("client_id").unwrap_or_default();
     Some(match name {
-        "wrong-secret" => Error::wrong_secret(&client_id).render(),
-        "expired-secret" => Error::expired_secret(&client_id).render(),
-        "unknown-app" => Error::unknown_app(&client_id, &azure.directory.app.tenant).render(),
+        "wrong-secret" => Error::wrong_secret(client_id).render(),
+        "expired-secret" => Error::expired_secret(client_id).render(),
+        "unknown-app" => Error::unknown_app(client_id, &azure.directory.app.tenant).render(),
         "unknown-resource" => Error::unknown_resource("https://example.com", &azure.directory.app.tenant).render(),
         "429" => Answer::new(StatusCode::TOO_MANY_REQUESTS)
             .header("retry-after", "60")
@@ -86,10 +94,9 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
 }
 
 fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
-    let Some(tenant) = tenant(call.path).filter(|_| call.method == Method::POST) else {
+    let Some(tenant) = tenant(call.path, TOKEN_PATH).filter(|_| call.method == Method::POST) else {
         return Ok(Answer::new(StatusCode::NOT_FOUND));
     };
-    call.record.note(|entry| entry.operation = Some("token"));
     if tenant != azure.directory.app.tenant {
         return Err(Error::unknown_tenant(tenant));
     }
@@ -111,16 +118,25 @@ fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
     }
     body["access_token"] = Value::from(issued.token);
     call.record.note(|entry| {
-        entry.subject = Some(resource.to_owned());
         entry.principal = Some(app.object_id.clone());
         entry.completed = true;
     });
     Ok(ok(&body))
 }
 
-/// The tenant of `/{tenant}/oauth2/v2.0/token`.
-fn tenant(path: &str) -> Option<&str> {
-    let tenant = path.strip_prefix('/')?.strip_suffix("/oauth2/v2.0/token")?;
+/// What MSAL wants to know before it asks for a token.
+fn configuration(call: &Call<'_>, tenant: &str) -> Answer {
+    let authority = format!("{}/{tenant}", call.origin);
+    ok(&json!({
+        "token_endpoint": format!("{authority}{TOKEN_PATH}"),
+        "authorization_endpoint": format!("{authority}/oauth2/v2.0/authorize"),
+        "issuer": format!("{authority}/v2.0"),
+    }))
+}
+
+/// The tenant of a path that ends in `rest`.
+fn tenant<'a>(path: &'a str, rest: &str) -> Option<&'a str> {
+    let tenant = path.strip_prefix('/')?.strip_suffix(rest)?;
     (!tenant.is_empty() && !tenant.contains('/')).then_some(tenant)
 }
 
@@ -163,9 +179,15 @@ fn with_entra_headers(answer: Answer) -> Answer {
 // === impl Form ===
 
 impl Form {
+    /// Reads the form, and notes that a token is asked for, whatever the answer will be.
     fn read(call: &Call<'_>) -> Self {
         let text = String::from_utf8_lossy(&call.body);
-        Self { fields: target::parameters(&text).collect() }
+        let form = Self { fields: target::parameters(&text).collect() };
+        call.record.note(|entry| {
+            entry.operation = Some("token");
+            entry.subject = form.get("scope").map(|scope| scope.trim_end_matches("/.default").to_owned());
+        });
+        form
     }
 
     fn get(&self, name: &str) -> Option<&str> {

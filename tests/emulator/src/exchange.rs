@@ -1,7 +1,6 @@
 //! One request, from its head to the end of its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -9,13 +8,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::HOST;
-use hyper::{HeaderMap, Method, Request, Response, Version};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
 use crate::answer::Answer;
 use crate::azure::Azure;
-use crate::delivery::{Abort, Broken, Delivery, Ending};
+use crate::delivery::{Broken, Delivery, Ending};
 use crate::faults::{Fault, Transport};
 use crate::journal::{Opening, Record};
+use crate::wire::Wire;
 use crate::{Door, Plane, credentials, entra, entropy, identity_endpoint, openai, search, target};
 
 /// A listener's place in the scene.
@@ -23,13 +23,6 @@ use crate::{Door, Plane, credentials, entra, entropy, identity_endpoint, openai,
 pub(crate) struct Place {
     pub(crate) plane: Plane,
     pub(crate) door: Option<Door>,
-}
-
-/// The connection that a request came on.
-#[derive(Clone)]
-pub(crate) struct Connection {
-    pub(crate) number: u64,
-    pub(crate) abort: Abort,
 }
 
 /// A whole request, as the planes see it.
@@ -66,14 +59,14 @@ impl Call<'_> {
 pub(crate) async fn answer(
     azure: Arc<Azure>,
     place: Place,
-    connection: Connection,
+    wire: Arc<Wire>,
     request: Request<Incoming>,
 ) -> Result<Response<Delivery>, Broken> {
     let (head, body) = request.into_parts();
     // http::Uri keeps what follows the authority as it came.
     let raw = head.uri.path_and_query().map_or("*", |raw| raw.as_str());
     let (path, query) = target::split(raw);
-    let record = open(&azure, place, &connection, &head, raw, query);
+    let record = open(&azure, place, &wire, &head, raw, query);
     let mut call = Call {
         door: place.door.unwrap_or(Door::Direct),
         method: head.method.clone(),
@@ -87,49 +80,37 @@ pub(crate) async fn answer(
     };
 
     let fault = azure.faults.take(place.plane, raw);
-    if !fault.as_ref().is_some_and(|fault| fault.early) {
+    if fault.as_ref().is_none_or(Fault::reads_body) {
         call.body = receive(body, &record).await?;
     }
-    let Some(fault) = fault else {
-        let answer = real_answer(&azure, place.plane, &call).await;
-        return deliver(&azure, answer, Ending::Whole, record);
+    let (answer, ending) = match fault {
+        None => (real_answer(&azure, place.plane, &call).await, Ending::Whole),
+        Some(fault) => match fault.transport() {
+            None => (on_demand(&azure, place.plane, &fault, &call), Ending::Whole),
+            Some(Transport::Stall) => std::future::pending().await,
+            Some(transport @ (Transport::Close | Transport::Reset)) => {
+                if transport == Transport::Reset {
+                    wire.reset();
+                }
+                record.end();
+                return Err(Broken);
+            }
+            Some(transport) => {
+                if transport == Transport::Slow {
+                    tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+                }
+                let answer = real_answer(&azure, place.plane, &call).await;
+                (answer, ending(transport, &fault, &wire))
+            }
+        },
     };
-    match fault.transport() {
-        None => {
-            let mut answer = match on_demand(&azure, place.plane, &fault.answer, &call) {
-                Some(answer) => answer,
-                None => real_answer(&azure, place.plane, &call).await,
-            };
-            if let Some(seconds) = fault.retry_after {
-                answer.replace_header("retry-after", &seconds.to_string());
-            }
-            deliver(&azure, answer, Ending::Whole, record)
-        }
-        Some(Transport::Stall) => std::future::pending().await,
-        Some(Transport::Close) => {
-            record.end();
-            Err(Broken)
-        }
-        Some(Transport::Reset) => {
-            connection.abort.store(true, Ordering::Relaxed);
-            record.end();
-            Err(Broken)
-        }
-        Some(transport) => {
-            if transport == Transport::Slow {
-                tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-            }
-            let answer = real_answer(&azure, place.plane, &call).await;
-            let ending = ending(transport, &fault, &connection);
-            deliver(&azure, answer, ending, record)
-        }
-    }
+    Delivery::of(answer, ending, azure.options.stream_pause, record)
 }
 
 fn open(
     azure: &Azure,
     place: Place,
-    connection: &Connection,
+    wire: &Wire,
     head: &hyper::http::request::Parts,
     raw: &str,
     query: &str,
@@ -142,7 +123,7 @@ fn open(
         Some(Door::Direct | Door::KeysEnabled) | None => None,
     };
     azure.journal.open(Opening {
-        connection: connection.number,
+        connection: wire.number,
         plane: place.plane,
         door: place.door,
         method: head.method.as_str(),
@@ -188,26 +169,30 @@ async fn real_answer(azure: &Azure, plane: Plane, call: &Call<'_>) -> Answer {
     }
 }
 
-fn on_demand(azure: &Azure, plane: Plane, name: &str, call: &Call<'_>) -> Option<Answer> {
-    match plane {
+fn on_demand(azure: &Azure, plane: Plane, fault: &Fault, call: &Call<'_>) -> Answer {
+    let name = &fault.answer;
+    let answer = match plane {
         Plane::OpenAi => openai::on_demand(name, call),
         Plane::Search => search::on_demand(name, call),
         Plane::Entra => entra::on_demand(azure, name, call),
         Plane::Identity | Plane::Imds => identity_endpoint::on_demand(name),
+    };
+    // The queue takes only names that the plane has given; a test walks through all of them.
+    let answer = answer.unwrap_or_else(|| Answer::new(StatusCode::NOT_IMPLEMENTED));
+    match fault.retry_after {
+        Some(seconds) => answer.set_header("retry-after", seconds.to_string()),
+        None => answer,
     }
 }
 
-fn ending(transport: Transport, fault: &Fault, connection: &Connection) -> Ending {
+fn ending(transport: Transport, fault: &Fault, wire: &Arc<Wire>) -> Ending {
     match transport {
         Transport::StallMidBody => Ending::Stall(fault.byte),
-        Transport::Cut => Ending::Break(fault.byte, Some(Arc::clone(&connection.abort))),
+        Transport::Cut => Ending::Break(fault.byte, Some(Arc::clone(wire))),
         Transport::Truncate => Ending::Break(fault.byte, None),
+        Transport::HangUp => Ending::HangUp(Arc::clone(wire)),
         _ => Ending::Whole,
     }
-}
-
-fn deliver(azure: &Azure, answer: Answer, ending: Ending, record: Record) -> Result<Response<Delivery>, Broken> {
-    Delivery::of(answer, ending, azure.options.stream_pause, record)
 }
 
 fn origin(head: &hyper::http::request::Parts) -> String {

@@ -9,6 +9,7 @@
 //! | `stall-mid-body` | the real answer up to byte `byte` of its body, then nothing |
 //! | `cut` | the real answer up to `byte`, then a TCP reset (h2: RST_STREAM) |
 //! | `truncate` | the same, then a FIN without TLS close_notify |
+//! | `hang-up` | the real answer, then a FIN (h2: GOAWAY) that nothing announced |
 //! | `close` | a FIN before any answer |
 //! | `reset` | a TCP reset before any answer |
 //! | `slow` | the real answer, `delay_ms` late |
@@ -33,13 +34,14 @@ pub struct Fault {
     /// For `cut`, `truncate` and `stall-mid-body`: after so many body bytes; by default half.
     #[serde(default)]
     pub byte: Option<usize>,
-    /// Replaces the seconds of `Retry-After` in answers that have one.
+    /// The seconds of `Retry-After`, instead of those the answer has or has not.
     #[serde(default)]
     pub retry_after: Option<u64>,
     /// For `slow`: how late, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
-    /// Answers before the request's body was read, and does not read it.
+    /// Answers before the request's body was read, and does not read it. Faults that begin with
+    /// the real answer cannot do so.
     #[serde(default)]
     pub early: bool,
 }
@@ -51,6 +53,7 @@ pub(crate) enum Transport {
     StallMidBody,
     Cut,
     Truncate,
+    HangUp,
     Close,
     Reset,
     Slow,
@@ -133,6 +136,11 @@ impl Fault {
         fault
     }
 
+    pub(crate) fn reads_body(&self) -> bool {
+        use Transport::{Close, Reset, Stall};
+        !(self.early && matches!(self.transport(), None | Some(Stall | Close | Reset)))
+    }
+
     pub(crate) fn transport(&self) -> Option<Transport> {
         Transport::ALL.iter().find_map(|(name, transport)| (*name == self.answer).then_some(*transport))
     }
@@ -141,11 +149,12 @@ impl Fault {
 // === impl Transport ===
 
 impl Transport {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("stall", Self::Stall),
         ("stall-mid-body", Self::StallMidBody),
         ("cut", Self::Cut),
         ("truncate", Self::Truncate),
+        ("hang-up", Self::HangUp),
         ("close", Self::Close),
         ("reset", Self::Reset),
         ("slow", Self::Slow),

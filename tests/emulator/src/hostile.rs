@@ -1,4 +1,4 @@
-//! Bodies in the pieces that a careless reader trips over.
+//! Bodies in the pieces, and headers in the shapes, that a careless reader trips over.
 
 use std::collections::VecDeque;
 
@@ -7,6 +7,9 @@ use bytes::Bytes;
 /// Sizes that share no factor with anybody's buffer. The first is small: a reader that waits
 /// for a full buffer is seen.
 const SIZES: [usize; 6] = [1, 7, 61, 1021, 4093, 8191];
+
+/// On every good answer of a plane: a header twice, once without a value, once beyond ASCII.
+pub(crate) const HEADERS: [(&str, &str); 2] = [("x-unexpected", ""), ("x-unexpected", "Zürich; \"a\", b=c")];
 
 /// `body` in pieces of odd sizes.
 pub(crate) fn odd_sizes(mut body: Bytes) -> VecDeque<Bytes> {

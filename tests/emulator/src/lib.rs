@@ -18,7 +18,8 @@
 //!
 //! A request walks `doors` -> `exchange` -> a plane -> `delivery`:
 //!
-//! - `doors` accepts, speaks TLS, HTTP/1.1 or HTTP/2, and can end a socket in a reset;
+//! - `scene` opens all listeners and knows who stands where;
+//! - `doors` accepts and speaks TLS, HTTP/1.1 or HTTP/2, over a `wire` that can be cut;
 //! - `exchange` opens a [`Journal`] entry (and notes a *violation*, see `credentials`), takes
 //!   what is to be answered next from `faults`, reads the body, asks the plane;
 //! - the planes are `openai`, `search`, `entra` and `identity_endpoint`. The first two are each a
@@ -39,35 +40,35 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-mod answer;
-mod azure;
-mod certificates;
-mod clock;
-mod control;
-mod credentials;
-mod delivery;
-mod directory;
-mod doors;
-mod entra;
-mod entropy;
-mod exchange;
-mod faults;
-mod hostile;
-mod identity_endpoint;
-mod journal;
-mod lenient;
-mod openai;
-mod options;
 mod scene;
+mod doors;
+mod wire;
+mod exchange;
+mod credentials;
+mod faults;
+mod journal;
+mod openai;
 mod search;
+mod lenient;
+mod entra;
+mod identity_endpoint;
+mod answer;
+mod delivery;
+mod hostile;
+mod control;
+mod azure;
+mod directory;
+mod options;
+mod certificates;
 mod target;
+mod clock;
+mod entropy;
 
 pub use certificates::Certificate;
 pub use directory::{App, ManagedIdentity, Role};
@@ -82,8 +83,6 @@ pub use scene::{Doors, Scene};
 
 use azure::Azure;
 use certificates::Certificates;
-use doors::Listener;
-use exchange::Place;
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,58 +133,8 @@ impl Emulator {
     /// neither loopback nor 169.254.169.254.
     pub async fn start(options: Options) -> io::Result<Self> {
         let certificates = Certificates::generate()?;
-        let imds = options.imds;
         let azure = Arc::new(Azure::new(options));
-        let tls = &certificates.server;
-        let mut listeners = JoinSet::new();
-        let mut open = async |plane, door, tls| {
-            let listener = Listener::free().await?;
-            let address = listener.address;
-            let place = Place { plane, door };
-            listeners.spawn(listener.serve(Arc::clone(&azure), place, tls));
-            io::Result::Ok(address)
-        };
-        let mut doors = async |plane| {
-            let mut door = async |door| {
-                let address = open(plane, Some(door), Some(Arc::clone(tls))).await?;
-                io::Result::Ok(format!("https://{address}"))
-            };
-            io::Result::Ok(Doors {
-                behind: door(Door::Behind).await?,
-                direct: door(Door::Direct).await?,
-                keys_enabled: door(Door::KeysEnabled).await?,
-                lenient: door(Door::Lenient).await?,
-            })
-        };
-        let openai = doors(Plane::OpenAi).await?;
-        let search = doors(Plane::Search).await?;
-        let entra = open(Plane::Entra, None, Some(Arc::clone(tls))).await?;
-        let identity = open(Plane::Identity, None, None).await?;
-        let free_imds = open(Plane::Imds, None, None).await?;
-        if let Some(address) = imds {
-            let listener = imds_listener(address).await?;
-            let place = Place { plane: Plane::Imds, door: None };
-            listeners.spawn(listener.serve(Arc::clone(&azure), place, None));
-        }
-        let control = Listener::free().await?;
-        let directory = &azure.directory;
-        let scene = Scene {
-            openai,
-            search,
-            entra: format!("https://{entra}"),
-            identity: IdentityEndpoint {
-                url: format!("http://{identity}{}", identity_endpoint::APP_SERVICE_PATH),
-                header: azure.options.identity_header.clone(),
-            },
-            imds: format!("http://{free_imds}"),
-            control: format!("http://{}", control.address),
-            ca_pem: certificates.ca_pem,
-            app: directory.app.clone(),
-            reader_app: directory.reader_app.clone(),
-            system_identity: directory.system_identity.clone(),
-            keys: azure.options.keys.clone(),
-        };
-        listeners.spawn(control::serve(control, Arc::clone(&azure), scene.clone()));
+        let (scene, listeners) = scene::open(&azure, &certificates).await?;
         Ok(Self { azure, scene, gateway: certificates.gateway, listeners })
     }
 
@@ -327,16 +276,4 @@ impl fmt::Display for Plane {
             Self::Imds => "imds",
         })
     }
-}
-
-/// Where IMDS may listen: its real address exists in a network namespace of one's own.
-async fn imds_listener(address: SocketAddr) -> io::Result<Listener> {
-    let real = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
-    if address.ip().is_loopback() || address.ip() == real {
-        return Listener::at(address).await;
-    }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("IMDS can be served on loopback or on {real}, not on {}", address.ip()),
-    ))
 }

@@ -19,9 +19,11 @@ mod completions;
 mod deployments;
 mod embeddings;
 mod form;
+mod images;
 mod models;
 mod refusal;
 mod reply;
+mod speech;
 
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 
@@ -100,6 +102,34 @@ const OPERATIONS: &[Operation] = &[
         run: Run::OnDeployment(Kind::Transcription, audio::translate),
     },
     Operation {
+        name: "audio-speech",
+        method: Method::POST,
+        paths: &["openai/deployments/{}/audio/speech", "openai/v1/audio/speech"],
+        data_action: "deployments/audio/action",
+        run: Run::OnDeployment(Kind::Speech, speech::speak),
+    },
+    Operation {
+        name: "images-generations",
+        method: Method::POST,
+        paths: &["openai/deployments/{}/images/generations", "openai/v1/images/generations"],
+        data_action: "images/generations/action",
+        run: Run::OnDeployment(Kind::Image, images::generate),
+    },
+    Operation {
+        name: "images-submit",
+        method: Method::POST,
+        paths: &["openai/images/generations:submit"],
+        data_action: "images/generations/action",
+        run: Run::OnResource(images::submit),
+    },
+    Operation {
+        name: "images-poll",
+        method: Method::GET,
+        paths: &["openai/operations/images/{}"],
+        data_action: "images/generations/action",
+        run: Run::OnResource(images::poll),
+    },
+    Operation {
         name: "models-list",
         method: Method::GET,
         paths: &["openai/models", "openai/v1/models"],
@@ -139,24 +169,22 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
     };
     // A doubled slash is accepted by the real service (H5).
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let surface = match segments.as_slice() {
-        ["openai", "v1", ..] => Surface::V1,
-        _ => Surface::Legacy,
-    };
+    let v1 = segments.get(1).is_some_and(|part| part.eq_ignore_ascii_case("v1"));
+    let surface = if v1 { Surface::V1 } else { Surface::Legacy };
     let found = find(&method, &segments, call.door == Door::Lenient);
-    if let Some((operation, _, _)) = &found {
-        call.record.note(|entry| entry.operation = Some(operation.name));
+    if let Some(found) = &found {
+        call.record.note(|entry| entry.operation = Some(found.operation.name));
     }
 
     let principal = authenticate(azure, call, surface)?;
-    let Some((operation, path, named)) = found else {
+    let Some(Found { operation, pattern, named }) = found else {
         return Err(refusal::not_found(call));
     };
     check_api_version(call, surface)?;
     if let Some(object_id) = principal
         && !azure.directory.has_any_role(&object_id, &[Role::OpenAiUser])
     {
-        return Err(refusal::role_missing(call, &object_id, operation, path));
+        return Err(refusal::role_missing(call, &object_id, operation, pattern));
     }
     let body = body?;
     let request = Request { call, named, body };
@@ -178,25 +206,26 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
     Ok(answer)
 }
 
-/// The operation of a path, the pattern that matched, and what stood for `{}`.
-fn find<'a>(
-    method: &Method,
-    segments: &[&'a str],
-    fold: bool,
-) -> Option<(&'static Operation, &'static str, Option<&'a str>)> {
-    let paths = OPERATIONS
-        .iter()
-        .filter(|operation| operation.method == *method)
-        .flat_map(|operation| operation.paths.iter().map(move |path| (operation, *path)));
-    for (operation, path) in paths {
-        let pattern: Vec<&str> = path.split('/').collect();
-        let same = |(wanted, given): (&&str, &&str)| {
-            *wanted == "{}" || wanted == given || (fold && wanted.eq_ignore_ascii_case(given))
-        };
-        if pattern.len() == segments.len() && pattern.iter().zip(segments).all(same) {
-            let place = pattern.iter().position(|part| *part == "{}");
-            let named = place.and_then(|place| segments.get(place).copied());
-            return Some((operation, path, named));
+/// An operation, the pattern that matched, and what stood for its `{}`.
+struct Found<'a> {
+    operation: &'static Operation,
+    pattern: &'static str,
+    named: Option<&'a str>,
+}
+
+/// `fold` ignores case.
+fn find<'a>(method: &Method, segments: &[&'a str], fold: bool) -> Option<Found<'a>> {
+    let same =
+        |wanted: &str, given: &str| wanted == "{}" || wanted == given || (fold && wanted.eq_ignore_ascii_case(given));
+    for operation in OPERATIONS.iter().filter(|operation| operation.method == *method) {
+        for pattern in operation.paths {
+            let wanted: Vec<&str> = pattern.split('/').collect();
+            let mut pairs = wanted.iter().zip(segments);
+            if wanted.len() == segments.len() && pairs.all(|(wanted, given)| same(wanted, given)) {
+                let place = wanted.iter().position(|part| *part == "{}");
+                let named = place.and_then(|place| segments.get(place).copied());
+                return Some(Found { operation, pattern, named });
+            }
         }
     }
     None
@@ -238,17 +267,9 @@ fn check_api_version(call: &Call<'_>, surface: Surface) -> Result<(), Answer> {
     match (surface, version.as_deref()) {
         (Surface::V1, None | Some("preview" | "v1")) => Ok(()),
         (Surface::V1, Some(_)) => Err(refusal::version_not_supported(call)),
-        (Surface::Legacy, Some(version)) if is_dated(version) => Ok(()),
+        (Surface::Legacy, Some(version)) if target::is_api_version(version) => Ok(()),
         (Surface::Legacy, _) => Err(refusal::not_found(call)),
     }
-}
-
-/// `2024-10-21` or `2024-10-01-preview`.
-fn is_dated(version: &str) -> bool {
-    let date = version.strip_suffix("-preview").unwrap_or(version);
-    let digits = date.bytes().filter(u8::is_ascii_digit).count();
-    let parts: Vec<usize> = date.split('-').map(str::len).collect();
-    digits == 8 && parts == [4, 2, 2]
 }
 
 // === impl Body ===

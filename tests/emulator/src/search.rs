@@ -3,6 +3,8 @@
 //! The order is: credentials, then the operation, then what this principal may do, then the
 //! api-version, then the operation's own checks.
 
+use std::collections::BTreeMap;
+
 use hyper::Method;
 use serde_json::Value;
 
@@ -11,22 +13,27 @@ use crate::azure::Azure;
 use crate::credentials::{self, Key};
 use crate::directory::{Judgement, Role};
 use crate::exchange::Call;
-use crate::{Door, Plane, lenient};
+use crate::{Door, Plane, lenient, target};
 
 mod documents;
 mod filter;
+mod hits;
 mod hotels;
 mod indexes;
+mod order;
 mod query;
 mod refusal;
 mod reply;
 mod route;
+mod selection;
 mod service;
 mod statistics;
 mod suggestions;
 
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 pub(crate) use service::Service;
+
+use service::Index;
 
 /// What an operation gets: everything before it was in order.
 struct Request<'a> {
@@ -211,7 +218,7 @@ fn decide(azure: &Azure, call: &Call<'_>) -> Result<Answer, Answer> {
         return Err(refusal::no_such_path(call));
     };
     authorize(azure, call, &caller, operation.access)?;
-    if !reply::is_version(&call.parameter("api-version").unwrap_or_default()) {
+    if !target::is_api_version(&call.parameter("api-version").unwrap_or_default()) {
         return Err(refusal::api_version(call));
     }
     let request = Request { azure, call, method, names };
@@ -277,6 +284,11 @@ impl Request<'_> {
     /// The name of the index in the path.
     fn index(&self) -> &str {
         self.names.first().map_or("", String::as_str)
+    }
+
+    /// The index in the path, if it exists.
+    fn index_in<'i>(&self, indexes: &'i BTreeMap<String, Index>) -> Result<&'i Index, Answer> {
+        indexes.get(self.index()).ok_or_else(|| refusal::no_such_index(self.call, self.index()))
     }
 
     /// The body, which must be a JSON object.

@@ -54,6 +54,14 @@ pub(crate) fn encode(text: &str) -> String {
     encoded
 }
 
+/// `2024-10-21`, `2024-10-01-preview`, `2021-04-30-Preview`: a date, whichever.
+pub(crate) fn is_api_version(text: &str) -> bool {
+    let (date, suffix) = text.split_at_checked("YYYY-MM-DD".len()).unwrap_or_default();
+    let parts: Vec<usize> = date.split('-').map(str::len).collect();
+    let digits = date.bytes().filter(u8::is_ascii_digit).count();
+    parts == [4, 2, 2] && digits == 8 && (suffix.is_empty() || suffix.eq_ignore_ascii_case("-preview"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +73,16 @@ mod tests {
         assert_eq!(decode("100%"), "100%");
         assert_eq!(decode("%zz%+1%4"), "%zz%+1%4");
         assert_eq!(decode("%é"), "%é");
+    }
+
+    #[test]
+    fn an_api_version_is_a_date() {
+        for good in ["2024-10-21", "2024-10-01-preview", "2021-04-30-Preview"] {
+            assert!(is_api_version(good), "{good}");
+        }
+        for bad in ["", "v1", "2024-10-2", "2024-10-21-", "20241-0-21", "2024-10-21preview", "éééééé"] {
+            assert!(!is_api_version(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An emulator and a client that trusts it.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 /// Longer than anything here takes; only a broken test waits for so long.
@@ -38,6 +40,12 @@ pub(crate) struct Ask<'a> {
     target: String,
     body: Bytes,
     http2: bool,
+}
+
+/// A connection that is kept open.
+pub(crate) struct Held {
+    _sender: Box<dyn Any + Send>,
+    task: JoinHandle<bool>,
 }
 
 #[derive(Debug)]
@@ -140,16 +148,22 @@ impl Ask<'_> {
         self
     }
 
+    /// Sends, and keeps the connection open.
+    pub(crate) async fn send_and_keep(self) -> (Reply, Held) {
+        self.exchange().await.expect("an answer")
+    }
+
     pub(crate) async fn send(self) -> Reply {
         self.try_send().await.expect("an answer")
     }
 
     /// `None` if the connection ended before an answer.
     pub(crate) async fn try_send(self) -> Option<Reply> {
-        tokio::time::timeout(LIMIT, self.exchange()).await.expect("an answer or an end in time")
+        let answer = tokio::time::timeout(LIMIT, self.exchange()).await.expect("an answer or an end in time");
+        answer.map(|(reply, _)| reply)
     }
 
-    async fn exchange(self) -> Option<Reply> {
+    async fn exchange(self) -> Option<(Reply, Held)> {
         let base: Uri = self.base.parse().expect("a base URL");
         let authority = base.authority().expect("an authority").clone();
         let tcp = TcpStream::connect(authority.as_str()).await.expect("a connection");
@@ -169,26 +183,28 @@ impl Ask<'_> {
         self.over_http1(TokioIo::new(stream), authority.as_str()).await
     }
 
-    async fn over_http1<I>(self, stream: I, authority: &str) -> Option<Reply>
+    async fn over_http1<I>(self, stream: I, authority: &str) -> Option<(Reply, Held)>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         let (mut sender, connection) = http1::handshake(stream).await.expect("HTTP/1.1");
-        tokio::spawn(connection);
+        let task = tokio::spawn(async move { connection.await.is_ok() });
         let request =
             self.request.uri(self.target).header("host", authority).body(Full::new(self.body)).expect("a request");
-        Some(read(sender.send_request(request).await.ok()?).await)
+        let reply = read(sender.send_request(request).await.ok()?).await;
+        Some((reply, Held { _sender: Box::new(sender), task }))
     }
 
-    async fn over_http2<I>(self, stream: I) -> Option<Reply>
+    async fn over_http2<I>(self, stream: I) -> Option<(Reply, Held)>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
-        tokio::spawn(connection);
+        let task = tokio::spawn(async move { connection.await.is_ok() });
         let request =
             self.request.uri(format!("{}{}", self.base, self.target)).body(Full::new(self.body)).expect("a request");
-        Some(read(sender.send_request(request).await.ok()?).await)
+        let reply = read(sender.send_request(request).await.ok()?).await;
+        Some((reply, Held { _sender: Box::new(sender), task }))
     }
 }
 
@@ -210,6 +226,13 @@ async fn read(response: hyper::Response<hyper::body::Incoming>) -> Reply {
         headers: head.headers,
         body: body.freeze(),
         whole,
+    }
+}
+
+impl Held {
+    /// Waits until the other side has ended the connection; whether it did so in order.
+    pub(crate) async fn ended(self) -> bool {
+        tokio::time::timeout(LIMIT, self.task).await.expect("an end in time").expect("no panic")
     }
 }
 

@@ -116,6 +116,17 @@ async fn the_lenient_door_completes_what_the_strict_one_does_not_know() {
 }
 
 #[tokio::test]
+async fn the_lenient_door_reads_deployments_leniently_too() {
+    let bench = Bench::start().await;
+    let token = bench.openai_token().await;
+    let lenient = bench.emulator.openai(Door::Lenient);
+    let target = "/OpenAI/deployments/whisper/..%2fgpt-4o/chat/completions?api-version=2024-10-21";
+    let reply = bench.ask("POST", &lenient, target).bearer(&token).body(HALLO).send().await;
+    assert_eq!(reply.status, 200);
+    bench.entry(|entry| entry.completed && entry.subject.as_deref() == Some("gpt-4o")).await;
+}
+
+#[tokio::test]
 async fn the_journal_is_bounded_and_can_be_forgotten() {
     let bench = Bench::with(azure_emulator::Options { journal_limit: 2, ..azure_emulator::Options::default() }).await;
     let journal = bench.emulator.journal();

@@ -64,6 +64,23 @@ async fn a_connection_ends_before_the_answer() {
 }
 
 #[tokio::test]
+async fn a_door_hangs_up_without_a_word() {
+    let bench = Bench::start().await;
+    let token = bench.openai_token().await;
+    for (body, http2) in [(HALLO, false), (STREAM, false), (STREAM, true)] {
+        bench.emulator.next(Plane::OpenAi, Fault::named("hang-up"), 1).expect("known");
+        let ask = bench.openai("POST", CHAT).bearer(&token).body(body);
+        let ask = if http2 { ask.http2() } else { ask };
+        let (reply, connection) = ask.send_and_keep().await;
+        assert!(reply.whole && reply.status == 200);
+        assert_eq!(reply.header("connection"), None);
+        assert!(connection.ended().await);
+    }
+    let entry = bench.entry(|entry| openai(entry) && entry.ended).await;
+    assert!(entry.completed && !entry.cancelled);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_is_noticed() {
     let bench = Bench::start().await;
     let token = bench.openai_token().await;

@@ -37,6 +37,15 @@ async fn entra_answers_a_secret_and_an_assertion() {
 }
 
 #[tokio::test]
+async fn msal_finds_the_token_endpoint() {
+    let bench = Bench::start().await;
+    let authority = format!("{}/{}", bench.emulator.entra(), bench.emulator.app().tenant);
+    let target = format!("/{}/v2.0/.well-known/openid-configuration", bench.emulator.app().tenant);
+    let body = bench.ask("GET", &bench.emulator.entra(), &target).send().await.json();
+    assert_eq!(body["token_endpoint"], format!("{authority}/oauth2/v2.0/token"));
+}
+
+#[tokio::test]
 async fn entra_refuses_in_its_own_words() {
     let bench = Bench::start().await;
     let app = bench.emulator.app();

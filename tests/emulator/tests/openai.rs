@@ -151,6 +151,43 @@ async fn a_transcript_tells_what_arrived() {
 }
 
 #[tokio::test]
+async fn images_come_at_once_or_by_an_operation() {
+    let bench = Bench::start().await;
+    let token = bench.openai_token().await;
+    let ask =
+        |target: &'static str, body: Value| bench.openai("POST", target).bearer(&token).body(body.to_string()).send();
+    let target = "/openai/deployments/dall-e-3/images/generations?api-version=2024-10-21";
+    let coded = ask(target, json!({"prompt": "a cat", "response_format": "b64_json"})).await.json();
+    let picture = coded["data"][0]["b64_json"].as_str().expect("a text");
+    assert!(BASE64_STANDARD.decode(picture).expect("base64").starts_with(b"\x89PNG"));
+    assert_eq!(coded["data"][0]["revised_prompt"], "a cat");
+
+    let target = "/openai/images/generations:submit?api-version=2023-06-01-preview";
+    let accepted = ask(target, json!({"prompt": "a cat", "n": 2})).await;
+    assert_eq!(accepted.status, 202);
+    let location = accepted.header("operation-location").expect("a URL");
+    let poll = location.strip_prefix(&bench.emulator.openai(Door::Behind)).expect("our own URL");
+    let done = bench.openai("GET", poll).bearer(&token).send().await.json();
+    assert_eq!((&done["status"], &done["id"]), (&json!("succeeded"), &accepted.json()["id"]));
+    assert_eq!(done["result"]["data"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn speech_depends_on_the_text() {
+    let bench = Bench::start().await;
+    let token = bench.openai_token().await;
+    let target = "/openai/deployments/tts/audio/speech?api-version=2024-10-21";
+    let ask = |text: &str| {
+        let body = json!({"input": text, "voice": "alloy"}).to_string();
+        bench.openai("POST", target).bearer(&token).body(body).send()
+    };
+    let (hello, hallo) = (ask("Hello").await, ask("Hallo").await);
+    assert_eq!(hello.header("content-type"), Some("audio/mpeg"));
+    assert_eq!(hello.body.len(), 500);
+    assert_ne!(hello.body, hallo.body);
+}
+
+#[tokio::test]
 async fn models_are_listed_and_found() {
     let bench = Bench::start().await;
     let token = bench.openai_token().await;

@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use crate::answer::Answer;
 use crate::entropy;
 use crate::exchange::Call;
+use crate::hostile;
 use crate::openai::deployments::Deployment;
 
 pub(crate) const STRICT_TRANSPORT: (&str, &str) =
@@ -32,6 +33,7 @@ pub(crate) fn model(call: &Call<'_>, deployment: &Deployment) -> Answer {
     api(call, StatusCode::OK)
         .header("x-ms-deployment-name", deployment.name)
         .header("x-request-id", entropy::uuid())
+        .headers(hostile::HEADERS)
         .headers([
             ("azureml-model-session", "d20260330170902-0e618f323d34"),
             ("skip-error-remapping", "true"),

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::search::query::Selection;
+use crate::search::selection::Selection;
 use crate::search::service::{Document, Index};
 use crate::search::{Request, refusal, reply};
 
@@ -48,7 +48,7 @@ pub(super) fn index(request: &Request<'_>) -> Result<Answer, Answer> {
 /// `GET …/docs('key')`.
 pub(super) fn lookup(request: &Request<'_>) -> Result<Answer, Answer> {
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     let select = request.call.parameter("$select").unwrap_or_default();
     let selection = Selection::read(&select, index)
         .map_err(|problem| refusal::bad_expression(request.call, &problem, "$select"))?;
@@ -64,7 +64,7 @@ pub(super) fn lookup(request: &Request<'_>) -> Result<Answer, Answer> {
 /// `GET …/docs/$count`: a bare number (H16).
 pub(super) fn count(request: &Request<'_>) -> Result<Answer, Answer> {
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     let mark = if request.azure.options.count_with_bom { "\u{feff}" } else { "" };
     Ok(reply::text(request.call, format!("{mark}{}", index.documents.len())))
 }

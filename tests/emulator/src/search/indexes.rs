@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::search::service::{Index, SERVICE_NAME};
+use crate::search::service::Index;
 use crate::search::{Request, refusal, reply};
 use crate::target;
 
@@ -39,14 +39,14 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
         return Err(refusal::error(request.call, StatusCode::CONFLICT, &text));
     }
     let index = define(request, &name, &definition)?;
-    let answer = show(request, StatusCode::CREATED, &index);
+    let answer = show_new(request, &name, &index);
     indexes.insert(name, index);
     Ok(answer)
 }
 
 pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     Ok(show(request, StatusCode::OK, index))
 }
 
@@ -63,7 +63,7 @@ pub(super) fn put(request: &Request<'_>) -> Result<Answer, Answer> {
     check_preconditions(request, old)?;
     let mut index = define(request, &name, &definition)?;
     let Some(old) = old else {
-        let answer = show(request, StatusCode::CREATED, &index);
+        let answer = show_new(request, &name, &index);
         indexes.insert(name, index);
         return Ok(answer);
     };
@@ -118,20 +118,14 @@ fn check_preconditions(request: &Request<'_>, index: Option<&Index>) -> Result<(
 }
 
 fn show(request: &Request<'_>, status: StatusCode, index: &Index) -> Answer {
-    let answer =
-        reply::json(request, status, "$metadata#indexes/$entity", with_etag(index)).header("etag", index.etag.as_str());
-    if status != StatusCode::CREATED {
-        return answer;
-    }
-    let name = index.definition.get("name").and_then(Value::as_str);
+    reply::json(request, status, "$metadata#indexes/$entity", with_etag(index)).header("etag", index.etag.as_str())
+}
+
+/// 201, with the URL of what is new.
+fn show_new(request: &Request<'_>, name: &str, index: &Index) -> Answer {
     let version = request.call.parameter("api-version").unwrap_or_default();
-    let location = format!(
-        "{}/indexes('{}')?api-version={}",
-        request.call.origin,
-        name.unwrap_or(SERVICE_NAME),
-        target::encode(&version),
-    );
-    answer.header("location", location)
+    let location = format!("{}/indexes('{name}')?api-version={}", request.call.origin, target::encode(&version));
+    show(request, StatusCode::CREATED, index).header("location", location)
 }
 
 fn with_etag(index: &Index) -> Map<String, Value> {

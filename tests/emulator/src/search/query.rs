@@ -1,13 +1,13 @@
-//! Search: which documents, in which order, which of their fields, and where the next page is.
-
-use std::cmp::Ordering;
+//! Search: its parameters, by GET and by POST, and its pages.
 
 use hyper::StatusCode;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::search::filter::{self, Filter};
-use crate::search::service::{Document, Index};
+use crate::search::filter;
+use crate::search::hits::{facets, hits};
+use crate::search::order::Order;
+use crate::search::selection::Selection;
 use crate::search::{Request, refusal, reply};
 use crate::target;
 
@@ -16,14 +16,15 @@ const PAGE: usize = 50;
 const PAGE_LIMIT: usize = 1000;
 
 /// The parameters of a search, from wherever they came.
-struct Query {
-    search: String,
+pub(super) struct Query {
+    pub(super) search: String,
     filter: String,
     orderby: String,
     select: String,
-    fields: String,
+    /// Where to look for the words; everywhere if empty.
+    pub(super) fields: String,
     facets: Vec<String>,
-    all_words: bool,
+    pub(super) all_words: bool,
     count: bool,
     skip: usize,
     top: Option<usize>,
@@ -119,7 +120,7 @@ fn run(
 ) -> Result<Answer, Answer> {
     let call = request.call;
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     let filter =
         filter::read(&query.filter, index).map_err(|problem| refusal::bad_expression(call, &problem, "$filter"))?;
     let selection =
@@ -164,220 +165,4 @@ fn run(
     }
     let context = format!("indexes('{}')/$metadata#docs(*)", request.index());
     Ok(reply::json(request, StatusCode::OK, &context, members))
-}
-
-/// A document that was found.
-struct Hit<'a> {
-    score: f64,
-    document: &'a Document,
-}
-
-fn hits<'a>(index: &'a Index, query: &Query, filter: &Filter) -> Vec<Hit<'a>> {
-    let words: Vec<String> = query
-        .search
-        .split_whitespace()
-        .map(|word| word.trim_matches(['+', '"', '(', ')']).to_lowercase())
-        .filter(|word| !word.is_empty() && word != "*")
-        .collect();
-    let fields: Vec<&str> = query.fields.split(',').map(str::trim).filter(|field| !field.is_empty()).collect();
-    let documents = index.documents.values().filter_map(Value::as_object);
-    documents
-        .filter(|document| filter.accepts(document))
-        .filter_map(|document| {
-            let score = score(index, document, &fields, &words, query.all_words)?;
-            Some(Hit { score, document })
-        })
-        .collect()
-}
-
-/// How well a document fits; `None` if not at all. No words fit everything.
-fn score(index: &Index, document: &Document, fields: &[&str], words: &[String], all: bool) -> Option<f64> {
-    if words.is_empty() {
-        return Some(1.0);
-    }
-    let mut texts = Vec::new();
-    if fields.is_empty() {
-        for field in index.fields().filter(|field| field["searchable"] != false) {
-            let name = field["name"].as_str().unwrap_or_default();
-            collect_texts(document.get(name).unwrap_or(&Value::Null), &mut texts);
-        }
-    } else {
-        for field in fields {
-            collect_texts(filter::value_at(document, field), &mut texts);
-        }
-    }
-    let counts: Vec<usize> = words
-        .iter()
-        .map(|word| {
-            let all_tokens = texts.iter().flat_map(|text| tokens(text));
-            all_tokens.filter(|(_, token)| fits(word, &token.to_lowercase())).count()
-        })
-        .collect();
-    let found = counts.iter().filter(|count| **count > 0).count();
-    let enough = if all { found == words.len() } else { found > 0 };
-    let sum = counts.iter().map(|count| u32::try_from(*count).unwrap_or(0)).sum::<u32>();
-    enough.then(|| f64::from(sum) * 0.5)
-}
-
-/// A word of a query may end in `*`.
-fn fits(word: &str, token: &str) -> bool {
-    match word.strip_suffix('*') {
-        Some(start) => token.starts_with(start),
-        None => token == word,
-    }
-}
-
-fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) => texts.push(text),
-        Value::Array(values) => values.iter().for_each(|value| collect_texts(value, texts)),
-        Value::Object(members) => members.values().for_each(|value| collect_texts(value, texts)),
-        _ => {}
-    }
-}
-
-/// The words of a text, each with the byte where it starts.
-pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let start = move |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-    text.split(|character: char| !character.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(move |word| (start(word), word))
-}
-
-/// `Category,count:3`: the values of a field and how often they occur, most frequent first.
-fn facets(wanted: &[String], hits: &[Hit<'_>]) -> Value {
-    let mut facets = Map::new();
-    for facet in wanted {
-        let mut parts = facet.split(',');
-        let field = parts.next().unwrap_or_default();
-        let limit = parts.find_map(|part| part.trim().strip_prefix("count:")?.parse().ok()).unwrap_or(10);
-        let mut buckets: Vec<(Value, usize)> = Vec::new();
-        for hit in hits {
-            let value = filter::value_at(hit.document, field);
-            let values = match value {
-                Value::Array(values) => values.as_slice(),
-                Value::Null => &[],
-                value => std::slice::from_ref(value),
-            };
-            for value in values {
-                match buckets.iter_mut().find(|(bucket, _)| bucket == value) {
-                    Some((_, count)) => *count += 1,
-                    None => buckets.push((value.clone(), 1)),
-                }
-            }
-        }
-        buckets.sort_by(|(_, left), (_, right)| right.cmp(left));
-        let buckets = buckets.into_iter().take(limit);
-        let buckets = buckets.map(|(value, count)| json!({"count": count, "value": value}));
-        facets.insert(field.to_owned(), buckets.collect());
-    }
-    Value::Object(facets)
-}
-
-/// `$orderby`; without one, the score.
-struct Order {
-    /// `None` is the score.
-    parts: Vec<(Option<String>, bool)>,
-}
-
-impl Order {
-    fn read(text: &str, index: &Index) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (field, descending) = match part.rsplit_once(' ') {
-                Some((field, "desc")) => (field.trim(), true),
-                Some((field, "asc")) => (field.trim(), false),
-                _ => (part, false),
-            };
-            if field == "search.score()" {
-                parts.push((None, descending));
-            } else if index.field(field).is_some() {
-                parts.push((Some(field.to_owned()), descending));
-            } else {
-                return Err(filter::unknown_property(field));
-            }
-        }
-        if parts.is_empty() {
-            parts.push((None, true));
-        }
-        Ok(Self { parts })
-    }
-
-    fn compare(&self, left: &Hit<'_>, right: &Hit<'_>) -> Ordering {
-        for (field, descending) in &self.parts {
-            let ordering = match field {
-                None => left.score.total_cmp(&right.score),
-                Some(field) => compare(filter::value_at(left.document, field), filter::value_at(right.document, field)),
-            };
-            let ordering = if *descending { ordering.reverse() } else { ordering };
-            if ordering.is_ne() {
-                return ordering;
-            }
-        }
-        Ordering::Equal
-    }
-}
-
-/// Null comes first; unlike things are equal.
-pub(super) fn compare(left: &Value, right: &Value) -> Ordering {
-    match (left, right) {
-        (Value::Null, Value::Null) => Ordering::Equal,
-        (Value::Null, _) => Ordering::Less,
-        (_, Value::Null) => Ordering::Greater,
-        (Value::Number(left), Value::Number(right)) => number(left).total_cmp(&number(right)),
-        (Value::String(left), Value::String(right)) => left.cmp(right),
-        (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
-        _ => Ordering::Equal,
-    }
-}
-
-fn number(number: &Number) -> f64 {
-    number.as_f64().unwrap_or(0.0)
-}
-
-/// `$select`: paths, `*`, or nothing, which is everything that is retrievable.
-pub(super) struct Selection {
-    paths: Vec<String>,
-}
-
-impl Selection {
-    pub(super) fn read(text: &str, index: &Index) -> Result<Self, String> {
-        let named = text.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "*");
-        let mut paths: Vec<String> = named.map(str::to_owned).collect();
-        if let Some(unknown) = paths.iter().find(|path| index.field(path).is_none()) {
-            return Err(filter::unknown_property(unknown));
-        }
-        if paths.is_empty() {
-            paths = index
-                .fields()
-                .filter(|field| field["retrievable"] != false)
-                .filter_map(|field| field["name"].as_str().map(str::to_owned))
-                .collect();
-        }
-        Ok(Self { paths })
-    }
-
-    /// The selected members of `document`.
-    pub(super) fn of(&self, document: &Document) -> Document {
-        let mut members = Document::new();
-        for path in &self.paths {
-            let value = filter::value_at(document, path).clone();
-            insert_at(&mut members, path, value);
-        }
-        members
-    }
-}
-
-fn insert_at(members: &mut Document, path: &str, value: Value) {
-    match path.split_once('/') {
-        None => {
-            members.insert(path.to_owned(), value);
-        }
-        Some((first, rest)) => {
-            let below = members.entry(first).or_insert_with(|| json!({}));
-            if let Value::Object(below) = below {
-                insert_at(below, rest, value);
-            }
-        }
-    }
 }

@@ -159,7 +159,6 @@ pub(super) fn no_such_path(call: &Call<'_>) -> Answer {
 
 /// Answers by name.
 pub(crate) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
-    let retry = |status, text| error(call, status, text).header("retry-after", "1");
     Some(match name {
         "B1.1" => wrong_key(call),
         "B1.2" => admin_key_in_query(call),
@@ -177,8 +176,8 @@ pub(crate) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
         "B1.11" => api_version(call),
         "B1.12" => bad_request(call, "Invalid header: 'x-ms-query-source-authorization'"),
         "B1.13" => precondition(call),
-        "B1.14" => retry(StatusCode::SERVICE_UNAVAILABLE, THROTTLED),
-        "B1.14-429" => retry(StatusCode::TOO_MANY_REQUESTS, THROTTLED),
+        "B1.14" => error(call, StatusCode::SERVICE_UNAVAILABLE, THROTTLED),
+        "B1.14-429" => error(call, StatusCode::TOO_MANY_REQUESTS, THROTTLED),
         "B1.15" => error(
             call,
             StatusCode::TOO_MANY_REQUESTS,

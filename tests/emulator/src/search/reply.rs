@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::exchange::Call;
+use crate::hostile;
 use crate::search::Request;
 
 pub(crate) const STRICT_TRANSPORT: (&str, &str) = ("strict-transport-security", "max-age=15724800; includeSubDomains");
@@ -21,7 +22,7 @@ pub(super) fn with_ids(answer: Answer, call: &Call<'_>) -> Answer {
 }
 
 fn good(call: &Call<'_>, answer: Answer) -> Answer {
-    with_ids(answer, call).headers([
+    with_ids(answer, call).headers(hostile::HEADERS).headers([
         PREFERENCE,
         // Two separate lines, from two layers.
         ("strict-transport-security", "max-age=2592000"),
@@ -106,13 +107,4 @@ impl Metadata {
 pub(super) fn versioned(call: &Call<'_>, name: &str) -> String {
     let version = call.parameter("api-version").unwrap_or_default().replace('-', "_");
     format!("Microsoft.Azure.Search.V{version}.{name}")
-}
-
-/// `2025-09-01`, `2021-04-30-Preview`.
-pub(super) fn is_version(text: &str) -> bool {
-    let date = text.get(..10).unwrap_or_default();
-    let suffix = text.get(10..).unwrap_or_default();
-    let parts: Vec<usize> = date.split('-').map(str::len).collect();
-    let digits = date.bytes().filter(u8::is_ascii_digit).count();
-    parts == [4, 2, 2] && digits == 8 && (suffix.is_empty() || suffix.eq_ignore_ascii_case("-preview"))
 }

@@ -4,13 +4,13 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::search::query::tokens;
+use crate::search::hits::tokens;
 use crate::search::service::Index;
 use crate::search::{Request, refusal, reply};
 
 pub(super) fn of_index(request: &Request<'_>) -> Result<Answer, Answer> {
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     let body = json!({
         "documentCount": index.documents.len(),
         "storageSize": size(index),

@@ -4,7 +4,8 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::search::query::{Selection, tokens};
+use crate::search::hits::tokens;
+use crate::search::selection::Selection;
 use crate::search::service::{Document, Index};
 use crate::search::{Request, filter, refusal, reply};
 
@@ -24,7 +25,7 @@ struct Question {
 /// Documents in which a word of a source field starts with the text.
 pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     let question = Question::read(request, index)?;
     // Unlike a search, a suggestion shows only the key when nothing is selected.
     let select = if question.select.is_empty() { &index.key } else { &question.select };
@@ -48,7 +49,7 @@ pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
 /// The words of source fields that complete the text's last word.
 pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
     let indexes = request.azure.search.indexes();
-    let index = indexes.get(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let index = request.index_in(&indexes)?;
     let mut question = Question::read(request, index)?;
     let before = match question.search.rsplit_once(' ') {
         Some((before, last)) => {

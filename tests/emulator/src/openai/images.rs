@@ -1,0 +1,80 @@
+//! Images: at once, or the old way with an operation to poll. The pictures are one pixel each.
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::openai::deployments::Deployment;
+use crate::openai::{Request, refusal, reply};
+use crate::{clock, entropy, target};
+
+const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAAAXNSR0IArs4c6QAAAARnQU1BAACxjwv8YQUAAAAJcEhZcwAAFiQAABYkAZsVxhQAAAAMSURBVBhXY2BgYAAAAAQAAVzN/2kAAAAASUVORK5CYII=";
+
+/// How many pictures one request may ask for.
+const LIMIT: u64 = 10;
+
+pub(super) fn generate(request: &Request<'_>, deployment: &'static Deployment) -> Result<Answer, Answer> {
+    let body = request.json()?;
+    let prompt = prompt(request, body)?;
+    let coded = body["response_format"] == "b64_json";
+    let id = entropy::uuid();
+    let data: Vec<Value> = (0..count(body))
+        .map(|number| {
+            let mut picture = if coded { json!({"b64_json": PIXEL}) } else { json!({"url": blob(&id, number)}) };
+            picture["revised_prompt"] = prompt.into();
+            picture
+        })
+        .collect();
+    let body = json!({"created": clock::unix_seconds(), "data": data});
+    Ok(reply::model(request.call, deployment).header("content-type", "application/json").chunked(body.to_string()))
+}
+
+/// `POST …/images/generations:submit`: 202 and where to ask for the result (H6).
+pub(super) fn submit(request: &Request<'_>) -> Result<Answer, Answer> {
+    let body = request.json()?;
+    prompt(request, body)?;
+    // The number of pictures is in the id, so nothing needs to be remembered.
+    let uuid = entropy::uuid();
+    let id = format!("{}{:012}", &uuid[..24], count(body));
+    let version = request.call.parameter("api-version").unwrap_or_default();
+    let location =
+        format!("{}/openai/operations/images/{id}?api-version={}", request.call.origin, target::encode(&version));
+    let body = json!({"id": id, "status": "notRunning"});
+    Ok(reply::api(request.call, StatusCode::ACCEPTED).header("operation-location", location).json(body.to_string()))
+}
+
+/// `GET /openai/operations/images/{id}`: done at the first poll, no SDK has to wait.
+pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Answer> {
+    let id = request.named.unwrap_or_default();
+    let count = id.get(24..).and_then(|count| count.parse::<u64>().ok());
+    let Some(count) = count.filter(|count| (1..=LIMIT).contains(count)) else {
+        return Err(refusal::not_found(request.call));
+    };
+    let created = clock::unix_seconds();
+    let data: Vec<Value> = (0..count).map(|number| json!({"url": blob(id, number)})).collect();
+    let body = json!({
+        "created": created,
+        "expires": created + 86_400,
+        "id": id,
+        "result": {"created": created, "data": data},
+        "status": "succeeded",
+    });
+    Ok(reply::api(request.call, StatusCode::OK).json(body.to_string()))
+}
+
+fn prompt<'a>(request: &Request<'_>, body: &'a Value) -> Result<&'a str, Answer> {
+    let missing = || refusal::bad_request(request.call, "Missing required parameter: 'prompt'.");
+    body["prompt"].as_str().ok_or_else(missing)
+}
+
+fn count(body: &Value) -> u64 {
+    body["n"].as_u64().unwrap_or(1).clamp(1, LIMIT)
+}
+
+/// A signed URL on another host: none of a gateway's business.
+fn blob(id: &str, number: u64) -> String {
+    format!(
+        "https://dalleproduse.blob.core.windows.net/private/images/{id}/generated_{number:02}.png\
+         ?se=2030-01-01T00%3A00%3A00Z&sig=none&sp=r&spr=https&sr=b&sv=2020-10-02"
+    )
+}

@@ -1,0 +1,131 @@
+//! A legacy client: hyper, and a socket for what hyper would not send.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::ext::ReasonPhrase;
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use keyswap::egress::{Connector, Egress};
+use keyswap::settings;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A client that trusts the emulator's authority.
+#[derive(Clone)]
+pub(crate) struct Client {
+    hyper: HyperClient<Connector, Full<Bytes>>,
+}
+
+/// A request to be.
+pub(crate) struct Call {
+    client: Client,
+    request: http::request::Builder,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// The reason phrase, where it is not the status's own.
+    pub(crate) phrase: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    pub(crate) fn trusting(ca: &Path) -> Self {
+        let egress = Egress::new(&settings::Egress { ca: Some(ca.to_owned()) }).unwrap();
+        Self { hyper: HyperClient::builder(TokioExecutor::new()).build(egress.connector()) }
+    }
+
+    pub(crate) fn call(&self, method: Method, url: &str) -> Call {
+        Call { client: self.clone(), request: Request::builder().method(method).uri(url) }
+    }
+}
+
+impl Call {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("api-key", key)
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        self.body(Bytes::new()).await
+    }
+
+    /// Borrows nothing, so that it can be spawned.
+    pub(crate) fn json(self, body: &Value) -> impl Future<Output = Answer> + use<> {
+        self.header("content-type", "application/json").body(body.to_string().into())
+    }
+
+    pub(crate) async fn body(self, body: Bytes) -> Answer {
+        let request = self.request.body(Full::new(body)).unwrap();
+        let answer = self.client.hyper.request(request).await.expect("an answer");
+        let (head, body) = answer.into_parts();
+        let phrase = head.extensions.get::<ReasonPhrase>();
+        let phrase = phrase.map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        Answer { status: head.status, phrase, headers: head.headers, body }
+    }
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The reason that keyswap gives for an answer of its own.
+    pub(crate) fn reason(&self) -> &str {
+        self.header("x-keyswap-reason").unwrap_or("none: the answer is the upstream's")
+    }
+
+    /// The names of all headers but the ones that every answer has, sorted.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        let framing = ["connection", "content-length", "date"];
+        let mut names: Vec<_> = self.headers.keys().map(|name| name.as_str()).collect();
+        names.retain(|name| !framing.contains(name));
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Sends bytes as they are and reads until the other side closes.
+pub(crate) async fn raw(address: SocketAddr, request: &[u8]) -> String {
+    exchange(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+/// The same on any stream.
+pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// A request of HTTP/1.1 that asks for the connection to be closed.
+pub(crate) fn request_text(method: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        write!(text, "{name}: {value}\r\n").unwrap();
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}

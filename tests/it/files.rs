@@ -1,0 +1,39 @@
+//! The example files are true.
+
+use std::path::Path;
+
+use keyswap::keys::Keys;
+use keyswap::settings::Settings;
+
+#[test]
+fn the_examples_can_be_used_as_they_are() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let settings = Settings::read(&directory.join("example.toml")).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let keys = Keys::read(&settings).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(settings.resources.len(), 2);
+    assert_eq!(keys.len(), 3);
+}
+
+/// The reader itself says which keys it knows, when it meets one that it does not: so every table of the example is
+/// given a stranger, and what is known must stand in the example.
+#[test]
+fn the_example_shows_every_key_that_there_is() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let example = std::fs::read_to_string(directory.join("example.toml")).unwrap();
+    let strange: String = example
+        .lines()
+        .flat_map(|line| if line.starts_with('[') { vec![line, "stranger = 1"] } else { vec![line] })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let strange = format!("stranger = 1\n{strange}");
+    let mistakes = Settings::parse(Path::new("example.toml"), &strange).unwrap_err();
+    let tables = example.lines().filter(|line| line.starts_with('[')).count();
+    assert_eq!(mistakes.0.len(), tables + 1, "{mistakes}");
+    for mistake in &mistakes.0 {
+        let (_, known) = mistake.fix.split_once("known here: ").unwrap_or_else(|| panic!("{mistake}"));
+        for key in known.split(", ") {
+            let shown = [format!("{key} = "), format!("[{key}]"), format!("[{key}.")];
+            assert!(shown.iter().any(|form| example.contains(form)), "{key} is not in the example ({mistake})");
+        }
+    }
+}

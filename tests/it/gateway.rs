@@ -1,0 +1,144 @@
+//! The binary under test: started with files of its own, its log read as it comes, ended by its id.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+/// A limit for what must happen; generous, since it is no assertion about speed.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running keyswap.
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) directory: Arc<TempDir>,
+    log: watch::Receiver<Vec<Value>>,
+    pub(crate) http: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts `keyswap serve` with these arguments in a directory, and waits until it serves.
+    pub(crate) async fn start(directory: Arc<TempDir>, arguments: &[String], environment: &[(&str, String)]) -> Self {
+        let mut child = command(directory.path(), environment)
+            .arg("serve")
+            .args(arguments)
+            .args(["--log", "json"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = follow(child.stderr.take().unwrap());
+        let mut gateway = Self {
+            child,
+            directory,
+            log,
+            http: SocketAddr::from(([0, 0, 0, 0], 0)),
+            https: None,
+            admin: SocketAddr::from(([0, 0, 0, 0], 0)),
+        };
+        let serving = gateway.logged(|line| line["message"] == "serving").await;
+        let address = |key: &str| serving[key].as_str().and_then(|text| text.parse().ok());
+        gateway.http = address("http").unwrap_or(gateway.http);
+        gateway.https = address("https");
+        gateway.admin = address("admin").expect("an admin address");
+        gateway
+    }
+
+    /// The first log line that satisfies `wanted`, now or soon.
+    pub(crate) async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut log = self.log.clone();
+        let found = async {
+            loop {
+                let found = log.borrow_and_update().iter().find(|line| wanted(line)).cloned();
+                match found {
+                    Some(line) => return line,
+                    None => log.changed().await.unwrap_or_else(|_| panic!("keyswap ended: {:#?}", *log.borrow())),
+                }
+            }
+        };
+        match tokio::time::timeout(LIMIT, found).await {
+            Ok(line) => line,
+            Err(_) => panic!("not logged: {:#?}", *self.log.borrow()),
+        }
+    }
+
+    /// Every log line so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.borrow().clone()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut log = self.log.clone();
+        // The log ends when the process does.
+        let closed = async { while log.changed().await.is_ok() {} };
+        tokio::time::timeout(LIMIT, closed).await.expect("the process to end");
+        self.child.wait().unwrap()
+    }
+
+    pub(crate) fn health(&self) -> (Option<i32>, String) {
+        let output =
+            command(self.directory.path(), &[]).args(["health", "--admin", &self.admin.to_string()]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The binary in a directory, with nothing of this process's environment.
+pub(crate) fn command(directory: &Path, environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyswap"));
+    command.current_dir(directory).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Runs the binary to its end: exit code, standard output, standard error.
+pub(crate) fn run(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> (Option<i32>, String, String) {
+    let output = command(directory, environment).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A directory with these files.
+pub(crate) fn directory(files: &[(&str, &str)]) -> Arc<TempDir> {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(directory.path().join(name), content).unwrap();
+    }
+    Arc::new(directory)
+}
+
+fn follow(stderr: impl Read + Send + 'static) -> watch::Receiver<Vec<Value>> {
+    let (send, receive) = watch::channel(Vec::new());
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            send.send_modify(|lines| lines.push(line));
+        }
+    });
+    receive
+}

@@ -1,0 +1,22 @@
+//! The whole program, from outside: the real binary, real sockets, real TLS, the real `azure_identity`, and an Azure on
+//! loopback that is hostile by default. One binary, one file a concern.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics where something is wrong")]
+
+mod client;
+mod gateway;
+mod world;
+
+mod map;
+mod files;
+mod command_line;
+mod front;
+mod forwarding;
+mod refusals;
+mod grants;
+mod query_key_wall;
+mod upstream_answers;
+mod tokens;
+mod identities;
+mod lifecycle;
+mod recorded;
+mod container;

@@ -1,0 +1,91 @@
+// Runs the cases of one JavaScript suite at one door and prints one JSON line for each: recorder.py again.
+
+/** Where the SDK is sent and with which keys: `SDK_OPENAI_KEY` is `door.openai_key`. */
+export const door = Object.fromEntries(
+  Object.entries(process.env)
+    .filter(([name]) => name.startsWith('SDK_'))
+    .map(([name, value]) => [name.slice('SDK_'.length).toLowerCase(), value]),
+);
+
+export const WRONG_KEY = '0123456789abcdef0123456789abcdef';
+export const NEARLY_THE_KEY = door.openai_key.slice(0, -1) + (door.openai_key.endsWith('0') ? '1' : '0');
+
+const cases = [];
+let requestsSent = 0;
+
+/**
+ * Registers a case, with what it expects at either door.
+ *
+ * refused: the class of the exception that it must end in
+ * requests: how many it may cost
+ * forwarded: false where keyswap answers by itself and Azure may see nothing
+ * differs: the reason, where keyswap is different on purpose
+ */
+export function test(name, { refused = null, requests = null, forwarded = true, differs = null }, run) {
+  if (cases.some((other) => other.name === name)) throw new Error(`two cases are called ${name}`);
+  cases.push({ name, expected: { refused, requests, forwarded, differs }, run });
+}
+
+/** The emulator's next answer, instead of the right one; `answer` is one of its names (`A1.12`). */
+export async function azureAnswers(answer, details = {}) {
+  await control('POST', '/next', { at: 'openai', answer, ...details });
+}
+
+/** A `fetch` for the SDKs, which all take one: it sees every try, also what the SDK repeats by itself. */
+export function countingFetch(url, ...more) {
+  // openai tries out on a `data:` URL what this fetch makes of forms
+  if (String(url).startsWith('http')) requestsSent += 1;
+  return fetch(url, ...more);
+}
+
+/** A WAV file of some 300 kB, as if somebody had recorded it. */
+export function recording(seconds = 10) {
+  const samples = Buffer.alloc(2 * 16_000 * seconds, Buffer.from(Array.from({ length: 251 }, (_, n) => (7 * n) % 251)));
+  const head = Buffer.alloc(44);
+  head.write('RIFF', 0);
+  head.writeUInt32LE(36 + samples.length, 4);
+  head.write('WAVEfmt ', 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20); // PCM
+  head.writeUInt16LE(1, 22); // one channel
+  head.writeUInt32LE(16_000, 24);
+  head.writeUInt32LE(32_000, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write('data', 36);
+  head.writeUInt32LE(samples.length, 40);
+  return Buffer.concat([head, samples]);
+}
+
+/** Runs all cases in order; `describe` lists what an application can see of the suite's exceptions. */
+export async function runAll(describe) {
+  print({ cases: cases.map(({ name }) => name) });
+  for (const { name, expected, run } of cases) {
+    await control('DELETE', '/next');
+    await control('DELETE', '/journal');
+    requestsSent = 0;
+    const outcome = await outcomeOf(run, describe);
+    const requests = requestsSent;
+    const arrived = (await control('GET', '/journal')).filter((entry) => entry.door === door.journal);
+    const leaked = arrived.map((entry) => entry.violation).filter(Boolean);
+    print({ case: name, outcome, requests, arrived: arrived.length, leaked, expected });
+  }
+}
+
+async function outcomeOf(run, describe) {
+  try {
+    return { value: (await run()) ?? null };
+  } catch (error) {
+    return { error: { class: error?.constructor?.name ?? typeof error, ...describe(error) } };
+  }
+}
+
+async function control(method, path, message) {
+  const answer = await fetch(door.control + path, { method, body: message && JSON.stringify(message) });
+  if (!answer.ok) throw new Error(`the emulator's control port: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+function print(line) {
+  process.stdout.write(JSON.stringify(line) + '\n');
+}
