@@ -29,11 +29,30 @@ fn the_example_shows_every_key_that_there_is() {
     let mistakes = Settings::parse(Path::new("example.toml"), &strange).unwrap_err();
     let tables = example.lines().filter(|line| line.starts_with('[')).count();
     assert_eq!(mistakes.0.len(), tables + 1, "{mistakes}");
+    let readme = std::fs::read_to_string(directory.join("../README.md")).unwrap();
     for mistake in &mistakes.0 {
         let (_, known) = mistake.fix.split_once("known here: ").unwrap_or_else(|| panic!("{mistake}"));
         for key in known.split(", ") {
             let shown = [format!("{key} = "), format!("[{key}]"), format!("[{key}.")];
             assert!(shown.iter().any(|form| example.contains(form)), "{key} is not in the example ({mistake})");
+            let listed = [format!("`{key}`"), format!(".{key}`"), format!("`{key}.")];
+            assert!(listed.iter().any(|form| readme.contains(form)), "{key} is not in the README's table ({mistake})");
         }
+    }
+}
+
+/// Every reason that an answer can carry is explained to the person who reads it.
+#[test]
+fn the_readme_explains_every_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(root.join("src/refusal.rs")).unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let reasons: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1.strip_suffix("\","))
+        .collect();
+    assert!(reasons.len() > 15, "{reasons:?}");
+    for reason in reasons {
+        assert!(readme.contains(&format!("`{reason}`")), "{reason} is not in the README");
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn no_content(call: &Call<'_>) -> Answer {
     good(call, Answer::no_content())
 }
 
-/// A JSON object; `context` is what follows `$metadata#` or stands before it, see [`context`].
+/// A JSON object; `context` is its `@odata.context`, without the origin.
 pub(super) fn json(request: &Request<'_>, status: StatusCode, context: &str, members: Map<String, Value>) -> Answer {
     let metadata = Metadata::of(request.call);
     let mut body = Map::new();

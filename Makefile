@@ -1,0 +1,36 @@
+# make demo   the main job, on this machine alone
+# make test   every test, the real SDKs included; installs what they need
+# make lint   formatting, clippy, docs, dependencies
+
+DEMO = target/debug/examples/demo
+
+.PHONY: demo test lint sdk clean
+
+demo:
+	cargo run --quiet --release --example demo
+
+test: lint
+	cargo build --workspace --bins --examples
+	cargo test --workspace --all-targets
+	cargo test --workspace --doc
+	python3 tests/sdk/run.py --demo "$(DEMO) --json"
+
+# The real SDKs alone: make sdk SUITE=py-openai-1
+sdk:
+	cargo build --example demo
+	python3 tests/sdk/run.py --demo "$(DEMO) --json" $(if $(SUITE),--suite $(SUITE))
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	$(DENY) check bans licenses sources
+
+# A pinned tool, installed once beside what is built.
+DENY = target/tools/bin/cargo-deny
+lint: $(DENY)
+$(DENY):
+	cargo install cargo-deny --version 0.20.2 --locked --root target/tools
+
+clean:
+	cargo clean
