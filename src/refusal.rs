@@ -13,7 +13,7 @@ use crate::family::Family;
 pub enum Refusal {
     /// The path belongs to no plane.
     NoPlane,
-    /// The request can be read in two ways, or says one thing twice; the text says which.
+    /// The request can be read in two ways, says one thing twice, or would give away what is ours; the text says which.
     Ambiguous(&'static str),
     /// The request brings no credential.
     NoCredential,

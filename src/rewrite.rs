@@ -222,6 +222,32 @@ impl<U: Body<Data = Bytes> + Unpin> Body for AnswerBody<U> {
 mod tests {
     use super::*;
 
+    async fn judged(plane: Plane, status: u16, body: &'static str) -> Judgement<Full<Bytes>> {
+        let answer = Response::builder().status(status).body(Full::from(body)).unwrap();
+        judge(plane, answer).await
+    }
+
+    #[tokio::test]
+    async fn a_search_service_that_forbids_for_another_cause_is_quoted() {
+        let firewall = r#"{"error":{"code":"","message":"Access from this network is not allowed."}}"#;
+        let Judgement::Fail(failure) = judged(Plane::Search, 403, firewall).await else { panic!("it passed") };
+        assert_eq!(failure, Failure::UpstreamForbidden("Access from this network is not allowed.".into()));
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_that_was_held_in_part_passes_whole() {
+        let long: &'static str = "x".repeat(3 * LIMIT).leak();
+        let (mut send, body) = http_body_util::Channel::<Bytes>::new(9);
+        for piece in long.as_bytes().chunks(LIMIT / 2) {
+            send.send_data(Bytes::from_static(piece)).await.unwrap();
+        }
+        drop(send);
+        let answer = Response::builder().status(400).body(body).unwrap();
+        let Judgement::Pass(answer) = judge(Plane::OpenAi, answer).await else { panic!("it was not passed") };
+        let whole = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(whole, long);
+    }
+
     #[test]
     fn both_families_of_error_bodies_are_read() {
         let nested = Said::read(br#"{"error":{"code":"PermissionDenied","message": "Principal.\r\nNo."}}"#);

@@ -23,6 +23,7 @@ mod search;
 
 pub(crate) use path::parameters;
 
+use http::Method;
 use http::header::HOST;
 use http::request::Parts;
 
@@ -109,6 +110,9 @@ fn one_host(request: &Parts) -> Result<(), Refusal> {
 }
 
 fn one_method(request: &Parts) -> Result<(), Refusal> {
+    if request.method == Method::TRACE {
+        return Err(Refusal::Ambiguous("its method is TRACE, whose answer would show the gateway's own token"));
+    }
     let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(*name));
     let parameter = parameters(request.uri.query().unwrap_or_default())
         .any(|parameter| parameter.name().eq_ignore_ascii_case(METHOD_PARAMETER));

@@ -18,5 +18,6 @@ mod upstream_answers;
 mod tokens;
 mod identities;
 mod lifecycle;
+mod mount;
 mod recorded;
 mod container;

@@ -155,14 +155,15 @@ async fn whatever_names_two_hosts_or_two_methods_is_refused() {
     let refused = |what: &str| {
         format!(r#"{{"error":{{"code":"BadRequest","message":"keyswap does not forward this request: {what}."}}}}"#)
     };
-    for (target, headers, what) in [
-        (docs.to_owned(), vec![("host", "other")], "it has more than one Host header"),
-        (format!("http://other{docs}"), vec![], "its target and its Host header name different hosts"),
-        (docs.to_owned(), vec![("x-http-method-override", "POST")], "it asks for another method than its own"),
-        (format!("{docs}&_Method=POST"), vec![], "it asks for another method than its own"),
+    for (method, target, headers, what) in [
+        ("GET", docs.to_owned(), vec![("host", "other")], "it has more than one Host header"),
+        ("GET", format!("http://other{docs}"), vec![], "its target and its Host header name different hosts"),
+        ("GET", docs.to_owned(), vec![("x-http-method-override", "POST")], "it asks for another method than its own"),
+        ("GET", format!("{docs}&_Method=POST"), vec![], "it asks for another method than its own"),
+        ("TRACE", docs.to_owned(), vec![], "its method is TRACE, whose answer would show the gateway's own token"),
     ] {
         let headers: Vec<_> = headers.into_iter().chain([("api-key", key.as_str())]).collect();
-        let answer = raw(world.gateway.http, &request_text("GET", &target, &headers)).await;
+        let answer = raw(world.gateway.http, &request_text(method, &target, &headers)).await;
         // Before the path is read there is no plane, and so no dialect but the first one's.
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
         let message = refused(what);
