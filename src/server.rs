@@ -6,6 +6,7 @@
 
 mod worker;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +25,9 @@ use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::metrics::Metrics;
+use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
-use crate::swap::Gateway;
+use crate::swap::{Gateway, SwapLayer};
 use crate::token::Tokens;
 use worker::Worker;
 
@@ -36,6 +38,7 @@ pub struct Server {
     settings: Settings,
     egress: Egress,
     gateway: Arc<Gateway>,
+    lines: Option<RequestLines>,
     listeners: Vec<Listener>,
     admin: TcpListener,
     addresses: Addresses,
@@ -63,7 +66,17 @@ impl Server {
         let admin_address = admin.local_addr().map_err(wrong)?;
         let tokens = Arc::new(Tokens::new(&settings, &keys));
         let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
-        Ok(Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address })
+        Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
+    }
+
+    /// Tells of every request in a line of this file. Nothing is told of them otherwise.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn telling_requests(self, file: impl Write + Send + 'static, format: Format) -> Result<Self, Broken> {
+        let dropped = self.gateway.metrics.lines_dropped().clone();
+        let lines = RequestLines::open(file, format, dropped).map_err(|error| Broken(error.to_string()))?;
+        Ok(Self { lines: Some(lines), ..self })
     }
 
     /// Where clients connect, ports settled.
@@ -109,10 +122,13 @@ impl Server {
     /// # Errors
     /// A part that can never end has ended.
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
-        let Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address } = self;
+        let Self { control, settings, egress, gateway, lines, listeners, admin, addresses, admin_address } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let workers =
-            (0..settings.workers.get()).map(|n| Worker::start(n, gateway.clone(), egress.clone(), phases.clone()));
+        let swap = || {
+            let layer = SwapLayer::new(gateway.clone());
+            lines.iter().fold(layer, |layer, lines| layer.telling(lines.lines()))
+        };
+        let workers = (0..settings.workers.get()).map(|n| Worker::start(n, swap(), egress.clone(), phases.clone()));
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
         let dispatch = Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect());
 
@@ -158,6 +174,10 @@ impl Server {
         // Whatever still runs is dropped with its worker's runtime.
         for worker in workers {
             worker.end();
+        }
+        // Every request has ended now; the last of them are still to be told.
+        if let Some(lines) = lines {
+            lines.close();
         }
         match &served {
             Ok(Ended::Drained) => info!("stopped: every request was answered"),

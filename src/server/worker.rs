@@ -1,7 +1,6 @@
 //! A worker: a thread that carries requests.
 
 use std::io;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
@@ -12,7 +11,7 @@ use tower::Layer;
 use crate::egress::Egress;
 use crate::forward::Forward;
 use crate::listen::{Accepted, Connections, Phase};
-use crate::swap::{Gateway, SwapLayer};
+use crate::swap::SwapLayer;
 
 /// A running worker.
 #[derive(Debug)]
@@ -28,12 +27,7 @@ const WAITING: usize = 1024;
 
 impl Worker {
     /// Starts the `n`th worker.
-    pub(super) fn start(
-        n: usize,
-        gateway: Arc<Gateway>,
-        egress: Egress,
-        phase: watch::Receiver<Phase>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(n: usize, swap: SwapLayer, egress: Egress, phase: watch::Receiver<Phase>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (intake, accepted) = mpsc::channel(WAITING);
         let (tell_idle, idle) = oneshot::channel();
@@ -41,7 +35,7 @@ impl Worker {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = carry(gateway, &egress, phase, accepted) => drop(tell_idle.send(())),
+                    () = carry(&swap, &egress, phase, accepted) => drop(tell_idle.send(())),
                     _ = ended => {}
                 }
             });
@@ -72,12 +66,12 @@ impl Worker {
 
 /// Serves connections until no more come and the last has ended.
 async fn carry(
-    gateway: Arc<Gateway>,
+    swap: &SwapLayer,
     egress: &Egress,
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = SwapLayer::new(gateway).layer(Forward::new(egress));
+    let service = swap.layer(Forward::new(egress));
     let connections = Connections::new(service, phase);
     let mut open = JoinSet::new();
     loop {
