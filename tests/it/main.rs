@@ -18,6 +18,7 @@ mod upstream_answers;
 mod tokens;
 mod identities;
 mod lifecycle;
+mod request_line;
 mod mount;
 mod recorded;
 mod container;
