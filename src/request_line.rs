@@ -1,11 +1,11 @@
 //! One line for each request, on standard output, when its answer has ended: the only place where a request is told.
 //!
-//! A [`Record`] is what is known of a request, and knows the names of its fields; [`format`] writes it; an
+//! A [`Record`] is what is known of a request, and knows the names of its fields; a [`Format`] is how it is written; an
 //! [`Outlet`] takes it out of the process. `tracing` is for everything that is not one request: an event with these
 //! fields would cost a request ten times as much.
 //!
-//! What is told is told in full or not at all: no credential can stand in any field. The path comes without its query,
-//! where legacy clients put keys, and what clients choose is bounded and escaped.
+//! No credential can stand in any field: the path comes without its query, where legacy clients put keys. What clients
+//! choose is bounded and escaped.
 
 mod format;
 mod record;

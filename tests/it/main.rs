@@ -19,6 +19,7 @@ mod tokens;
 mod identities;
 mod lifecycle;
 mod request_line;
+mod canary;
 mod mount;
 mod recorded;
 mod container;
