@@ -202,6 +202,8 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
     }
 }
 
+const OVERLOADED: &str = "keyswap has as many connections to this resource as it may have. Try again.";
+
 /// The table of failures: azure-wire, section F.
 fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
     let search = plane == Some(Plane::Search);
@@ -226,7 +228,9 @@ fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
         Failure::Unreachable => {
             ours(StatusCode::BAD_GATEWAY, "UpstreamUnreachable", "keyswap cannot reach Azure OpenAI. Try again.".into())
         }
-        Failure::Lost => ours(
+        Failure::Overloaded if search => soon("Overloaded", OVERLOADED),
+        Failure::Overloaded => ours(StatusCode::BAD_GATEWAY, "Overloaded", OVERLOADED.into()),
+        Failure::Lost | Failure::LostKept => ours(
             StatusCode::BAD_GATEWAY,
             "UpstreamConnectionLost",
             "The connection to Azure was lost after the request had been sent; it may have been carried out.".into(),

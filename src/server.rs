@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::document::Mistakes;
 use crate::egress::Egress;
+use crate::forward::Bounds;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::metrics::Metrics;
@@ -111,8 +112,11 @@ impl Server {
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
         let Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let workers =
-            (0..settings.workers.get()).map(|n| Worker::start(n, gateway.clone(), egress.clone(), phases.clone()));
+        let bounds = Bounds::new(&settings);
+        let workers = (0..settings.workers.get()).map(|n| {
+            let timeouts = settings.timeouts.client;
+            Worker::start(n, gateway.clone(), egress.clone(), bounds.clone(), timeouts, phases.clone())
+        });
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
         let dispatch = Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect());
 
