@@ -152,6 +152,9 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::NoCredential | Refusal::UnknownKey(_) | Refusal::NoResource => wrong_key,
         // Azure's word for a query key that wants to write.
         Refusal::FamilyNotGranted(_) | Refusal::NoFamily if search => wrong_key,
+        Refusal::HeadTooLarge => {
+            ours(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", HEAD_TOO_LARGE.to_owned())
+        }
         Refusal::NoPlane => ours(
             StatusCode::NOT_FOUND,
             "404",
@@ -201,6 +204,9 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         }
     }
 }
+
+/// What is said to a head that is too large, whoever finds it so.
+pub(crate) const HEAD_TOO_LARGE: &str = "The head of the request is too large: 64 KiB and 200 fields are the limit.";
 
 const OVERLOADED: &str = "keyswap has as many connections to this resource as it may have. Try again.";
 

@@ -69,6 +69,7 @@ impl<S: Socket> ClientStream<S> {
         let limit = match self.turn.stage() {
             Stage::Answering => {
                 self.reading = None;
+                self.turn.set_reader(cx);
                 return false;
             }
             Stage::Waiting if first => self.limits.first_byte,
@@ -92,7 +93,11 @@ impl<S: Socket> ClientStream<S> {
         let limit = self.limits.write;
         let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(limit)));
         match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Ready(()) => {
+                // What it did not take would wait in the system's memory for a long time yet.
+                self.io.reset_on_close();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

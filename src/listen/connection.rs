@@ -54,11 +54,11 @@ const HANDSHAKES: usize = 8;
 /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
 
-/// The largest head of a request, in bytes.
-const LARGEST_HEAD: u32 = 64 * 1024;
+/// The largest head that is parsed, in bytes. What is refused as too large is less, and has a text.
+const LARGEST_HEAD: u32 = 128 * 1024;
 
-/// The most header fields of a request.
-const MOST_FIELDS: usize = 200;
+/// The most header fields that are parsed.
+const MOST_FIELDS: usize = 256;
 
 impl<S, A> Connections<S>
 where

@@ -2,16 +2,15 @@
 
 use bytes::Bytes;
 
+use crate::dialect::HEAD_TOO_LARGE;
+
 /// The answer in place of one of hyper's, which have a status and nothing else. The plane is not known, since there is
 /// no path: the shape is the one that every SDK reads.
 pub(super) fn instead_of(answer: &[u8]) -> Bytes {
     let (status, reason, code, message) = match answer.get(9..12) {
-        Some(b"431") => (
-            "431 Request Header Fields Too Large",
-            "head-too-large",
-            "RequestHeaderFieldsTooLarge",
-            "The head of the request is too large: 64 KiB and 200 fields are the limit.",
-        ),
+        Some(b"431") => {
+            ("431 Request Header Fields Too Large", "head-too-large", "RequestHeaderFieldsTooLarge", HEAD_TOO_LARGE)
+        }
         Some(b"414") => ("414 URI Too Long", "head-too-large", "UriTooLong", "The URL of the request is too long."),
         _ => ("400 Bad Request", "not-http", "BadRequest", "The request is not valid HTTP."),
     };

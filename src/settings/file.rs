@@ -143,10 +143,18 @@ fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc
     (declared, sections.into_iter().filter_map(identity).collect())
 }
 
+/// The keys that one kind of identity or another has.
+const OF_SOME_KIND: [&str; 6] = ["tenant", "client_id", "object_id", "secret_file", "secret_env", "authority"];
+
 fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind> {
     let names = &[("client-secret", Kind::ClientSecret), ("managed-identity", Kind::ManagedIdentity)];
     let kind = section.need("kind", "say how its tokens are got: client-secret or managed-identity");
-    match kind?.one_of(names)? {
+    let Some(kind) = kind.and_then(|kind| kind.one_of(names)) else {
+        // What belongs to the kind that was meant is not to be called unknown on top.
+        OF_SOME_KIND.iter().for_each(|key| drop(section.get(key)));
+        return None;
+    };
+    match kind {
         Kind::ClientSecret => {
             let tenant = section.need("tenant", "the tenant's id or domain");
             let client_id = section.need("client_id", "the application's id");
