@@ -115,7 +115,7 @@ impl Lines {
 impl Losses {
     fn of_line(&self) {
         self.dropped.inc();
-        self.warn("it is not read fast enough");
+        self.warn("they are not read fast enough");
     }
 
     fn of_write(&self, error: &io::Error, left: &[u8]) {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// How many worker threads carry requests.
     pub workers: NonZeroUsize,
+    /// How long everybody may take.
+    pub timeouts: Timeouts,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.
@@ -63,6 +65,37 @@ pub struct Https {
     pub key: PathBuf,
 }
 
+/// How long everybody may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// The clients.
+    pub client: ClientTimeouts,
+    /// The upstreams.
+    pub upstream: UpstreamTimeouts,
+}
+
+/// How long a client may take. There is no limit in all: an answer may take as long as it flows.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientTimeouts {
+    /// To send the first byte of its first request.
+    pub first_byte: Duration,
+    /// To send the head of a request, from its first byte on.
+    pub head: Duration,
+    /// To begin the next request on a kept connection.
+    pub keep_alive: Duration,
+    /// To take any of what is written to it.
+    pub write: Duration,
+}
+
+/// How long an upstream may take.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamTimeouts {
+    /// To begin its answer. Reasoning models are silent for very long.
+    pub answer: Duration,
+    /// To send more of an answer that has begun.
+    pub stream: Duration,
+}
+
 /// How a stop goes: first the balancers learn, then the listeners close, then what still runs gets its time.
 #[derive(Debug, Clone, Copy)]
 pub struct Drain {
@@ -92,6 +125,8 @@ pub struct Resource {
     pub identity: ByAccess<Arc<str>>,
     /// The scope of those tokens.
     pub scope: Arc<str>,
+    /// How many connections it may have at once: the ports of a NAT are few.
+    pub connections: usize,
 }
 
 /// A value for each depth of access.
@@ -200,6 +235,25 @@ impl Settings {
 impl Listen {
     /// What is listened on when nothing is said: plain HTTP, for this machine alone.
     pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
+}
+
+impl Timeouts {
+    /// What holds where the settings say nothing.
+    pub const DEFAULT: Self = Self {
+        client: ClientTimeouts {
+            first_byte: Duration::from_secs(10),
+            head: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(180),
+            write: Duration::from_secs(60),
+        },
+        upstream: UpstreamTimeouts { answer: Duration::from_secs(30 * 60), stream: Duration::from_secs(10 * 60) },
+    };
+}
+
+impl Resource {
+    /// How many connections a resource may have where the settings say nothing: half of the ports that Azure's NAT
+    /// gives a machine by default.
+    pub const DEFAULT_CONNECTIONS: usize = 512;
 }
 
 impl Drain {

@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tower::Layer;
 
 use crate::egress::Egress;
-use crate::forward::Forward;
+use crate::forward::{Bounds, Forward};
 use crate::listen::{Accepted, Connections, Phase};
+use crate::settings::ClientTimeouts;
 use crate::swap::SwapLayer;
 
 /// A running worker.
@@ -27,7 +28,14 @@ const WAITING: usize = 1024;
 
 impl Worker {
     /// Starts the `n`th worker.
-    pub(super) fn start(n: usize, swap: SwapLayer, egress: Egress, phase: watch::Receiver<Phase>) -> io::Result<Self> {
+    pub(super) fn start(
+        n: usize,
+        swap: SwapLayer,
+        egress: Egress,
+        bounds: Bounds,
+        timeouts: ClientTimeouts,
+        phase: watch::Receiver<Phase>,
+    ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (intake, accepted) = mpsc::channel(WAITING);
         let (tell_idle, idle) = oneshot::channel();
@@ -35,7 +43,7 @@ impl Worker {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = carry(&swap, &egress, phase, accepted) => drop(tell_idle.send(())),
+                    () = carry(&swap, &egress, bounds, timeouts, phase, accepted) => drop(tell_idle.send(())),
                     _ = ended => {}
                 }
             });
@@ -68,11 +76,13 @@ impl Worker {
 async fn carry(
     swap: &SwapLayer,
     egress: &Egress,
+    bounds: Bounds,
+    timeouts: ClientTimeouts,
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = swap.layer(Forward::new(egress));
-    let connections = Connections::new(service, phase);
+    let service = swap.layer(Forward::new(egress, bounds));
+    let connections = Connections::new(service, phase, timeouts);
     let mut open = JoinSet::new();
     loop {
         tokio::select! {

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, Resource,
-    SecretSource, Settings, UserAssigned, default_workers,
+    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen,
+    Resource, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned, default_workers,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::{Cloud, Plane};
@@ -52,6 +53,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
+    let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root
         .section("egress")
         .map_or_else(Egress::default, |section| Egress { ca: section.get("ca").and_then(|value| path(&value, base)) });
@@ -62,6 +64,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         listen: listen?,
         admin: admin?,
         workers: workers?,
+        timeouts,
         drain,
         egress,
         resources,
@@ -100,9 +103,32 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
     })
 }
 
+fn timeouts(section: &Section<'_>) -> Timeouts {
+    let Timeouts { client, upstream } = Timeouts::DEFAULT;
+    Timeouts {
+        client: ClientTimeouts {
+            first_byte: duration(section, "first_byte", client.first_byte),
+            head: duration(section, "head", client.head),
+            keep_alive: duration(section, "keep_alive", client.keep_alive),
+            write: duration(section, "write", client.write),
+        },
+        upstream: UpstreamTimeouts {
+            answer: duration(section, "answer", upstream.answer),
+            stream: duration(section, "stream", upstream.stream),
+        },
+    }
+}
+
 fn drain(section: &Section<'_>) -> Drain {
-    let seconds = |key, default| section.get(key).and_then(|value| value.duration()).unwrap_or(default);
-    Drain { delay: seconds("delay", Drain::DEFAULT.delay), deadline: seconds("deadline", Drain::DEFAULT.deadline) }
+    Drain {
+        delay: duration(section, "delay", Drain::DEFAULT.delay),
+        deadline: duration(section, "deadline", Drain::DEFAULT.deadline),
+    }
+}
+
+/// The default serves where a mistake is noted, too: the file is refused then.
+fn duration(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+    section.get(key).and_then(|value| value.duration()).unwrap_or(default)
 }
 
 /// The names that are declared, and the identities among them that have no mistake: a resource that names a
@@ -117,10 +143,18 @@ fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc
     (declared, sections.into_iter().filter_map(identity).collect())
 }
 
+/// The keys that one kind of identity or another has.
+const OF_SOME_KIND: [&str; 6] = ["tenant", "client_id", "object_id", "secret_file", "secret_env", "authority"];
+
 fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind> {
     let names = &[("client-secret", Kind::ClientSecret), ("managed-identity", Kind::ManagedIdentity)];
     let kind = section.need("kind", "say how its tokens are got: client-secret or managed-identity");
-    match kind?.one_of(names)? {
+    let Some(kind) = kind.and_then(|kind| kind.one_of(names)) else {
+        // What belongs to the kind that was meant is not to be called unknown on top.
+        OF_SOME_KIND.iter().for_each(|key| drop(section.get(key)));
+        return None;
+    };
+    match kind {
         Kind::ClientSecret => {
             let tenant = section.need("tenant", "the tenant's id or domain");
             let client_id = section.need("client_id", "the application's id");
@@ -200,7 +234,18 @@ fn resource(name: &str, section: &Section<'_>, cloud: Option<Cloud>, identities:
         Some(written) => written?,
         None => plane?.scope(cloud?).to_owned(),
     };
-    Some(Resource { name: name.into(), plane: plane?, endpoint: endpoint?, identity: identity?, scope: scope.into() })
+    let connections = match section.get("connections") {
+        Some(value) => usize::try_from(value.whole(1..=65_535)?).ok()?,
+        None => Resource::DEFAULT_CONNECTIONS,
+    };
+    Some(Resource {
+        name: name.into(),
+        plane: plane?,
+        endpoint: endpoint?,
+        identity: identity?,
+        scope: scope.into(),
+        connections,
+    })
 }
 
 /// A name, or a table of names by access.
@@ -335,7 +380,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, timeouts, tls, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

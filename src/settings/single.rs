@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use super::file::{check_authority, default_authority};
 use super::{
     ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, Resource,
-    SecretSource, Settings, UserAssigned, default_workers,
+    SecretSource, Settings, Timeouts, UserAssigned, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -172,6 +172,7 @@ impl Single {
             listen: self.listen(),
             admin: self.admin.unwrap_or(DEFAULT_ADMIN),
             workers: self.workers.unwrap_or_else(default_workers),
+            timeouts: Timeouts::DEFAULT,
             drain: Drain {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),
@@ -233,6 +234,7 @@ impl Single {
             plane,
             identity: ByAccess::always(IDENTITY.into()),
             scope: plane.scope(cloud).into(),
+            connections: Resource::DEFAULT_CONNECTIONS,
             endpoint,
         })
     }

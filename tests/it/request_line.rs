@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use azure_emulator::{Fault, Options, Plane};
-use http::Method;
+use http::{Method, Request};
+use http_body_util::Full;
 use keyswap::request_line::fields;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::client::{Answer, exchange, request_text};
+use crate::client::{Answer, exchange, http2, request_text};
 use crate::gateway::{Gateway, LIMIT};
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 
@@ -207,7 +208,7 @@ async fn a_token_that_was_replaced_is_told_as_a_replay() {
 }
 
 #[tokio::test]
-async fn uploads_heads_and_unix_sockets_are_told() {
+async fn uploads_heads_http_2_and_unix_sockets_are_told() {
     let world = World::start().await;
     let keys = world.emulator.keys();
     let filler = "x".repeat(300_000);
@@ -224,6 +225,12 @@ async fn uploads_heads_and_unix_sockets_are_told() {
     let answer = world.call(Method::HEAD, "/openai/models").send().await;
     let line = line_of(&world, &answer).await;
     assert_eq!((&line["outcome"], &line["bytes_out"]), (&json!("complete"), &json!(0)));
+
+    let mut h2 = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
+    let request = Request::get("https://localhost/two?x=y").body(Full::default()).unwrap();
+    h2.send_request(request).await.unwrap();
+    let line = world.gateway.told(|line| line["path"] == "/two").await;
+    assert_eq!((&line["http"], &line["method"]), (&json!("2"), &json!("GET")));
 
     let socket = UnixStream::connect(world.gateway.directory.path().join("keyswap.sock")).await.unwrap();
     exchange(socket, &request_text("GET", "/unix", &[])).await;
