@@ -68,7 +68,7 @@ impl SwapLayer {
         Self { gateway, lines: None }
     }
 
-    /// Tells of every request in these lines.
+    /// Tells of every request in these lines, which [`crate::request_line::RequestLines`] takes to a file.
     #[must_use]
     pub fn telling(self, lines: Lines) -> Self {
         Self { lines: Some(lines), ..self }

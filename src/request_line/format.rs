@@ -1,7 +1,6 @@
-//! How a line is written: in place, without an allocation for any of its fields.
+//! How a line is written: in place, without an allocation for what is usual.
 
 use std::fmt::{self, Display, Write as _};
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -93,18 +92,19 @@ fn bare(line: &mut Vec<u8>, begin: usize) {
 impl Value<'_> {
     /// Appends the value as JSON has it.
     fn write(self, line: &mut Vec<u8>) {
-        // Writing into memory cannot fail.
         match self {
             Self::Absent => line.extend_from_slice(b"null"),
-            Self::Number(number) => write!(line, "{number}").unwrap_or_default(),
+            Self::Number(number) => digits(line, number, 1),
             Self::Milliseconds(duration) => {
-                let micros = duration.as_micros();
-                write!(line, "{}.{:03}", micros / 1000, micros % 1000).unwrap_or_default();
+                let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+                digits(line, micros / 1000, 1);
+                line.push(b'.');
+                digits(line, micros % 1000, 3);
             }
-            Self::Time(time) => quoted(line, &Rfc3339(time)),
-            Self::Text(text) => quoted(line, &text),
-            Self::Bytes(bytes) => quoted(line, &String::from_utf8_lossy(bytes)),
-            Self::Shown(text) => quoted(line, text),
+            Self::Time(time) => rfc3339(line, time),
+            Self::Text(text) => quoted(line, |quote| quote.write_str(text)),
+            Self::Bytes(bytes) => quoted(line, |quote| quote.write_str(&String::from_utf8_lossy(bytes))),
+            Self::Shown(text) => quoted(line, |quote| write!(quote, "{text}")),
         }
     }
 }
@@ -145,22 +145,41 @@ impl<'v> From<Option<Value<'v>>> for Value<'v> {
     }
 }
 
-/// A point in time as RFC 3339 has it, in UTC, to the millisecond.
-struct Rfc3339(SystemTime);
-
-impl Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = OffsetDateTime::from(self.0);
-        let (year, month, day) = time.to_calendar_date();
-        let (hour, minute, second, milli) = time.to_hms_milli();
-        write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+/// A point in time as RFC 3339 has it, in UTC, to the millisecond. Digits are put here one by one, and in all numbers:
+/// with `write!` a line costs half as much again.
+fn rfc3339(line: &mut Vec<u8>, time: SystemTime) {
+    let time = OffsetDateTime::from(time);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second, milli) = time.to_hms_milli();
+    line.push(b'"');
+    digits(line, year.unsigned_abs().into(), 4);
+    for (mark, number) in [(b'-', u8::from(month)), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
+        line.push(mark);
+        digits(line, number.into(), 2);
     }
+    line.push(b'.');
+    digits(line, milli.into(), 3);
+    line.extend_from_slice(b"Z\"");
 }
 
-fn quoted(line: &mut Vec<u8>, text: &dyn Display) {
+/// Appends a number in so many digits at least.
+fn digits(line: &mut Vec<u8>, mut number: u64, at_least: usize) {
+    // As many as the largest number has.
+    let mut text = [b'0'; 20];
+    let mut begin = text.len();
+    while number > 0 {
+        begin -= 1;
+        text[begin] += (number % 10) as u8;
+        number /= 10;
+    }
+    line.extend_from_slice(&text[begin.min(text.len() - at_least)..]);
+}
+
+/// Appends what `write` writes, as a JSON string.
+fn quoted(line: &mut Vec<u8>, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
     line.push(b'"');
-    // The end of what is shown is an error to who writes it, and none to us.
-    write!(Escaped { line, left: LONGEST_TEXT }, "{text}").unwrap_or_default();
+    // The end of what may be written is an error to who writes it, and none to us.
+    write(&mut Escaped { line, left: LONGEST_TEXT }).unwrap_or_default();
     line.push(b'"');
 }
 
@@ -172,8 +191,9 @@ struct Escaped<'l> {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        if text.len() <= self.left && text.as_bytes().iter().all(is_plain) {
+        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
+        // Without a branch for each byte, many are looked at together.
+        if text.len() <= self.left && text.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte)) {
             self.left -= text.len();
             self.line.extend_from_slice(text.as_bytes());
             return Ok(());
@@ -184,7 +204,7 @@ impl fmt::Write for Escaped<'_> {
                 '"' => self.line.extend_from_slice(br#"\""#),
                 '\\' => self.line.extend_from_slice(br"\\"),
                 // A terminal obeys more of them than JSON forbids.
-                c if c.is_control() => write!(self.line, "\\u{:04x}", u32::from(c)).map_err(|_| fmt::Error)?,
+                c if c.is_control() => self.line.extend(format!("\\u{:04x}", u32::from(c)).bytes()),
                 c => self.line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
