@@ -43,8 +43,8 @@ pub struct Settings {
     pub keys: KeySource,
 }
 
-/// Where clients connect; at least one of the three is set.
-#[derive(Debug, Clone, Default)]
+/// Where clients connect; at least one of the three addresses is set.
+#[derive(Debug, Clone)]
 pub struct Listen {
     /// Plain HTTP/1.1.
     pub http: Option<SocketAddr>,
@@ -52,6 +52,8 @@ pub struct Listen {
     pub https: Option<Https>,
     /// HTTP/1.1 on a unix socket.
     pub unix: Option<PathBuf>,
+    /// How many connections are served at once; more wait until one ends.
+    pub connections: usize,
 }
 
 /// The address that speaks TLS, and what it shows.
@@ -235,6 +237,13 @@ impl Settings {
 impl Listen {
     /// What is listened on when nothing is said: plain HTTP, for this machine alone.
     pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
+
+    /// No address at all; what the rest is when nothing is said.
+    pub(crate) const NOWHERE: Self =
+        Self { http: None, https: None, unix: None, connections: Self::DEFAULT_CONNECTIONS };
+
+    /// How many connections are served at once when nothing is said.
+    pub const DEFAULT_CONNECTIONS: usize = 8192;
 }
 
 impl Timeouts {

@@ -79,7 +79,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         (file("cert", "name the certificate chain, a PEM file"), file("key", "name the private key, a PEM file"))
     });
     let Some(section) = root.section("listen") else {
-        return Some(Listen { http: Some(Listen::DEFAULT_HTTP), ..Listen::default() });
+        return Some(Listen { http: Some(Listen::DEFAULT_HTTP), ..Listen::NOWHERE });
     };
     let http = section.get("http").map(|value| address(&value));
     let https = section.get("https").map(|value| {
@@ -91,6 +91,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         Some(Https { address: address?, cert: cert.clone()?, key: key.clone()? })
     });
     let unix = section.get("unix").map(|value| path(&value, base));
+    let connections = connections(&section, Listen::DEFAULT_CONNECTIONS);
     if http.is_none() && https.is_none() && unix.is_none() {
         section.wrong("names no address: set http, https or unix");
         return None;
@@ -100,7 +101,16 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         http: http.map_or(Some(None), |address| address.map(Some))?,
         https: https.map_or(Some(None), |https| https.map(Some))?,
         unix: unix.map_or(Some(None), |path| path.map(Some))?,
+        connections: connections?,
     })
+}
+
+/// How many connections there may be at once, to us or to a resource.
+fn connections(section: &Section<'_>, default: usize) -> Option<usize> {
+    match section.get("connections") {
+        Some(value) => usize::try_from(value.whole(1..=65_535)?).ok(),
+        None => Some(default),
+    }
 }
 
 fn timeouts(section: &Section<'_>) -> Timeouts {
@@ -234,17 +244,14 @@ fn resource(name: &str, section: &Section<'_>, cloud: Option<Cloud>, identities:
         Some(written) => written?,
         None => plane?.scope(cloud?).to_owned(),
     };
-    let connections = match section.get("connections") {
-        Some(value) => usize::try_from(value.whole(1..=65_535)?).ok()?,
-        None => Resource::DEFAULT_CONNECTIONS,
-    };
+    let connections = connections(section, Resource::DEFAULT_CONNECTIONS);
     Some(Resource {
         name: name.into(),
         plane: plane?,
         endpoint: endpoint?,
         identity: identity?,
         scope: scope.into(),
-        connections,
+        connections: connections?,
     })
 }
 

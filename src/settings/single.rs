@@ -243,7 +243,8 @@ impl Single {
         let https = self.https.zip(self.tls_cert.clone()).zip(self.tls_key.clone());
         let https = https.map(|((address, cert), key)| Https { address, cert, key });
         let nowhere = self.http.is_none() && https.is_none() && self.unix.is_none();
-        Listen { http: self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP)), https, unix: self.unix.clone() }
+        let http = self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP));
+        Listen { http, https, unix: self.unix.clone(), ..Listen::NOWHERE }
     }
 }
 
