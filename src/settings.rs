@@ -6,6 +6,7 @@
 
 mod endpoint;
 pub(crate) mod file;
+mod proxy;
 mod single;
 
 use std::net::SocketAddr;
@@ -15,7 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoint::Endpoint;
+pub(crate) use endpoint::without_brackets;
+pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
+use zeroize::Zeroizing;
 
 use crate::document::Mistakes;
 use crate::plane::{Access, Plane};
@@ -33,6 +37,8 @@ pub struct Settings {
     pub drain: Drain,
     /// How we reach Azure.
     pub egress: Egress,
+    /// How long things may take.
+    pub timeouts: Timeouts,
     /// The Azure resources behind us, at least one.
     pub resources: Vec<Arc<Resource>>,
     /// The identities that resources and grants name.
@@ -77,6 +83,17 @@ pub struct Drain {
 pub struct Egress {
     /// A PEM file of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
+    /// The proxy that stands between us and Azure. Managed identities are asked without it.
+    pub proxy: Option<Proxy>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// A connection: the look-up of the name, TCP, and the proxy's tunnel if there is one.
+    pub connect: Duration,
+    /// The TLS handshake on a connection.
+    pub tls: Duration,
 }
 
 /// One Azure resource that we forward to.
@@ -207,6 +224,11 @@ impl Drain {
     pub const DEFAULT: Self = Self { delay: Duration::from_secs(5), deadline: Duration::from_secs(60) };
 }
 
+impl Timeouts {
+    /// Long enough for a network that works and is far away.
+    pub const DEFAULT: Self = Self { connect: Duration::from_secs(5), tls: Duration::from_secs(5) };
+}
+
 /// Where health and metrics are served when nothing is said.
 pub const DEFAULT_ADMIN: SocketAddr = loopback(9090);
 
@@ -218,6 +240,27 @@ const fn loopback(port: u16) -> SocketAddr {
 fn default_workers() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     cores.min(NonZeroUsize::MIN.saturating_add(3))
+}
+
+// === impl SecretSource ===
+
+impl SecretSource {
+    /// The secret as it is at this moment: the first line, without blanks around it.
+    ///
+    /// # Errors
+    /// Which file or variable has none, for an operator to read.
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>, String> {
+        let text = match self {
+            Self::File(file) => std::fs::read_to_string(file)
+                .map_err(|error| format!("the secret file {} cannot be read: {error}", file.display())),
+            Self::Environment(variable) => {
+                std::env::var(variable).map_err(|_| format!("the environment has no {variable} to hold the secret"))
+            }
+        };
+        let text = Zeroizing::new(text?);
+        let line = text.lines().next().unwrap_or_default().trim();
+        if line.is_empty() { Err("the secret is empty".to_owned()) } else { Ok(Zeroizing::new(line.to_owned())) }
+    }
 }
 
 // === impl ByAccess ===

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, Resource,
-    SecretSource, Settings, UserAssigned, default_workers,
+    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, NoProxy, Proxy,
+    Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::{Cloud, Plane};
@@ -52,9 +53,8 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
-    let egress = root
-        .section("egress")
-        .map_or_else(Egress::default, |section| Egress { ca: section.get("ca").and_then(|value| path(&value, base)) });
+    let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
+    let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let (declared, identities) = identities(root, base, cloud);
     let resources = resources(root, cloud, &declared);
     let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
@@ -64,6 +64,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         workers: workers?,
         drain,
         egress,
+        timeouts,
         resources,
         identities,
         keys: KeySource::Digests(keys?),
@@ -105,6 +106,43 @@ fn drain(section: &Section<'_>) -> Drain {
     Drain { delay: seconds("delay", Drain::DEFAULT.delay), deadline: seconds("deadline", Drain::DEFAULT.deadline) }
 }
 
+fn egress(section: &Section<'_>, base: &Path) -> Egress {
+    Egress { ca: section.get("ca").and_then(|value| path(&value, base)), proxy: proxy(section, base) }
+}
+
+fn proxy(section: &Section<'_>, base: &Path) -> Option<Proxy> {
+    let url = section.get("proxy");
+    let file = section.get("proxy_credentials_file");
+    let variable = section.get("proxy_credentials_env");
+    let no_proxy = section.get("no_proxy");
+    if url.is_none() {
+        for value in [&file, &variable, &no_proxy].into_iter().flatten() {
+            value.wrong("says nothing without proxy: add proxy, or take this away");
+        }
+    }
+    let credentials = secret(file, variable, base);
+    let no_proxy = no_proxy.and_then(|value| value.list()).unwrap_or_default();
+    let near = |value: &Value<'_>| NoProxy::parse(value.text()?).map_err(|fix| value.wrong(fix)).ok();
+    let no_proxy = no_proxy.iter().filter_map(near).collect();
+    let url = url?;
+    let authority = Proxy::parse(url.text()?).map_err(|fix| url.wrong(fix)).ok()?;
+    Some(Proxy { authority, credentials, no_proxy })
+}
+
+fn timeouts(section: &Section<'_>) -> Timeouts {
+    let or = |key, default| section.get(key).and_then(|value| limit(&value)).unwrap_or(default);
+    Timeouts { connect: or("connect", Timeouts::DEFAULT.connect), tls: or("tls", Timeouts::DEFAULT.tls) }
+}
+
+/// A time that something may take.
+fn limit(value: &Value<'_>) -> Option<Duration> {
+    let limit = value.duration()?;
+    if limit.is_zero() {
+        value.wrong("must be longer than nothing: there is no way to switch it off");
+    }
+    Some(limit)
+}
+
 /// The names that are declared, and the identities among them that have no mistake: a resource that names a
 /// broken one is not at fault itself.
 fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc<str>>, Vec<Arc<Identity>>) {
@@ -127,7 +165,11 @@ fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind
             let authority = section
                 .get("authority")
                 .map_or_else(|| Some(default_authority(cloud).to_owned()), |value| authority(&value));
-            let secret = secret(section, base);
+            let (file, variable) = (section.get("secret_file"), section.get("secret_env"));
+            if file.is_none() && variable.is_none() {
+                section.wrong("has no secret: set secret_file or secret_env");
+            }
+            let secret = secret(file, variable, base);
             Some(IdentityKind::ClientSecret {
                 tenant: tenant?.text()?.to_owned(),
                 client_id: client_id?.text()?.to_owned(),
@@ -152,18 +194,16 @@ fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind
     }
 }
 
-fn secret(section: &Section<'_>, base: &Path) -> Option<SecretSource> {
-    match (section.get("secret_file"), section.get("secret_env")) {
+/// Where a secret is, by the two settings that can say it.
+fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base: &Path) -> Option<SecretSource> {
+    match (file, variable) {
         (Some(file), None) => path(&file, base).map(SecretSource::File),
         (None, Some(variable)) => Some(SecretSource::Environment(variable.text()?.to_owned())),
         (Some(_), Some(variable)) => {
-            variable.wrong("goes not with secret_file: keep the secret in one place");
+            variable.wrong("goes not with a file: keep the secret in one place");
             None
         }
-        (None, None) => {
-            section.wrong("has no secret: set secret_file or secret_env");
-            None
-        }
+        (None, None) => None,
     }
 }
 
@@ -335,7 +375,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, timeouts, tls, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer
