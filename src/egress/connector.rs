@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -96,21 +97,29 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// What a step came to within its limit; else why not, in the words of the innermost cause.
-async fn within<T, E: Error>(limit: Duration, step: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+/// What a step came to within its limit; else why not.
+async fn within<T, E>(limit: Duration, step: impl Future<Output = Result<T, E>>) -> Result<T, String>
+where
+    E: Error + 'static,
+{
     match tokio::time::timeout(limit, step).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(innermost(&error)),
-        Err(_) => Err(format!("no answer within {limit:?}")),
+        Ok(Err(error)) if !timed_out(innermost(&error)) => Err(innermost(&error).to_string()),
+        // Or each address of the host has used up its share of the limit.
+        Ok(Err(_)) | Err(_) => Err(format!("no answer within {limit:?}")),
     }
 }
 
 /// hyper's outer texts say only at which step it failed.
-fn innermost(mut error: &dyn Error) -> String {
+fn innermost<'e>(mut error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     while let Some(cause) = error.source() {
         error = cause;
     }
-    error.to_string()
+    error
+}
+
+fn timed_out(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 // === impl Unreachable ===
