@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
-use zeroize::Zeroizing;
 
 use crate::document::Mistakes;
 use crate::plane::{Access, Plane};

@@ -62,7 +62,7 @@ impl Connector {
         let target = format!("{host}:{port}");
 
         let limit = self.timeouts.connect;
-        let tcp = match self.proxy.filter(|proxy| proxy.serve(host)) {
+        let tcp = match self.proxy.filter(|proxy| proxy.serves(host)) {
             Some(proxy) => within(limit, proxy.open(&mut self.tcp, &target))
                 .await
                 .map_err(|why| format!("no tunnel to {target} through {proxy}: {why}")),

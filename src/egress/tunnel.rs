@@ -54,7 +54,7 @@ impl Tunnels {
     }
 
     /// Whether a host is reached through the proxy.
-    pub(super) fn serve(&self, host: &str) -> bool {
+    pub(super) fn serves(&self, host: &str) -> bool {
         self.proxy.serves(host)
     }
 

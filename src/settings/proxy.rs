@@ -49,12 +49,9 @@ impl Proxy {
                         proxy_credentials_file names, so that no secret stands in settings");
         }
         let uri: Uri = url.parse().map_err(|_| FORM)?;
-        match uri.authority() {
-            Some(authority) if uri.scheme_str() == Some("http") && authority.port_u16().is_some() => {
-                if uri.path() == "/" && uri.query().is_none() { Ok(authority.clone()) } else { Err(FORM) }
-            }
-            _ => Err(FORM),
-        }
+        let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
+        let authority = uri.authority().filter(|authority| plain && authority.port_u16().is_some());
+        authority.cloned().ok_or(FORM)
     }
 
     /// Whether a host is reached through the proxy.
