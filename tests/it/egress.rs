@@ -187,7 +187,7 @@ async fn a_proxy_that_makes_no_tunnel_is_told_by_name_and_status() {
     let plan = behind(&proxy);
     let settings = plan.settings;
     let plan = Plan {
-        settings: Box::new(|text, emulator| settings(text, emulator) + "[timeouts]\nconnect = \"300ms\"\n"),
+        settings: Box::new(|text, emulator| settings(text, emulator) + "[timeouts]\nconnect = \"1s\"\n"),
         ..plan
     };
     let world = plan.start().await;
@@ -197,7 +197,7 @@ async fn a_proxy_that_makes_no_tunnel_is_told_by_name_and_status() {
         (Way::Refused(403), "403 Forbidden"),
         (Way::Refused(502), "502 Bad Gateway"),
         (Way::Cut, "connection closed before message completed"),
-        (Way::Silent, "no answer within 300ms"),
+        (Way::Silent, "no answer within 1s"),
     ] {
         proxy.lead(OPENAI, way);
         is_unreachable(&world, &format!("no tunnel to {OPENAI} through {name}: {why}")).await;
@@ -313,7 +313,7 @@ async fn an_upstream_that_does_not_answer_is_given_up() {
     let (listener, _waiting) = silent(([127, 0, 0, 1], 0).into());
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     let world = instead_of_openai(address).start().await;
-    is_unreachable(&world, &format!("no connection to {address}: no answer within 300ms")).await;
+    is_unreachable(&world, &format!("no connection to {address}: no answer within 1s")).await;
 }
 
 #[tokio::test]
@@ -322,14 +322,14 @@ async fn an_upstream_that_never_speaks_tls_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let world = instead_of_openai(address).start().await;
-    is_unreachable(&world, &format!("no TLS with {address}: no answer within 300ms")).await;
+    is_unreachable(&world, &format!("no TLS with {address}: no answer within 1s")).await;
 }
 
 fn instead_of_openai(address: SocketAddr) -> Plan {
     Plan {
         settings: Box::new(move |text, emulator| {
             let text = text.replace(&emulator.openai(Door::Behind), &format!("https://{address}"));
-            text + "[timeouts]\nconnect = \"300ms\"\ntls = \"300ms\"\n"
+            text + "[timeouts]\nconnect = \"1s\"\ntls = \"1s\"\n"
         }),
         ..Plan::default()
     }
