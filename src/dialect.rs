@@ -152,6 +152,9 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::NoCredential | Refusal::UnknownKey(_) | Refusal::NoResource => wrong_key,
         // Azure's word for a query key that wants to write.
         Refusal::FamilyNotGranted(_) | Refusal::NoFamily if search => wrong_key,
+        Refusal::HeadTooLarge => {
+            ours(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", HEAD_TOO_LARGE.to_owned())
+        }
         Refusal::NoPlane => ours(
             StatusCode::NOT_FOUND,
             "404",
@@ -202,6 +205,11 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
     }
 }
 
+/// What is said to a head that is too large, whoever finds it so.
+pub(crate) const HEAD_TOO_LARGE: &str = "The head of the request is too large: 64 KiB and 200 fields are the limit.";
+
+const OVERLOADED: &str = "keyswap has as many connections to this resource as it may have. Try again.";
+
 /// The table of failures: azure-wire, section F.
 fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
     let search = plane == Some(Plane::Search);
@@ -226,7 +234,9 @@ fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
         Failure::Unreachable => {
             ours(StatusCode::BAD_GATEWAY, "UpstreamUnreachable", "keyswap cannot reach Azure OpenAI. Try again.".into())
         }
-        Failure::Lost => ours(
+        Failure::Overloaded if search => soon("Overloaded", OVERLOADED),
+        Failure::Overloaded => ours(StatusCode::BAD_GATEWAY, "Overloaded", OVERLOADED.into()),
+        Failure::Lost | Failure::LostKept => ours(
             StatusCode::BAD_GATEWAY,
             "UpstreamConnectionLost",
             "The connection to Azure was lost after the request had been sent; it may have been carried out.".into(),

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use crate::document::Mistakes;
-use crate::settings::{self, Timeouts};
+use crate::settings::{self, EgressTimeouts};
 pub use connector::{Connector, Unreachable};
 use tunnel::Tunnels;
 
@@ -23,7 +23,7 @@ use tunnel::Tunnels;
 pub struct Egress {
     tls: Arc<ClientConfig>,
     proxy: Option<Arc<Tunnels>>,
-    timeouts: Timeouts,
+    timeouts: EgressTimeouts,
 }
 
 impl Egress {
@@ -32,7 +32,7 @@ impl Egress {
     /// # Errors
     /// A CA file that cannot be read or holds no certificate, or nothing to trust at all; credentials for the proxy
     /// that cannot be had.
-    pub fn new(settings: &settings::Egress, timeouts: Timeouts) -> Result<Self, Mistakes> {
+    pub fn new(settings: &settings::Egress, timeouts: EgressTimeouts) -> Result<Self, Mistakes> {
         let proxy = settings.proxy.clone().map(Tunnels::new).transpose()?.map(Arc::new);
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();

@@ -4,10 +4,13 @@
 //! the control runtime and handed to the workers in turn, even with few clients; what a worker does with one is in
 //! [`connection`].
 
+mod bodies;
+mod client_stream;
 mod connection;
-mod lingering;
-mod request_body;
+mod own_words;
+mod socket;
 mod tls;
+mod turn;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,9 +25,9 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
+pub use bodies::RequestBody;
 pub use connection::ClientAddress;
 pub(crate) use connection::{Connections, Phase};
-pub use request_body::RequestBody;
 
 use crate::document::Mistakes;
 use crate::settings::Listen;
@@ -54,13 +57,14 @@ pub(crate) enum Front {
 /// A connection on its way to a worker: no runtime owns it yet.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    socket: Socket,
+    socket: Handed,
     front: Front,
     from: Option<SocketAddr>,
 }
 
+/// A socket between two runtimes.
 #[derive(Debug)]
-enum Socket {
+enum Handed {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
 }
@@ -164,11 +168,11 @@ impl Listener {
             Bound::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                (Socket::Tcp(stream.into_std()?), Some(from))
+                (Handed::Tcp(stream.into_std()?), Some(from))
             }
             Bound::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                (Socket::Unix(stream.into_std()?), None)
+                (Handed::Unix(stream.into_std()?), None)
             }
         };
         Ok(Accepted { socket, front: self.front.clone(), from })

@@ -92,7 +92,7 @@ fn serve(source: &Source) -> ExitCode {
 
 fn check(source: &Source) -> ExitCode {
     let checked = source.load().and_then(|(settings, keys)| {
-        Egress::new(&settings.egress, settings.timeouts)?;
+        Egress::new(&settings.egress, settings.timeouts.egress)?;
         if let Some(https) = &settings.listen.https {
             check_certificate(&https.cert, &https.key)?;
         }

@@ -11,6 +11,8 @@ use crate::family::Family;
 /// We said no. Every refusal is decided before anything is sent upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// The head has more bytes or fields than we take.
+    HeadTooLarge,
     /// The path belongs to no plane.
     NoPlane,
     /// The request can be read in two ways, says one thing twice, or would give away what is ours; the text says which.
@@ -54,8 +56,12 @@ pub enum Failure {
     TokenUnavailable,
     /// The upstream could not be reached; nothing was sent.
     Unreachable,
+    /// The resource has all the connections that it may have, and none became free; nothing was sent.
+    Overloaded,
     /// The connection was lost after the request had been sent.
     Lost,
+    /// The same, on a connection that had been used before: perhaps the upstream had just closed it.
+    LostKept,
     /// The upstream did not answer in time.
     TimedOut,
     /// The upstream says that it saw a key. It cannot have come from us; perhaps it sits in the body.
@@ -85,6 +91,7 @@ impl Refusal {
     /// The stable word for it, in `x-keyswap-reason`, the log and the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::HeadTooLarge => "head-too-large",
             Self::NoPlane => "no-plane",
             Self::Ambiguous(_) => "ambiguous",
             Self::NoCredential => "no-credential",
@@ -104,6 +111,7 @@ impl fmt::Display for Refusal {
     /// What the operator should know, in the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::HeadTooLarge => f.write_str("the head is too large"),
             Self::NoPlane => f.write_str("the path belongs to no plane"),
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
             Self::NoCredential => f.write_str("no credential"),
@@ -130,7 +138,8 @@ impl Failure {
             Self::TokenRefused(_) => "token-refused",
             Self::TokenUnavailable => "token-unavailable",
             Self::Unreachable => "upstream-unreachable",
-            Self::Lost => "upstream-lost",
+            Self::Overloaded => "overloaded",
+            Self::Lost | Self::LostKept => "upstream-lost",
             Self::TimedOut => "upstream-timed-out",
             Self::UpstreamSawKey(_) => "upstream-saw-key",
             Self::UpstreamAuthentication(_) => "upstream-authentication",
@@ -150,7 +159,9 @@ impl fmt::Display for Failure {
             }
             Self::TokenUnavailable => f.write_str("no token: its issuer cannot be reached or is busy"),
             Self::Unreachable => f.write_str("the upstream cannot be reached"),
+            Self::Overloaded => f.write_str("every connection that the resource may have is in use"),
             Self::Lost => f.write_str("the upstream connection was lost"),
+            Self::LostKept => f.write_str("a kept upstream connection was lost"),
             Self::TimedOut => f.write_str("the upstream did not answer in time"),
             Self::UpstreamSawKey(text) => write!(f, "the upstream says that a key reached it: {text}"),
             Self::UpstreamAuthentication(text) => write!(f, "the upstream does not take our token: {text}"),

@@ -63,6 +63,7 @@ impl Route {
     /// [`Refusal::NoPlane`] for a path of neither plane, [`Refusal::Ambiguous`] for a request that can be read in two
     /// ways.
     pub fn of(request: &Parts) -> Result<Self, Refusal> {
+        head_fits(request)?;
         one_host(request)?;
         one_method(request)?;
         let segments = path::canonical(request.uri.path()).map_err(Refusal::Ambiguous)?;
@@ -92,6 +93,22 @@ impl Route {
     pub fn target(&self) -> &Target {
         &self.target
     }
+}
+
+/// The largest head of a request, in bytes of its target, names and values.
+pub const LARGEST_HEAD: usize = 64 * 1024;
+
+/// The most header fields of a request.
+pub const MOST_FIELDS: usize = 200;
+
+/// The same bounds for every version of HTTP. Whoever parses has bounds of its own, to be safe and not to be exact.
+fn head_fits(request: &Parts) -> Result<(), Refusal> {
+    let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if request.headers.len() > MOST_FIELDS || fields.sum::<usize>() + target > LARGEST_HEAD {
+        return Err(Refusal::HeadTooLarge);
+    }
+    Ok(())
 }
 
 /// An absolute-form target must agree with Host, and there is one Host at most.

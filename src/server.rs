@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::document::Mistakes;
 use crate::egress::Egress;
+use crate::forward::Bounds;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::metrics::Metrics;
@@ -54,7 +55,7 @@ impl Server {
     pub fn bind(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
-        let egress = Egress::new(&settings.egress, settings.timeouts)?;
+        let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen))?;
         let wrong = |error: std::io::Error| {
             Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
@@ -111,8 +112,11 @@ impl Server {
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
         let Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let workers =
-            (0..settings.workers.get()).map(|n| Worker::start(n, gateway.clone(), egress.clone(), phases.clone()));
+        let bounds = Bounds::new(&settings);
+        let workers = (0..settings.workers.get()).map(|n| {
+            let timeouts = settings.timeouts.client;
+            Worker::start(n, gateway.clone(), egress.clone(), bounds.clone(), timeouts, phases.clone())
+        });
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
         let dispatch = Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect());
 

@@ -34,12 +34,12 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// How many worker threads carry requests.
     pub workers: NonZeroUsize,
+    /// How long everybody may take.
+    pub timeouts: Timeouts,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.
     pub egress: Egress,
-    /// How long things may take.
-    pub timeouts: Timeouts,
     /// The Azure resources behind us, at least one.
     pub resources: Vec<Arc<Resource>>,
     /// The identities that resources and grants name.
@@ -70,6 +70,48 @@ pub struct Https {
     pub key: PathBuf,
 }
 
+/// How long everybody may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// The clients.
+    pub client: ClientTimeouts,
+    /// The way to upstreams and to the issuers of tokens.
+    pub egress: EgressTimeouts,
+    /// The upstreams.
+    pub upstream: UpstreamTimeouts,
+}
+
+/// How long a client may take. There is no limit in all: an answer may take as long as it flows.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientTimeouts {
+    /// To send the first byte of its first request.
+    pub first_byte: Duration,
+    /// To send the head of a request, from its first byte on.
+    pub head: Duration,
+    /// To begin the next request on a kept connection.
+    pub keep_alive: Duration,
+    /// To take any of what is written to it.
+    pub write: Duration,
+}
+
+/// How long a connection may take to come about.
+#[derive(Debug, Clone, Copy)]
+pub struct EgressTimeouts {
+    /// Until bytes can go through: the look-up of the name, TCP, and the proxy's tunnel if there is one.
+    pub connect: Duration,
+    /// The TLS handshake after that.
+    pub tls: Duration,
+}
+
+/// How long an upstream may take.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamTimeouts {
+    /// To begin its answer. Reasoning models are silent for very long.
+    pub answer: Duration,
+    /// To send more of an answer that has begun.
+    pub stream: Duration,
+}
+
 /// How a stop goes: first the balancers learn, then the listeners close, then what still runs gets its time.
 #[derive(Debug, Clone, Copy)]
 pub struct Drain {
@@ -88,15 +130,6 @@ pub struct Egress {
     pub proxy: Option<Proxy>,
 }
 
-/// How long things may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// A connection: the look-up of the name, TCP, and the proxy's tunnel if there is one.
-    pub connect: Duration,
-    /// The TLS handshake on a connection.
-    pub tls: Duration,
-}
-
 /// One Azure resource that we forward to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
@@ -110,6 +143,8 @@ pub struct Resource {
     pub identity: ByAccess<Arc<str>>,
     /// The scope of those tokens.
     pub scope: Arc<str>,
+    /// How many connections it may have at once: the ports of a NAT are few.
+    pub connections: usize,
 }
 
 /// A value for each depth of access.
@@ -220,14 +255,29 @@ impl Listen {
     pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
 }
 
+impl Timeouts {
+    /// What holds where the settings say nothing.
+    pub const DEFAULT: Self = Self {
+        client: ClientTimeouts {
+            first_byte: Duration::from_secs(10),
+            head: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(180),
+            write: Duration::from_secs(60),
+        },
+        egress: EgressTimeouts { connect: Duration::from_secs(5), tls: Duration::from_secs(5) },
+        upstream: UpstreamTimeouts { answer: Duration::from_secs(30 * 60), stream: Duration::from_secs(10 * 60) },
+    };
+}
+
+impl Resource {
+    /// How many connections a resource may have where the settings say nothing: half of the ports that Azure's NAT
+    /// gives a machine by default.
+    pub const DEFAULT_CONNECTIONS: usize = 512;
+}
+
 impl Drain {
     /// Five seconds, as long as Kubernetes endpoints may lag; then time for a long answer.
     pub const DEFAULT: Self = Self { delay: Duration::from_secs(5), deadline: Duration::from_secs(60) };
-}
-
-impl Timeouts {
-    /// Long enough for a network that works and is far away.
-    pub const DEFAULT: Self = Self { connect: Duration::from_secs(5), tls: Duration::from_secs(5) };
 }
 
 /// Where health and metrics are served when nothing is said.

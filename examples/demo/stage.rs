@@ -49,7 +49,7 @@ impl Stage {
         let settings = Settings::read(&directory.join("keyswap.toml"))?;
         let keys = Keys::read(&settings)?;
         let ca = directory.join("ca.pem");
-        let egress = Egress::new(&settings.egress, settings.timeouts)?;
+        let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let (stop, stops) = mpsc::unbounded_channel();
         // The gateway has runtimes of its own, and one may not be made inside another.
         let (told, addresses) = std::sync::mpsc::channel();

@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tower::Service;
 
 use super::tunnel::Tunnels;
-use crate::settings::{Timeouts, without_brackets};
+use crate::settings::{EgressTimeouts, without_brackets};
 
 /// Makes a connection to the host of a URL.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Connector {
     tcp: HttpConnector,
     proxy: Option<Arc<Tunnels>>,
     tls: Arc<ClientConfig>,
-    timeouts: Timeouts,
+    timeouts: EgressTimeouts,
 }
 
 /// Why there is no connection: a line for the log that says who did what, and never holds a credential.
@@ -43,7 +43,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 // === impl Connector ===
 
 impl Connector {
-    pub(super) fn new(tls: Arc<ClientConfig>, proxy: Option<Arc<Tunnels>>, timeouts: Timeouts) -> Self {
+    pub(super) fn new(tls: Arc<ClientConfig>, proxy: Option<Arc<Tunnels>>, timeouts: EgressTimeouts) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

@@ -14,14 +14,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tower::Service;
 use tracing::debug;
 
-use super::lingering::Lingering;
-use super::request_body::{RequestBody, Unread};
-use super::{Accepted, Front, Socket};
+use super::bodies::{AnswerBody, RequestBody, StreamBody};
+use super::client_stream::ClientStream;
+use super::socket::Socket;
+use super::turn::{Stage, Turn};
+use super::{Accepted, Front, Handed};
+use crate::settings::ClientTimeouts;
 
 /// How far the process is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,11 +41,9 @@ pub(crate) enum Phase {
 pub(crate) struct Connections<S> {
     service: S,
     phase: watch::Receiver<Phase>,
+    limits: ClientTimeouts,
     handshakes: Arc<Semaphore>,
 }
-
-/// How long a client may take to send a head, and a kept connection to bring the next one.
-const HEAD_LIMIT: Duration = Duration::from_secs(180);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -51,22 +51,25 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How many handshakes a worker does at once: a rush of them must not keep it from its streams.
 const HANDSHAKES: usize = 8;
 
-/// The largest head of a request, in bytes.
-const LARGEST_HEAD: u32 = 64 * 1024;
+/// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(30);
 
-/// The most header fields of a request.
-const MOST_FIELDS: usize = 200;
+/// The largest head that is parsed, in bytes. What is refused as too large is less, and has a text.
+const LARGEST_HEAD: u32 = 128 * 1024;
+
+/// The most header fields that are parsed.
+const MOST_FIELDS: usize = 256;
 
 impl<S, A> Connections<S>
 where
     S: Service<Request<RequestBody>, Response = Response<A>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    A: Body<Data = Bytes> + Send + 'static,
-    A::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    A: Body<Data = Bytes> + Send + Unpin + 'static,
+    A::Error: Into<BoxError> + Send + Unpin,
 {
-    /// Serves with this service, and stops with this phase.
-    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>) -> Self {
-        Self { service, phase, handshakes: Arc::new(Semaphore::new(HANDSHAKES)) }
+    /// Serves with this service, stops with this phase, and gives clients this time.
+    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>, limits: ClientTimeouts) -> Self {
+        Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)) }
     }
 
     /// Serves one connection to its end.
@@ -74,11 +77,11 @@ where
         let Accepted { socket, front, from } = accepted;
         // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
         let done = match socket {
-            Socket::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
+            Handed::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
                 Ok(stream) => self.speak(stream, front, from).await,
                 Err(error) => Err(error.into()),
             },
-            Socket::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
+            Handed::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
                 Ok(stream) => self.speak(stream, front, from).await,
                 Err(error) => Err(error.into()),
             },
@@ -90,7 +93,7 @@ where
 
     async fn speak<I>(self, io: I, front: Front, from: Option<SocketAddr>) -> Result<(), BoxError>
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: Socket,
     {
         match front {
             Front::Plain => self.http1(io, from).await,
@@ -110,26 +113,26 @@ where
 
     async fn http1<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: Socket,
     {
-        let Self { service, mut phase, .. } = self;
+        let Self { service, mut phase, limits, .. } = self;
         let closing = phase.clone();
-        let unread = Unread::default();
-        let io = Lingering::new(io, unread.clone());
+        let turn = Turn::default();
+        let io = ClientStream::new(io, turn.clone(), limits);
         let service = service_fn(move |request| {
-            let (closing, unread) = (closing.clone(), unread.clone());
-            let answer = service.clone().call(prepared(request, from, unread.clone()));
+            turn.enter(Stage::Answering);
+            let (closing, turn) = (closing.clone(), turn.clone());
+            let answer = service.clone().call(prepared(request, from, turn.clone()));
             async move {
                 let mut response = answer.await?;
-                if *closing.borrow() >= Phase::Closing || unread.is_so() {
+                if *closing.borrow() >= Phase::Closing || turn.is_unread() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, turn)))
             }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_LIMIT)
+            .header_read_timeout(None)
             .max_buf_size(LARGEST_HEAD as usize)
             .max_headers(MOST_FIELDS)
             .serve_connection(TokioIo::new(io), service);
@@ -144,14 +147,24 @@ where
 
     async fn http2<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: Socket,
     {
-        let Self { service, mut phase, .. } = self;
-        // A stream of HTTP/2 can be reset with its answer whole: nobody has to linger.
-        let service = service_fn(move |request| service.clone().call(prepared(request, from, Unread::default())));
+        let Self { service, mut phase, limits, .. } = self;
+        // Streams come and go as they like: the timers of a turn are not theirs.
+        let turn = Turn::default();
+        turn.enter(Stage::Answering);
+        let io = ClientStream::new(io, turn.clone(), limits);
+        let service = service_fn(move |request| {
+            let turn = turn.clone();
+            // A stream can be reset with its answer whole: nobody has to linger for what it did not read.
+            let answer = service.clone().call(prepared(request, from, Turn::default()));
+            async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
+        });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(LARGEST_HEAD)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
@@ -165,8 +178,8 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, unread: Unread) -> Request<RequestBody> {
-    let mut request = request.map(|body| RequestBody::new(body, unread));
+fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, turn: Turn) -> Request<RequestBody> {
+    let mut request = request.map(|body| RequestBody::new(body, turn));
     if let Some(from) = from {
         request.extensions_mut().insert(ClientAddress(from));
     }

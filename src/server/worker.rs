@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tower::Layer;
 
 use crate::egress::Egress;
-use crate::forward::Forward;
+use crate::forward::{Bounds, Forward};
 use crate::listen::{Accepted, Connections, Phase};
+use crate::settings::ClientTimeouts;
 use crate::swap::{Gateway, SwapLayer};
 
 /// A running worker.
@@ -32,6 +33,8 @@ impl Worker {
         n: usize,
         gateway: Arc<Gateway>,
         egress: Egress,
+        bounds: Bounds,
+        timeouts: ClientTimeouts,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -41,7 +44,7 @@ impl Worker {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = carry(gateway, &egress, phase, accepted) => drop(tell_idle.send(())),
+                    () = carry(gateway, &egress, bounds, timeouts, phase, accepted) => drop(tell_idle.send(())),
                     _ = ended => {}
                 }
             });
@@ -74,11 +77,13 @@ impl Worker {
 async fn carry(
     gateway: Arc<Gateway>,
     egress: &Egress,
+    bounds: Bounds,
+    timeouts: ClientTimeouts,
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = SwapLayer::new(gateway).layer(Forward::new(egress));
-    let connections = Connections::new(service, phase);
+    let service = SwapLayer::new(gateway).layer(Forward::new(egress, bounds));
+    let connections = Connections::new(service, phase, timeouts);
     let mut open = JoinSet::new();
     loop {
         tokio::select! {

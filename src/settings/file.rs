@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, NoProxy, Proxy,
-    Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
+    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Https, Identity, IdentityKind,
+    KeySource, Listen, Proxy, Resource, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
+    default_workers,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::{Cloud, Plane};
@@ -53,8 +54,8 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
-    let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
+    let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
     let (declared, identities) = identities(root, base, cloud);
     let resources = resources(root, cloud, &declared);
     let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
@@ -62,9 +63,9 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         listen: listen?,
         admin: admin?,
         workers: workers?,
+        timeouts,
         drain,
         egress,
-        timeouts,
         resources,
         identities,
         keys: KeySource::Digests(keys?),
@@ -101,46 +102,47 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
     })
 }
 
+fn timeouts(section: &Section<'_>) -> Timeouts {
+    let Timeouts { client, egress, upstream } = Timeouts::DEFAULT;
+    let limit = |key, default| limit(section, key, default);
+    Timeouts {
+        client: ClientTimeouts {
+            first_byte: limit("first_byte", client.first_byte),
+            head: limit("head", client.head),
+            keep_alive: limit("keep_alive", client.keep_alive),
+            write: limit("write", client.write),
+        },
+        egress: EgressTimeouts { connect: limit("connect", egress.connect), tls: limit("tls", egress.tls) },
+        upstream: UpstreamTimeouts {
+            answer: limit("answer", upstream.answer),
+            stream: limit("stream", upstream.stream),
+        },
+    }
+}
+
+/// A time that somebody may take; none at all would be too little for anybody.
+fn limit(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+    let limit = duration(section, key, default);
+    if let Some(value) = section.get(key).filter(|_| limit.is_zero()) {
+        value.wrong("must be longer than nothing: it cannot be switched off");
+    }
+    limit
+}
+
 fn drain(section: &Section<'_>) -> Drain {
-    let seconds = |key, default| section.get(key).and_then(|value| value.duration()).unwrap_or(default);
-    Drain { delay: seconds("delay", Drain::DEFAULT.delay), deadline: seconds("deadline", Drain::DEFAULT.deadline) }
+    Drain {
+        delay: duration(section, "delay", Drain::DEFAULT.delay),
+        deadline: duration(section, "deadline", Drain::DEFAULT.deadline),
+    }
+}
+
+/// The default serves where a mistake is noted, too: the file is refused then.
+fn duration(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+    section.get(key).and_then(|value| value.duration()).unwrap_or(default)
 }
 
 fn egress(section: &Section<'_>, base: &Path) -> Egress {
-    Egress { ca: section.get("ca").and_then(|value| path(&value, base)), proxy: proxy(section, base) }
-}
-
-fn proxy(section: &Section<'_>, base: &Path) -> Option<Proxy> {
-    let url = section.get("proxy");
-    let file = section.get("proxy_credentials_file");
-    let variable = section.get("proxy_credentials_env");
-    let no_proxy = section.get("no_proxy");
-    if url.is_none() {
-        for value in [&file, &variable, &no_proxy].into_iter().flatten() {
-            value.wrong("says nothing without proxy: add proxy, or take this away");
-        }
-    }
-    let credentials = secret(file, variable, base);
-    let no_proxy = no_proxy.and_then(|value| value.list()).unwrap_or_default();
-    let near = |value: &Value<'_>| NoProxy::parse(value.text()?).map_err(|fix| value.wrong(fix)).ok();
-    let no_proxy = no_proxy.iter().filter_map(near).collect();
-    let url = url?;
-    let authority = Proxy::parse(url.text()?).map_err(|fix| url.wrong(fix)).ok()?;
-    Some(Proxy { authority, credentials, no_proxy })
-}
-
-fn timeouts(section: &Section<'_>) -> Timeouts {
-    let or = |key, default| section.get(key).and_then(|value| limit(&value)).unwrap_or(default);
-    Timeouts { connect: or("connect", Timeouts::DEFAULT.connect), tls: or("tls", Timeouts::DEFAULT.tls) }
-}
-
-/// A time that something may take.
-fn limit(value: &Value<'_>) -> Option<Duration> {
-    let limit = value.duration()?;
-    if limit.is_zero() {
-        value.wrong("must be longer than nothing: there is no way to switch it off");
-    }
-    Some(limit)
+    Egress { ca: section.get("ca").and_then(|value| path(&value, base)), proxy: Proxy::read(section, base) }
 }
 
 /// The names that are declared, and the identities among them that have no mistake: a resource that names a
@@ -155,10 +157,18 @@ fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc
     (declared, sections.into_iter().filter_map(identity).collect())
 }
 
+/// The keys that one kind of identity or another has.
+const OF_SOME_KIND: [&str; 6] = ["tenant", "client_id", "object_id", "secret_file", "secret_env", "authority"];
+
 fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind> {
     let names = &[("client-secret", Kind::ClientSecret), ("managed-identity", Kind::ManagedIdentity)];
     let kind = section.need("kind", "say how its tokens are got: client-secret or managed-identity");
-    match kind?.one_of(names)? {
+    let Some(kind) = kind.and_then(|kind| kind.one_of(names)) else {
+        // What belongs to the kind that was meant is not to be called unknown on top.
+        OF_SOME_KIND.iter().for_each(|key| drop(section.get(key)));
+        return None;
+    };
+    match kind {
         Kind::ClientSecret => {
             let tenant = section.need("tenant", "the tenant's id or domain");
             let client_id = section.need("client_id", "the application's id");
@@ -195,7 +205,7 @@ fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind
 }
 
 /// Where a secret is, by the two settings that can say it.
-fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base: &Path) -> Option<SecretSource> {
+pub(super) fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base: &Path) -> Option<SecretSource> {
     match (file, variable) {
         (Some(file), None) => path(&file, base).map(SecretSource::File),
         (None, Some(variable)) => Some(SecretSource::Environment(variable.text()?.to_owned())),
@@ -240,7 +250,18 @@ fn resource(name: &str, section: &Section<'_>, cloud: Option<Cloud>, identities:
         Some(written) => written?,
         None => plane?.scope(cloud?).to_owned(),
     };
-    Some(Resource { name: name.into(), plane: plane?, endpoint: endpoint?, identity: identity?, scope: scope.into() })
+    let connections = match section.get("connections") {
+        Some(value) => usize::try_from(value.whole(1..=65_535)?).ok()?,
+        None => Resource::DEFAULT_CONNECTIONS,
+    };
+    Some(Resource {
+        name: name.into(),
+        plane: plane?,
+        endpoint: endpoint?,
+        identity: identity?,
+        scope: scope.into(),
+        connections,
+    })
 }
 
 /// A name, or a table of names by access.
@@ -293,7 +314,7 @@ fn address(value: &Value<'_>) -> Option<SocketAddr> {
     address
 }
 
-fn path(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
+pub(super) fn path(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
     value.text().map(|path| base.join(path))
 }
 

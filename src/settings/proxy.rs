@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 
 use http::uri::{Authority, Uri};
 use wildmatch::WildMatch;
 
 use super::SecretSource;
 use super::endpoint::{is_loopback, without_brackets};
+use super::file::secret;
+use crate::document::{Section, Value};
 
 /// A proxy that makes tunnels (`CONNECT`) to the hosts that we name to it.
 #[derive(Clone, Debug)]
@@ -37,6 +40,26 @@ enum Hosts {
 // === impl Proxy ===
 
 impl Proxy {
+    /// Reads what `[egress]` says of a proxy. `None` if it says nothing, or where a mistake was noted.
+    pub(super) fn read(section: &Section<'_>, base: &Path) -> Option<Self> {
+        let url = section.get("proxy");
+        let file = section.get("proxy_credentials_file");
+        let variable = section.get("proxy_credentials_env");
+        let no_proxy = section.get("no_proxy");
+        if url.is_none() {
+            for value in [&file, &variable, &no_proxy].into_iter().flatten() {
+                value.wrong("says nothing without proxy: add proxy, or take this away");
+            }
+        }
+        let credentials = secret(file, variable, base);
+        let no_proxy = no_proxy.and_then(|value| value.list()).unwrap_or_default();
+        let near = |value: &Value<'_>| NoProxy::parse(value.text()?).map_err(|fix| value.wrong(fix)).ok();
+        let no_proxy = no_proxy.iter().filter_map(near).collect();
+        let url = url?;
+        let authority = Self::parse(url.text()?).map_err(|fix| url.wrong(fix)).ok()?;
+        Some(Self { authority, credentials, no_proxy })
+    }
+
     /// Reads the proxy's address, `http://host:port`.
     ///
     /// # Errors

@@ -185,12 +185,12 @@ impl Single {
             listen: self.listen(),
             admin: self.admin.unwrap_or(DEFAULT_ADMIN),
             workers: self.workers.unwrap_or_else(default_workers),
+            timeouts: Timeouts::DEFAULT,
             drain: Drain {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),
             },
             egress: Egress { ca: self.ca.clone(), proxy },
-            timeouts: Timeouts::DEFAULT,
             resources,
             identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
             keys: KeySource::Plain { file, allow: self.allow.clone() },
@@ -247,6 +247,7 @@ impl Single {
             plane,
             identity: ByAccess::always(IDENTITY.into()),
             scope: plane.scope(cloud).into(),
+            connections: Resource::DEFAULT_CONNECTIONS,
             endpoint,
         })
     }

@@ -41,7 +41,7 @@ pub(crate) struct Answer {
 impl Client {
     pub(crate) fn trusting(ca: &Path) -> Self {
         let settings = settings::Egress { ca: Some(ca.to_owned()), ..settings::Egress::default() };
-        let egress = Egress::new(&settings, Timeouts::DEFAULT).unwrap();
+        let egress = Egress::new(&settings, Timeouts::DEFAULT.egress).unwrap();
         Self { hyper: HyperClient::builder(TokioExecutor::new()).build(egress.connector()) }
     }
 

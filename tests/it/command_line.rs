@@ -9,13 +9,18 @@ use crate::client::Client;
 use crate::gateway::{Gateway, directory, run};
 use crate::world::{CHAT, saying};
 
+/// Whatever a test does with them, nobody outside of this machine is asked for anything.
 const SETTINGS: &str = r#"
 keys = "keys.toml"
-[identities.machine]
-kind = "managed-identity"
+[identities.app]
+kind = "client-secret"
+tenant = "contoso"
+client_id = "app"
+secret_env = "SECRET"
+authority = "https://127.0.0.1:1"
 [resources.contoso]
 endpoint = "https://contoso.openai.azure.com"
-identity = "machine"
+identity = "app"
 "#;
 
 #[test]
@@ -45,7 +50,7 @@ ok: 1 keys
 #[test]
 fn mistakes_are_told_all_at_once_and_exit_with_2() {
     let keys = "[clients.app]\nkey = []\n";
-    let settings = SETTINGS.replace("kind = \"managed-identity\"", "kind = \"magic\"");
+    let settings = SETTINGS.replace("\"client-secret\"", "\"magic\"");
     let directory = directory(&[("keyswap.toml", &settings), ("keys.toml", keys)]);
     for subcommand in ["check", "serve"] {
         assert_eq!(
@@ -53,8 +58,7 @@ fn mistakes_are_told_all_at_once_and_exit_with_2() {
             (
                 Some(2),
                 String::new(),
-                "keyswap.toml:4:8: identities.machine.kind: must be one of: client-secret, managed-identity\n"
-                    .to_owned()
+                "keyswap.toml:4:8: identities.app.kind: must be one of: client-secret, managed-identity\n".to_owned()
             )
         );
     }

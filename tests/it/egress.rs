@@ -354,7 +354,7 @@ async fn a_silent_upstream_connection_is_kept_alive() {
 async fn a_connection_that_swallows_bytes_is_given_up_after_half_a_minute() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    let egress = Egress::new(&settings::Egress::default(), Timeouts::DEFAULT).unwrap();
+    let egress = Egress::new(&settings::Egress::default(), Timeouts::DEFAULT.egress).unwrap();
     let MaybeHttpsStream::Http(stream) = egress.connector().call(url).await.unwrap() else { panic!("not plain") };
     let socket = SockRef::from(stream.inner());
     let half_a_minute = Duration::from_secs(30);
@@ -390,7 +390,7 @@ keyswap.toml:10:25: egress.proxy_credentials_env: goes not with a file: keep the
 keyswap.toml:11:13: egress.no_proxy[0]: must be a range like 10.0.0.0/8 or fd00::/8
 keyswap.toml:11:33: egress.no_proxy[1]: must be a host name, a glob like *.internal, a suffix like .contoso.net, an address or a range, without scheme and port
 keyswap.toml:11:57: egress.no_proxy[3]: must be a text in quotes, not a value of type integer
-keyswap.toml:13:11: timeouts.connect: must be longer than nothing: there is no way to switch it off
+keyswap.toml:13:11: timeouts.connect: must be longer than nothing: it cannot be switched off
 keyswap.toml:14:7: timeouts.tls: must be a whole number and a unit, ms, s, m or h, like \"5s\"
 ";
     assert_eq!(told, (Some(2), String::new(), expected.to_owned()));

@@ -102,13 +102,13 @@ async fn the_identity_follows_from_client_resource_and_access() {
         }),
         keys: Box::new(|text, emulator| {
             let always = "{ resource = \"search\", allow = [\"search-admin\"], identity = \"reader\" }";
-            text + &client("special", &emulator.keys().openai.replace('a', "b"), always)
+            text + &client("special", &format!("{}-special", emulator.keys().openai), always)
         }),
         ..Plan::default()
     };
     let world = plan.start().await;
     let keys = world.emulator.keys();
-    let special = keys.openai.replace('a', "b");
+    let special = format!("{}-special", keys.openai);
     let stats = "/indexes/hotels/stats?api-version=2024-07-01";
     let (app, reader) = (world.emulator.app().object_id, world.emulator.reader_app().object_id);
 

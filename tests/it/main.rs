@@ -13,6 +13,7 @@ mod files;
 mod command_line;
 mod front;
 mod forwarding;
+mod wire;
 mod refusals;
 mod grants;
 mod query_key_wall;

@@ -1,0 +1,160 @@
+//! The bodies of a connection: a request's, which tells whether it was read to its end, and an answer's, which tells
+//! when it has ended, and does not break off before what came of it is on its way.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tracing::debug;
+
+use super::turn::{Stage, Turn};
+
+/// The body of a request. If it is dropped before its end, its connection learns so: the client may still be sending,
+/// and closing on it would take the answer away from it.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Incoming,
+    ended: bool,
+    turn: Turn,
+}
+
+/// The body of an answer over HTTP/1.1. It has no error: where the inner one has, the connection is told to break, and
+/// the body never ends.
+#[derive(Debug)]
+pub(super) struct AnswerBody<A> {
+    inner: A,
+    turn: Turn,
+}
+
+/// The body of an answer over HTTP/2, whose stream can be reset alone. Its error waits until what came before it has
+/// been written, since h2 drops what it holds of a stream that is reset.
+#[derive(Debug)]
+pub(super) struct StreamBody<A, E> {
+    inner: A,
+    turn: Turn,
+    /// The error, and whether the connection has had a chance to write.
+    broken: Option<(E, bool)>,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, turn: Turn) -> Self {
+        Self { incoming, ended: false, turn }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.ended |= frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.ended && !self.incoming.is_end_stream() {
+            self.turn.set_unread();
+        }
+    }
+}
+
+impl<A> AnswerBody<A> {
+    pub(super) fn new(inner: A, turn: Turn) -> Self {
+        Self { inner, turn }
+    }
+}
+
+impl<A> Body for AnswerBody<A>
+where
+    A: Body<Data = Bytes> + Unpin,
+    A::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.turn.is_broken() {
+            return Poll::Pending;
+        }
+        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => Poll::Ready(None),
+            Some(Err(error)) => {
+                let error: BoxError = error.into();
+                debug!(error, "an answer broke off");
+                // hyper flushes what it has when a body has nothing; the stream does the rest.
+                self.turn.set_broken();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<A> Drop for AnswerBody<A> {
+    fn drop(&mut self) {
+        self.turn.enter(Stage::Waiting);
+    }
+}
+
+impl<A, E> StreamBody<A, E> {
+    pub(super) fn new(inner: A, turn: Turn) -> Self {
+        Self { inner, turn, broken: None }
+    }
+}
+
+impl<A> Body for StreamBody<A, A::Error>
+where
+    A: Body<Data = Bytes> + Unpin,
+    A::Error: Unpin,
+{
+    type Data = Bytes;
+    type Error = A::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, A::Error>>> {
+        let this = &mut *self;
+        if this.broken.is_none() {
+            match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+                Some(Err(error)) => this.broken = Some((error, false)),
+                frame => return Poll::Ready(frame),
+            }
+        }
+        if let Some((_, yielded @ false)) = &mut this.broken {
+            *yielded = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        ready!(this.turn.poll_unstuck(cx));
+        Poll::Ready(this.broken.take().map(|(error, _)| Err(error)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.broken.is_none() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,228 @@
+//! The stream of one HTTP/1.1 client, with what hyper leaves to us: its timers, and its end.
+//!
+//! - A first byte, a head and the next request each have their time; a client that does not read has its own.
+//! - A connection that is closed while its client still sends *lingers*: a socket closed with bytes unread is reset, the
+//!   reset overtakes the answer, and a client that was refused in the middle of an upload sees a broken pipe.
+//! - An answer that breaks off is delivered as far as it came, and then the connection is *reset*. hyper alone would
+//!   drop what it has buffered, and give a client of HTTP/1.0 a clean end, which every SDK takes for a whole answer.
+//! - What hyper itself answers to a head that it cannot read has no body: it is written in our own words.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::own_words;
+use super::socket::Socket;
+use super::turn::{Stage, Turn};
+use crate::settings::ClientTimeouts;
+
+/// The stream of one client.
+#[derive(Debug)]
+pub(super) struct ClientStream<S> {
+    io: S,
+    turn: Turn,
+    limits: ClientTimeouts,
+    /// The time that the client has, and the change of stage that it began with.
+    reading: Option<(u32, Timer)>,
+    /// The time that is left for it to take what we write.
+    writing: Option<Timer>,
+    ending: Ending,
+    /// Our words in place of hyper's.
+    own_words: Option<Bytes>,
+}
+
+/// How the end of the connection goes.
+#[derive(Debug, Default)]
+enum Ending {
+    #[default]
+    None,
+    /// Shut down for writing; what still comes is dropped.
+    Lingering { idle: Timer, whole: Timer },
+    /// Waiting until the peer has acknowledged everything.
+    Resetting { look: Timer, pause: Duration, limit: Timer },
+}
+
+type Timer = Pin<Box<Sleep>>;
+
+/// How long a client may be silent while its connection lingers.
+const LINGER_IDLE: Duration = Duration::from_secs(5);
+
+/// How long a connection lingers in all.
+const LINGER_WHOLE: Duration = Duration::from_secs(30);
+
+/// The first and the longest pause between two looks at what is still unsent: the system tells nobody.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+
+impl<S: Socket> ClientStream<S> {
+    pub(super) fn new(io: S, turn: Turn, limits: ClientTimeouts) -> Self {
+        Self { io, turn, limits, reading: None, writing: None, ending: Ending::None, own_words: None }
+    }
+
+    /// Whether the client has had its time to send what is due.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let first = self.turn.changes() == 0;
+        let limit = match self.turn.stage() {
+            Stage::Answering => {
+                self.reading = None;
+                self.turn.set_reader(cx);
+                return false;
+            }
+            Stage::Waiting if first => self.limits.first_byte,
+            Stage::Waiting => self.limits.keep_alive,
+            Stage::Head => self.limits.head,
+        };
+        let now = self.turn.changes();
+        if self.reading.as_ref().is_none_or(|(began, _)| *began != now) {
+            self.reading = Some((now, Box::pin(sleep(limit))));
+        }
+        self.reading.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready())
+    }
+
+    /// Takes the outcome of a write, and ends a client's connection that has taken nothing for too long.
+    fn poll_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.turn.set_stuck(written.is_pending());
+        if written.is_ready() {
+            self.writing = None;
+            return written;
+        }
+        let limit = self.limits.write;
+        let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                // What it did not take would wait in the system's memory for a long time yet.
+                self.io.reset_on_close();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// hyper's own answer to a head that it could not read, which no service has seen.
+    fn is_hypers_own(&self, bytes: &[u8]) -> bool {
+        !self.turn.is_answer_due() && bytes.starts_with(b"HTTP/1.1 4")
+    }
+
+    /// Writes our words in place of hyper's; done when all of them are written.
+    fn poll_own_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(words) = self.own_words.as_mut().filter(|words| words.has_remaining()) {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, words))?;
+            words.advance(written);
+        }
+        self.own_words = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Everything has been written: waits until it has arrived, then makes the close a reset.
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !matches!(self.ending, Ending::Resetting { .. }) {
+            let (pause, _) = LOOK_AGAIN;
+            let limit = Box::pin(sleep(self.limits.write));
+            self.ending = Ending::Resetting { look: Box::pin(sleep(pause)), pause, limit };
+        }
+        let Ending::Resetting { look, pause, limit } = &mut self.ending else { return Poll::Pending };
+        while self.io.unsent() > 0 && limit.as_mut().poll(cx).is_pending() {
+            ready!(look.as_mut().poll(cx));
+            *pause = (*pause * 2).min(LOOK_AGAIN.1);
+            look.as_mut().reset(Instant::now() + *pause);
+        }
+        self.io.reset_on_close();
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    /// Drops what the client still sends, until it closes or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut dropped = [0; 16 * 1024];
+        loop {
+            let mut dropped = ReadBuf::new(&mut dropped);
+            let read = Pin::new(&mut self.io).poll_read(cx, &mut dropped);
+            let Ending::Lingering { idle, whole } = &mut self.ending else { return Poll::Ready(Ok(())) };
+            match read {
+                Poll::Ready(Ok(())) if !dropped.filled().is_empty() => {
+                    idle.as_mut().reset(Instant::now() + LINGER_IDLE);
+                    if whole.is_elapsed() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                // It has closed, or is gone.
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    let over = idle.as_mut().poll(cx).is_ready() || whole.as_mut().poll(cx).is_ready();
+                    return if over { Poll::Ready(Ok(())) } else { Poll::Pending };
+                }
+            }
+        }
+    }
+}
+
+impl<S: Socket> AsyncRead for ClientStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = into.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(cx, into);
+        if read.is_pending() {
+            // To hyper, a client that is overdue has gone.
+            return if this.poll_overdue(cx) { Poll::Ready(Ok(())) } else { Poll::Pending };
+        }
+        if into.filled().len() > before && this.turn.stage() == Stage::Waiting {
+            this.turn.enter(Stage::Head);
+        }
+        read
+    }
+}
+
+impl<S: Socket> AsyncWrite for ClientStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.as_mut().poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+        if this.own_words.is_none() && this.is_hypers_own(first) {
+            this.own_words = Some(own_words::instead_of(first));
+        }
+        if this.own_words.is_some() {
+            let written = this.poll_own_words(cx);
+            ready!(this.poll_stalled(cx, written))?;
+            return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+        }
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, parts);
+        this.poll_stalled(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// hyper asks for this when its own buffer is empty: so when an answer has broken off, this is its end.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        ready!(this.poll_stalled(cx, flushed))?;
+        this.turn.set_written();
+        if this.turn.is_broken() { this.poll_reset(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !matches!(this.ending, Ending::Lingering { .. }) {
+            let shut = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.poll_stalled(cx, shut))?;
+            if !this.turn.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+            let (idle, whole) = (Box::pin(sleep(LINGER_IDLE)), Box::pin(sleep(LINGER_WHOLE)));
+            this.ending = Ending::Lingering { idle, whole };
+        }
+        this.poll_linger(cx)
+    }
+}

@@ -1,0 +1,119 @@
+//! Whose turn it is on a connection of HTTP/1.1: what its stream and its requests tell each other.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// The state that a connection's stream, its service and its bodies share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turn(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stage: AtomicU8,
+    /// Grows with each change of stage, so that a timer of the last one is not taken for one of this.
+    changes: AtomicU32,
+    /// A service has been asked, and what it answered is not written yet.
+    due: AtomicBool,
+    /// A body of a request was dropped before its end: the client may still be sending.
+    unread: AtomicBool,
+    /// An answer broke off: what has been written must arrive, and then the connection must be reset.
+    broken: AtomicBool,
+    /// The stream could not take all that was to be written.
+    stuck: AtomicBool,
+    /// Who waits until it could: bodies of HTTP/2 share a connection.
+    waiting: Mutex<Vec<Waker>>,
+    /// Who reads. hyper does not look at a silent stream again of its own when an answer has ended, and a timer that
+    /// nobody polls does not run.
+    reader: Mutex<Option<Waker>>,
+}
+
+/// Who is to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The client: it has sent nothing yet of its first request, or of its next.
+    Waiting,
+    /// The client: a head has begun.
+    Head,
+    /// We: the head is complete, and the answer not yet.
+    Answering,
+}
+
+impl Turn {
+    pub(super) fn stage(&self) -> Stage {
+        match self.0.stage.load(Ordering::Relaxed) {
+            0 => Stage::Waiting,
+            1 => Stage::Head,
+            _ => Stage::Answering,
+        }
+    }
+
+    pub(super) fn enter(&self, stage: Stage) {
+        if stage == Stage::Answering {
+            self.0.due.store(true, Ordering::Relaxed);
+        }
+        self.0.stage.store(stage as u8, Ordering::Relaxed);
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
+        if stage == Stage::Waiting {
+            let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+            reader.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Whoever reads is woken when the next request is waited for.
+    pub(super) fn set_reader(&self, cx: &Context<'_>) {
+        let mut reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        *reader = Some(cx.waker().clone());
+    }
+
+    /// How often the stage has changed.
+    pub(super) fn changes(&self) -> u32 {
+        self.0.changes.load(Ordering::Relaxed)
+    }
+
+    /// Whether a service has been asked, and what it answered is not written yet: whatever is written meanwhile is it.
+    pub(super) fn is_answer_due(&self) -> bool {
+        self.0.due.load(Ordering::Relaxed)
+    }
+
+    /// All that was to be written has been.
+    pub(super) fn set_written(&self) {
+        if self.stage() != Stage::Answering {
+            self.0.due.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn set_unread(&self) {
+        self.0.unread.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.unread.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_broken(&self) {
+        self.0.broken.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.broken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the stream could not take all.
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        if self.0.stuck.swap(stuck, Ordering::Relaxed) && !stuck {
+            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    /// Ready when the stream has taken all that was to be written.
+    pub(super) fn poll_unstuck(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.0.stuck.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(cx.waker().clone());
+        Poll::Pending
+    }
+}

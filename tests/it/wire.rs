@@ -1,0 +1,414 @@
+//! What happens when somebody is slow, silent, or gone in the middle.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_emulator::{Fault, Options, Plane};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+
+use crate::client::{raw, request_text};
+use crate::gateway::LIMIT;
+use crate::world::{CHAT, Plan, World, saying};
+
+/// How a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// With a FIN, or TLS's close_notify.
+    Clean,
+    /// With a reset, or a TLS stream that breaks off.
+    Broken,
+}
+
+/// A chat of a version of HTTP.
+fn chat(world: &World, version: &str, body: &serde_json::Value) -> Vec<u8> {
+    let key = world.emulator.keys().openai;
+    let body = body.to_string();
+    let length = body.len();
+    format!(
+        "POST {CHAT} {version}\r\nhost: gateway\r\napi-key: {key}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+async fn read_all(mut stream: impl AsyncRead + Unpin) -> (Vec<u8>, End) {
+    let mut read = Vec::new();
+    let end = match tokio::time::timeout(LIMIT, stream.read_to_end(&mut read)).await.expect("an end") {
+        Ok(_) => End::Clean,
+        Err(_) => End::Broken,
+    };
+    (read, end)
+}
+
+async fn secure(address: SocketAddr, ca: &str, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+/// Whatever came from the upstream arrives, and then the connection breaks: with a length, in chunks, and for a client
+/// of HTTP/1.0, to which the end of the connection is the end of the answer.
+#[tokio::test]
+async fn an_answer_that_breaks_off_arrives_as_far_as_it_came_and_ends_in_a_reset() {
+    let world = World::start().await;
+    let mut streamed = saying("a long story");
+    streamed["stream"] = json!(true);
+    for (name, version, body, byte) in [
+        ("a length", "HTTP/1.1", saying("hello"), 100),
+        ("chunks", "HTTP/1.1", streamed.clone(), 700),
+        ("HTTP/1.0", "HTTP/1.0", streamed.clone(), 700),
+        ("HTTP/1.0, a length", "HTTP/1.0", saying("hello"), 100),
+        ("nothing of the body", "HTTP/1.1", streamed, 0),
+    ] {
+        for secured in [false, true] {
+            // A FIN in the middle loses nothing of what the upstream has sent; what came before it must arrive.
+            world.emulator.next(Plane::OpenAi, Fault::named("truncate").at_byte(byte), 1).unwrap();
+            let request = chat(&world, version, &body);
+            let (answer, end) = if secured {
+                let mut stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"http/1.1").await;
+                stream.write_all(&request).await.unwrap();
+                read_all(stream).await
+            } else {
+                let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+                stream.write_all(&request).await.unwrap();
+                read_all(stream).await
+            };
+            let text = String::from_utf8_lossy(&answer);
+            let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{name}: {text}"));
+            assert!(head.contains(" 200 OK"), "{name}: {head}");
+            // Chunks have their own framing between: then what is left without it is compared.
+            let arrived = if head.contains("chunked") { unchunked(body) } else { body.len() };
+            assert_eq!((arrived, end), (byte, End::Broken), "{name}, secured: {secured}: {text}");
+        }
+    }
+}
+
+/// The payload of a chunked body that may break off anywhere.
+fn unchunked(mut body: &str) -> usize {
+    let mut payload = 0;
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        assert_ne!(size, 0, "the last chunk tells of a whole answer");
+        let here = size.min(rest.len());
+        payload += here;
+        body = rest.get(here + 2..).unwrap_or_default();
+    }
+    payload
+}
+
+/// A slow reader gets every byte too: the reset waits until all was acknowledged.
+#[tokio::test]
+async fn a_slow_reader_gets_every_byte_before_the_reset() {
+    let world = World::start().await;
+    // Longer than the buffers between, which are made small.
+    let long = "x".repeat(3_000_000);
+    let whole = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying(&long)).await;
+    let cut = whole.body.len() - 1000;
+    assert!(cut > 2_000_000, "the emulator no longer echoes: {cut}");
+    world.emulator.next(Plane::OpenAi, Fault::named("truncate").at_byte(cut), 1).unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let mut stream = socket.connect(world.gateway.http).await.unwrap();
+    stream.write_all(&chat(&world, "HTTP/1.1", &saying(&long))).await.unwrap();
+    // Nothing is read until the upstream is done with its part.
+    let cut_off = |entry: &azure_emulator::Entry| entry.sequence > 2 && entry.ended && entry.target == CHAT;
+    let mut answer = vec![0; 500];
+    stream.read_exact(&mut answer).await.unwrap();
+    world.emulator.journal().wait_for(cut_off, Duration::from_secs(2)).await;
+    let (rest, end) = read_all(stream).await;
+    answer.extend(rest);
+    let at = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!((answer.len() - at, end), (cut, End::Broken));
+}
+
+/// Over HTTP/2 the stream is reset after all that came, and the connection lives.
+#[tokio::test]
+async fn a_stream_of_http_2_that_breaks_off_is_reset_alone() {
+    let world = World::start().await;
+    let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = |body: serde_json::Value| {
+        Request::post(format!("https://localhost{CHAT}"))
+            .header("api-key", world.emulator.keys().openai)
+            .header("content-type", "application/json")
+            .body(Full::<Bytes>::from(body.to_string()))
+            .unwrap()
+    };
+    let mut streamed = saying("a long story");
+    streamed["stream"] = json!(true);
+    world.emulator.next(Plane::OpenAi, Fault::named("truncate").at_byte(700), 1).unwrap();
+    let mut answer = send.send_request(request(streamed)).await.unwrap();
+    let mut arrived = 0;
+    let error = loop {
+        match answer.body_mut().frame().await.expect("no clean end") {
+            Ok(frame) => arrived += frame.into_data().unwrap().len(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(arrived, 700);
+    assert!(format!("{error:?}").contains("Reset"), "{error:?}");
+
+    let answer = send.send_request(request(saying("still here"))).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    drop((answer, send));
+    connection.await.unwrap().unwrap();
+}
+
+/// A client that leaves in the middle of a silent stream takes the upstream's stream along, also over HTTP/2.
+#[tokio::test]
+async fn a_client_that_leaves_a_silent_stream_ends_it_upstream() {
+    let world = World::start().await;
+    let mut streamed = saying("a long story");
+    streamed["stream"] = json!(true);
+    let journal = world.emulator.journal();
+    let cancelled = |after: u64| move |entry: &azure_emulator::Entry| entry.sequence > after && entry.cancelled;
+    let newest = || world.arrived().last().map_or(0, |entry| entry.sequence);
+
+    let before = newest();
+    world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body"), 1).unwrap();
+    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+    stream.write_all(&chat(&world, "HTTP/1.1", &streamed)).await.unwrap();
+    let mut begin = [0; 400];
+    stream.read_exact(&mut begin).await.unwrap();
+    drop(stream);
+    assert!(journal.wait_for(cancelled(before), LIMIT).await.is_some(), "HTTP/1.1");
+
+    let before = newest();
+    world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body"), 1).unwrap();
+    let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::post(format!("https://localhost{CHAT}"))
+        .header("api-key", world.emulator.keys().openai)
+        .body(Full::<Bytes>::from(streamed.to_string()))
+        .unwrap();
+    let mut answer = send.send_request(request).await.unwrap();
+    answer.body_mut().frame().await.unwrap().unwrap();
+    drop(answer);
+    assert!(journal.wait_for(cancelled(before), LIMIT).await.is_some(), "HTTP/2");
+    drop(send);
+    connection.await.unwrap().unwrap();
+}
+
+/// A FIN before the answer counts as gone.
+#[tokio::test]
+async fn a_client_that_closes_before_its_answer_is_gone() {
+    let world = World::start().await;
+    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
+    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+    stream.write_all(&chat(&world, "HTTP/1.1", &saying("hello"))).await.unwrap();
+    let journal = world.emulator.journal();
+    journal.wait_for(|entry| entry.target == CHAT && entry.body_whole, LIMIT).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert!(journal.wait_for(|entry| entry.target == CHAT && entry.cancelled, LIMIT).await.is_some());
+}
+
+/// What hyper would say without a word is said in ours.
+#[tokio::test]
+async fn a_head_that_is_no_http_or_too_much_of_it_is_answered_in_words() {
+    let world = World::start().await;
+    let error = |code: &str, message: &str| {
+        format!(r#"{{"error":{{"code":"{code}","message":"{message}","type":"invalid_request_error","param":null}}}}"#)
+    };
+    let long = "x".repeat(70_000);
+    let many: Vec<_> = (0..300).map(|n| format!("x-{n}")).collect();
+    let fields: Vec<_> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    let too_large = error(
+        "RequestHeaderFieldsTooLarge",
+        "The head of the request is too large: 64 KiB and 200 fields are the limit.",
+    );
+    let longer = "x".repeat(200_000);
+    for (name, request, status, body) in [
+        (
+            "nonsense",
+            b"nonsense\r\n\r\n".to_vec(),
+            "400 Bad Request",
+            error("BadRequest", "The request is not valid HTTP."),
+        ),
+        (
+            "a long field",
+            request_text("GET", "/openai/models", &[("x", &long)]),
+            "431 Request Header Fields Too Large",
+            too_large.clone(),
+        ),
+        (
+            "a longer field",
+            request_text("GET", "/openai/models", &[("x", &longer)]),
+            "431 Request Header Fields Too Large",
+            too_large.clone(),
+        ),
+        (
+            "some fields too many",
+            request_text("GET", "/openai/models", &fields[..230]),
+            "431 Request Header Fields Too Large",
+            too_large.clone(),
+        ),
+        (
+            "many fields",
+            request_text("GET", "/openai/models", &fields),
+            "431 Request Header Fields Too Large",
+            too_large.clone(),
+        ),
+        (
+            "a long target",
+            request_text("GET", &format!("/{long}"), &[]),
+            "414 URI Too Long",
+            error("UriTooLong", "The URL of the request is too long."),
+        ),
+    ] {
+        let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+        // It may be answered before it was read to its end.
+        drop(stream.write_all(&request).await);
+        let (answer, _) = read_all(stream).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let answered = answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.ends_with(&body);
+        assert!(answered, "{name}: {answer}");
+        assert!(answer.contains("\r\ncontent-type: application/json\r\n"), "{name}: {answer}");
+    }
+    // A refusal of ours is never taken for one of hyper's.
+    let answer = raw(world.gateway.http, &request_text("GET", "/openai/models", &[])).await;
+    assert!(answer.starts_with("HTTP/1.1 401 PermissionDenied\r\n"), "{answer}");
+}
+
+fn with_timeouts(timeouts: &'static str) -> Plan {
+    Plan { settings: Box::new(move |text, _| format!("{text}[timeouts]\n{timeouts}\n")), ..Plan::default() }
+}
+
+#[tokio::test]
+async fn a_client_has_its_time_and_no_more() {
+    let world = with_timeouts("first_byte = \"300ms\"\nhead = \"300ms\"\nkeep_alive = \"300ms\"").start().await;
+    let address = world.gateway.http;
+    let ended = |stream: TcpStream| async { read_all(stream).await };
+
+    let silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(ended(silent).await, (Vec::new(), End::Clean), "no first byte");
+
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /openai/models HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    let (answer, _) = ended(slow).await;
+    assert_eq!(String::from_utf8(answer).unwrap(), "", "half a head");
+
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    kept.write_all(b"GET /openai/models HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let (answer, end) = ended(kept).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("}}") && end == End::Clean,
+        "no next request: {answer}"
+    );
+}
+
+/// The timers of a turn do not run while we are the ones who are due.
+#[tokio::test]
+async fn a_slow_upstream_is_not_the_clients_fault() {
+    let options = Options { stream_pause: Duration::from_millis(120), ..Options::default() };
+    let plan = with_timeouts(
+        "first_byte = \"200ms\"\nhead = \"200ms\"\nkeep_alive = \"200ms\"\nstream = \"5s\"\nanswer = \"5s\"",
+    );
+    let world = Plan { options, ..plan }.start().await;
+    world.emulator.next(Plane::OpenAi, Fault::slow(600), 1).unwrap();
+    let mut streamed = saying("a long story");
+    streamed["stream"] = json!(true);
+    let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&streamed).await;
+    assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_upstream_has_its_time_and_no_more() {
+    let world = with_timeouts("answer = \"300ms\"\nstream = \"300ms\"").start().await;
+    let key = world.emulator.keys().openai;
+    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
+    let answer = world.post(CHAT).key(&key).json(&saying("hello")).await;
+    assert_eq!((answer.status.as_u16(), answer.reason()), (504, "upstream-timed-out"));
+    let text = "Azure did not answer in time.";
+    let error = json!({"code": "UpstreamTimeout", "message": text, "type": "server_error", "param": null});
+    assert_eq!(answer.json(), json!({ "error": error }));
+    assert_eq!((answer.header("retry-after"), answer.header("x-should-retry")), (None, None));
+
+    let mut streamed = saying("a long story");
+    streamed["stream"] = json!(true);
+    world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body").at_byte(700), 1).unwrap();
+    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+    stream.write_all(&chat(&world, "HTTP/1.1", &streamed)).await.unwrap();
+    let (answer, end) = read_all(stream).await;
+    assert_eq!(end, End::Broken);
+    assert!(String::from_utf8_lossy(&answer).contains("data: "), "{}", String::from_utf8_lossy(&answer));
+    let journal = world.emulator.journal();
+    let gone = |entry: &azure_emulator::Entry| entry.status == Some(200) && entry.cancelled;
+    assert!(journal.wait_for(gone, LIMIT).await.is_some(), "the upstream's stream is ended too");
+}
+
+/// A client that reads nothing holds its connection as long as it may, and no longer.
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_let_go() {
+    let environment = vec![("RUST_LOG", "keyswap=debug".to_owned())];
+    let world = Plan { environment, ..with_timeouts("write = \"300ms\"") }.start().await;
+    // More than the system's buffers on the way can hold.
+    let long = "x".repeat(32_000_000);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let mut stream = socket.connect(world.gateway.http).await.unwrap();
+    stream.write_all(&chat(&world, "HTTP/1.1", &saying(&long))).await.unwrap();
+    let from = stream.local_addr().unwrap().to_string();
+    let ended = |line: &serde_json::Value| {
+        line["message"] == "connection ended" && line["from"].as_str().is_some_and(|text| text.contains(&from))
+    };
+    world.gateway.logged(ended).await;
+    let (answer, end) = read_all(stream).await;
+    assert_eq!(end, End::Broken);
+    assert!(answer.len() < long.len(), "all of it came");
+}
+
+/// A resource has so many connections and no more; whoever comes then waits for one.
+#[tokio::test]
+async fn a_resource_has_its_connections_and_no_more() {
+    let plan = Plan {
+        settings: Box::new(|text, _| text.replace("[resources.openai]\n", "[resources.openai]\nconnections = 1\n")),
+        ..Plan::default()
+    };
+    let world = plan.start().await;
+    let key = world.emulator.keys().openai;
+    world.emulator.next(Plane::OpenAi, Fault::slow(500), 1).unwrap();
+    let first = tokio::spawn(world.post(CHAT).key(&key).json(&saying("first")));
+    let journal = world.emulator.journal();
+    journal.wait_for(|entry| entry.target == CHAT, LIMIT).await.unwrap();
+    // It waits until the first is done, and then has its turn.
+    let second = world.post(CHAT).key(&key).json(&saying("second")).await;
+    assert_eq!((first.await.unwrap().status, second.status), (http::StatusCode::OK, http::StatusCode::OK));
+
+    // One that is never done keeps it; the next one is told so. (The other plane has connections of its own.)
+    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
+    let arrived = world.arrived().len();
+    let stalled = tokio::spawn(world.post(CHAT).key(&key).json(&saying("stalled")));
+    let newest = world.arrived().last().unwrap().sequence;
+    journal.wait_for(|entry| entry.sequence > newest && entry.target == CHAT, LIMIT).await.unwrap();
+    let answer = world.post(CHAT).key(&key).json(&saying("third")).await;
+    assert_eq!((answer.status.as_u16(), answer.reason()), (502, "overloaded"));
+    let text = "keyswap has as many connections to this resource as it may have. Try again.";
+    assert_eq!(answer.json()["error"]["message"], text);
+    assert_eq!(world.arrived().len(), arrived + 1);
+    stalled.abort();
+}
