@@ -21,6 +21,7 @@ mod upstream_answers;
 mod tokens;
 mod identities;
 mod egress;
+mod egress_settings;
 mod lifecycle;
 mod mount;
 mod recorded;
