@@ -57,7 +57,7 @@ impl Server {
         allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
-        let egress = Egress::new(&settings.egress)?;
+        let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen))?;
         let wrong = |error: std::io::Error| {
             Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))

@@ -15,13 +15,12 @@ use azure_identity::{
 };
 use http::HeaderValue;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 use super::Token;
 use super::transport::{Exchange, HyperTransport};
 use crate::egress::Egress;
 use crate::refusal::Failure;
-use crate::settings::{IdentityKind, SecretSource, UserAssigned};
+use crate::settings::{IdentityKind, UserAssigned};
 
 /// Fetches tokens for one identity.
 #[derive(Debug)]
@@ -48,7 +47,12 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 impl Issuer {
     pub(super) fn new(kind: IdentityKind, egress: &Egress) -> Self {
-        Self { kind, transport: HyperTransport::new(egress) }
+        // A managed identity is asked on this machine or its link: no proxy reaches it, and none may see its header.
+        let transport = match kind {
+            IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.without_proxy()),
+            IdentityKind::ClientSecret { .. } => HyperTransport::new(egress),
+        };
+        Self { kind, transport }
     }
 
     /// Fetches one token. Does not retry: the control task does, in its own time.
@@ -70,7 +74,8 @@ impl Issuer {
                 let mut cloud = CustomConfiguration::default();
                 cloud.authority_host.clone_from(authority);
                 options.cloud = Some(Arc::new(cloud.into()));
-                let secret = read(secret)?;
+                // Read anew for every token, so that it can be rotated under a running gateway.
+                let secret = Secret::new(secret.read().map_err(Denial::refused)?.to_string());
                 let options = ClientSecretCredentialOptions { client_options: options };
                 let credential = ClientSecretCredential::new(tenant, client_id.clone(), secret, Some(options));
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
@@ -89,22 +94,6 @@ impl Issuer {
             }
         }
     }
-}
-
-/// Reads a secret anew, so that it can be rotated under a running gateway.
-fn read(secret: &SecretSource) -> Result<Secret, Denial> {
-    let text = match secret {
-        SecretSource::File(file) => std::fs::read_to_string(file)
-            .map_err(|error| Denial::refused(format!("the secret file {} cannot be read: {error}", file.display()))),
-        SecretSource::Environment(variable) => std::env::var(variable)
-            .map_err(|_| Denial::refused(format!("the environment has no {variable} to hold the secret"))),
-    };
-    let text = Zeroizing::new(text?);
-    let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() {
-        return Err(Denial::refused("the secret is empty"));
-    }
-    Ok(Secret::new(line.to_owned()))
 }
 
 fn checked(token: &AccessToken, exchange: &Exchange) -> Result<Token, Denial> {

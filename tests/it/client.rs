@@ -11,7 +11,7 @@ use hyper::ext::ReasonPhrase;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use keyswap::egress::{Connector, Egress};
-use keyswap::settings;
+use keyswap::settings::{self, Timeouts};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -40,7 +40,8 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn trusting(ca: &Path) -> Self {
-        let egress = Egress::new(&settings::Egress { ca: Some(ca.to_owned()) }).unwrap();
+        let settings = settings::Egress { ca: Some(ca.to_owned()), ..settings::Egress::default() };
+        let egress = Egress::new(&settings, Timeouts::DEFAULT.egress).unwrap();
         Self { hyper: HyperClient::builder(TokioExecutor::new()).build(egress.connector()) }
     }
 

@@ -5,6 +5,8 @@
 mod client;
 mod gateway;
 mod world;
+mod proxy;
+mod namespace;
 
 mod map;
 mod files;
@@ -18,6 +20,8 @@ mod query_key_wall;
 mod upstream_answers;
 mod tokens;
 mod identities;
+mod egress;
+mod egress_settings;
 mod lifecycle;
 mod mount;
 mod recorded;
