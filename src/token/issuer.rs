@@ -4,6 +4,7 @@
 //! comes back is not trusted before it was looked at: an answer of `{}` makes an empty token and no error. The crate's
 //! own error texts are not shown, since they can hold whole answers; the transport has seen what matters.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_core::cloud::CustomConfiguration;
@@ -14,20 +15,27 @@ use azure_identity::{
     UserAssignedId,
 };
 use http::HeaderValue;
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::Token;
+use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
 use crate::egress::Egress;
 use crate::refusal::Failure;
 use crate::settings::{IdentityKind, SecretSource, UserAssigned};
+
+/// Whoever gives tokens: the control task's seam to the outside world.
+pub(super) trait Issue: Send + Sync + 'static {
+    /// Fetches one token, in bounded time. Does not retry: the control task does, in its own time.
+    fn fetch(&self, scope: &str) -> impl Future<Output = Result<Token, Denial>> + Send;
+}
 
 /// Fetches tokens for one identity.
 #[derive(Debug)]
 pub(super) struct Issuer {
     kind: IdentityKind,
     transport: HyperTransport,
+    clock: Clock,
 }
 
 /// Why there is no token.
@@ -38,8 +46,12 @@ pub(super) struct Denial {
     /// The AADSTS code, if Entra gave one.
     code: Option<String>,
     /// Whether asking again may help.
-    may_pass: bool,
+    pub(super) may_pass: bool,
 }
+
+/// How long one fetch may take, with all that `azure_identity` does on its own: an IMDS that hangs keeps it for three
+/// minutes otherwise.
+const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// A token that lives no longer than this is of no use.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
@@ -47,16 +59,8 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 // === impl Issuer ===
 
 impl Issuer {
-    pub(super) fn new(kind: IdentityKind, egress: &Egress) -> Self {
-        Self { kind, transport: HyperTransport::new(egress) }
-    }
-
-    /// Fetches one token. Does not retry: the control task does, in its own time.
-    pub(super) async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
-        let exchange = Exchange::default();
-        let credential = self.credential(&exchange)?;
-        let token = credential.get_token(&[scope], None).await.map_err(|_| Denial::of(&exchange))?;
-        checked(&token, &exchange)
+    pub(super) fn new(kind: IdentityKind, egress: &Egress, clock: Clock) -> Self {
+        Self { kind, transport: HyperTransport::new(egress), clock }
     }
 
     fn credential(&self, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
@@ -91,6 +95,16 @@ impl Issuer {
     }
 }
 
+impl Issue for Issuer {
+    async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
+        let exchange = Exchange::default();
+        let credential = self.credential(&exchange)?;
+        let fetched = tokio::time::timeout(FETCH_LIMIT, credential.get_token(&[scope], None)).await;
+        let token = fetched.map_err(|_| Denial::late(&exchange))?.map_err(|_| Denial::of(&exchange))?;
+        checked(&token, &exchange, self.clock.now())
+    }
+}
+
 /// Reads a secret anew, so that it can be rotated under a running gateway.
 fn read(secret: &SecretSource) -> Result<Secret, Denial> {
     let text = match secret {
@@ -107,19 +121,19 @@ fn read(secret: &SecretSource) -> Result<Secret, Denial> {
     Ok(Secret::new(line.to_owned()))
 }
 
-fn checked(token: &AccessToken, exchange: &Exchange) -> Result<Token, Denial> {
+fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Token, Denial> {
     let text = token.token.secret();
-    let expires = SystemTime::from(token.expires_on);
+    let life = now.until(SystemTime::from(token.expires_on));
     let bad = |what: &str| Denial::unavailable(format!("{}: {what}", exchange.summary()));
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad("the answer holds no usable token"));
     }
-    if expires < SystemTime::now() + SHORTEST_LIFE {
-        return Err(bad("the token has expired already: compare the clocks"));
+    if life < SHORTEST_LIFE {
+        return Err(bad("the token has expired, or is about to: compare the clocks"));
     }
     let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| bad("the token fits no header"))?;
     header.set_sensitive(true);
-    Ok(Token { header, expires })
+    Ok(Token { header, expires: now.after(life) })
 }
 
 // === impl Denial ===
@@ -131,6 +145,11 @@ impl Denial {
 
     fn refused(why: impl Into<String>) -> Self {
         Self { why: why.into(), code: None, may_pass: false }
+    }
+
+    /// There was no whole answer in time; `azure_identity` may have asked several times.
+    fn late(exchange: &Exchange) -> Self {
+        Self::unavailable(format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary()))
     }
 
     /// What the exchange with the issuer came to.
