@@ -44,8 +44,13 @@ struct Step {
     gives: Option<String>,
 }
 
-fn gives(token: impl ToString) -> Step {
-    Step { takes: Duration::ZERO, gives: Some(token.to_string()) }
+fn gives(token: &str) -> Step {
+    Step { takes: Duration::ZERO, gives: Some(token.to_owned()) }
+}
+
+/// Gives another token each time.
+fn numbered(number: usize) -> Step {
+    gives(&number.to_string())
 }
 
 fn fails() -> Step {
@@ -143,7 +148,7 @@ fn about(seen: Duration, wanted: Duration) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_fetched_at_half_of_its_life_and_at_no_other_time() {
-    let world = World::of(gives);
+    let world = World::of(numbered);
     sleep(24 * HOUR).await;
     let pauses = world.pauses();
     assert!(pauses.len() > 40, "{pauses:?}");
@@ -213,7 +218,7 @@ async fn nobody_waits_longer_than_the_limit_for_a_fetch_that_does_not_end() {
 /// and during the fetch that they cause.
 #[tokio::test(start_paused = true)]
 async fn after_a_sleep_requests_wait_for_a_new_token_which_is_fetched_once() {
-    let world = World::of(|number| gives(number).within(SECOND));
+    let world = World::of(|number| numbered(number).within(SECOND));
     assert_eq!(world.token().await.as_deref(), Ok("0"));
     world.wall.moves(2 * 3600);
     let mut waiting = world.requests(50);
@@ -231,7 +236,7 @@ async fn after_a_sleep_requests_wait_for_a_new_token_which_is_fetched_once() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_sleep_the_token_is_fetched_soon_even_if_nobody_asks() {
-    let world = World::of(gives);
+    let world = World::of(numbered);
     assert_eq!(world.token().await.as_deref(), Ok("0"));
     world.wall.moves(2 * 3600);
     assert_eq!(world.tokens.standings()[0].left, None);
@@ -242,7 +247,7 @@ async fn after_a_sleep_the_token_is_fetched_soon_even_if_nobody_asks() {
 /// The wall clock says that a day of life is left; it is not believed.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_prolongs_no_life_and_spins_nothing() {
-    let world = World::of(|number| if number == 1 { fails() } else { gives(number) });
+    let world = World::of(|number| if number == 1 { fails() } else { numbered(number) });
     assert_eq!(world.token().await.as_deref(), Ok("0"));
     world.wall.moves(-24 * 3600);
     sleep(34 * MINUTE).await;
@@ -262,7 +267,7 @@ async fn a_clock_that_is_set_back_prolongs_no_life_and_spins_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_whose_token_is_refused_share_one_fetch() {
-    let world = World::of(|number| gives(number).within(SECOND));
+    let world = World::of(|number| numbered(number).within(SECOND));
     let refused = world.bearer().await.unwrap();
     let mut replaced = JoinSet::new();
     for _ in 0..100 {
@@ -281,7 +286,7 @@ async fn requests_whose_token_is_refused_share_one_fetch() {
 #[tokio::test(start_paused = true)]
 async fn tokens_that_are_all_refused_cause_one_fetch_a_minute() {
     // Whether the issuer gives another token each time or always the same.
-    for step in [gives as fn(usize) -> Step, |_| gives("the same")] {
+    for step in [numbered as fn(usize) -> Step, |_| gives("the same")] {
         let world = World::of(step);
         let begun = Instant::now();
         while begun.elapsed() < 5 * MINUTE {
@@ -309,7 +314,7 @@ async fn the_same_token_again_is_no_failure_and_no_replacement() {
 /// Whoever is refused while a fetch is under way anyway joins it, and may still ask for one if that does not help.
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_joins_the_refresh_that_is_under_way() {
-    let world = World::of(|number| gives(number).within(SECOND));
+    let world = World::of(|number| numbered(number).within(SECOND));
     let refused = world.bearer().await.unwrap();
     while world.asked().len() < 2 {
         sleep(SECOND / 10).await;
