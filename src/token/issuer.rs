@@ -4,6 +4,7 @@
 //! comes back is not trusted before it was looked at: an answer of `{}` makes an empty token and no error. The crate's
 //! own error texts are not shown, since they can hold whole answers; the transport has seen what matters.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,7 @@ use azure_identity::{
     ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId,
 };
+use futures_util::FutureExt;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -55,6 +57,9 @@ const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// A token that lives no longer than this is of no use.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+
+/// A token that claims to live longer is not believed: Entra's longest live 28 hours.
+const LONGEST_LIFE: Duration = Duration::from_secs(48 * 3600);
 
 // === impl Issuer ===
 
@@ -99,9 +104,15 @@ impl Issue for Issuer {
     async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
         let exchange = Exchange::default();
         let credential = self.credential(&exchange)?;
-        let fetched = tokio::time::timeout(FETCH_LIMIT, credential.get_token(&[scope], None)).await;
-        let token = fetched.map_err(|_| Denial::late(&exchange))?.map_err(|_| Denial::of(&exchange))?;
-        checked(&token, &exchange, self.clock.now())
+        // azure_identity adds the life that an answer claims to the time of day, and panics where there is no such day.
+        let scopes = [scope];
+        let fetching = AssertUnwindSafe(credential.get_token(&scopes, None)).catch_unwind();
+        match tokio::time::timeout(FETCH_LIMIT, fetching).await {
+            Ok(Ok(Ok(token))) => checked(&token, &exchange, self.clock.now()),
+            Ok(Ok(Err(_))) => Err(Denial::of(&exchange)),
+            Ok(Err(_)) => Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary()))),
+            Err(_) => Err(Denial::late(&exchange)),
+        }
     }
 }
 
@@ -133,7 +144,7 @@ fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Toke
     }
     let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| bad("the token fits no header"))?;
     header.set_sensitive(true);
-    Ok(Token { header, expires: now.after(life) })
+    Ok(Token { header, expires: now.after(life.min(LONGEST_LIFE)) })
 }
 
 // === impl Denial ===
@@ -161,5 +172,28 @@ impl Denial {
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
         if denial.may_pass { Self::TokenUnavailable } else { Self::TokenRefused(denial.code) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_200_holds_is_not_trusted() {
+        let now = Clock::default().now();
+        let check = |text: &str, life: Duration| {
+            let token = AccessToken::new(text.to_owned(), (SystemTime::now() + life).into());
+            checked(&token, &Exchange::default(), now).map(|token| token.expires.left(now)).map_err(|denial| denial.why)
+        };
+        let hour = Duration::from_secs(3600);
+        let left = check("eyJ0eXAi", hour).unwrap();
+        assert!(left.abs_diff(hour) < Duration::from_secs(60), "{left:?}");
+        assert_eq!(check("eyJ0eXAi", 24 * 365 * hour), Ok(LONGEST_LIFE));
+        for text in ["", "two words", "line\nbreak", "töken"] {
+            assert_eq!(check(text, hour).unwrap_err(), "no answer: the answer holds no usable token", "{text:?}");
+        }
+        let why = check("eyJ0eXAi", Duration::ZERO).unwrap_err();
+        assert_eq!(why, "no answer: the token has expired, or is about to: compare the clocks");
     }
 }
