@@ -64,7 +64,7 @@ impl Moment {
         wall.min(self.steady.saturating_duration_since(now.steady))
     }
 
-    /// How long it is from now until a time of the wall clock.
+    /// How long it is from this moment to a time of the wall clock.
     pub(super) fn until(self, wall: SystemTime) -> Duration {
         wall.duration_since(self.wall).unwrap_or_default()
     }

@@ -76,7 +76,7 @@ async fn until_due(due: Moment, slot: &Slot, clock: &Clock) {
         }
         tokio::select! {
             () = tokio::time::sleep(left.min(LOOK)) => {}
-            () = slot.looked_for() => {}
+            () = slot.nudged() => {}
         }
     }
 }

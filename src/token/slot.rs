@@ -14,7 +14,7 @@ pub(super) struct Slot {
     state: watch::Sender<State>,
     /// Has the control task look at the clock and at [`State::asked`]. It fetches only if one of them says so: a second
     /// call for the same cause finds it dealt with, and doubles nothing.
-    look: Notify,
+    nudge: Notify,
 }
 
 /// How a purpose stands.
@@ -43,7 +43,7 @@ impl Slot {
     pub(super) fn new(purpose: Purpose) -> Self {
         let state =
             State { outcome: Outcome::Pending, fetched: 0, failed: 0, fetching: false, asked: false, ask_again: None };
-        Self { purpose, state: watch::Sender::new(state), look: Notify::new() }
+        Self { purpose, state: watch::Sender::new(state), nudge: Notify::new() }
     }
 
     /// The state as it is.
@@ -56,9 +56,9 @@ impl Slot {
         self.state.subscribe()
     }
 
-    /// Has the control task look again at the clock, which has jumped over the end of its token.
+    /// Has the control task look at the clock, which has jumped over the end of its token.
     pub(super) fn nudge(&self) {
-        self.look.notify_one();
+        self.nudge.notify_one();
     }
 
     /// Asks for a fetch, since the token that the first `ended` fetches had brought was refused; tells whether one is
@@ -79,7 +79,9 @@ impl Slot {
                 }
             };
         });
-        self.look.notify_one();
+        if worth {
+            self.nudge();
+        }
         worth
     }
 
@@ -94,7 +96,10 @@ impl Slot {
     /// Tells everybody what a fetch came to.
     pub(super) fn settle(&self, outcome: Outcome) {
         self.state.send_modify(|state| {
-            *(if outcome == Outcome::Fresh { &mut state.fetched } else { &mut state.failed }) += 1;
+            match outcome {
+                Outcome::Fresh => state.fetched += 1,
+                Outcome::Pending | Outcome::Failed(_) => state.failed += 1,
+            }
             state.outcome = outcome;
             state.fetching = false;
         });
@@ -105,9 +110,9 @@ impl Slot {
         self.state.borrow().asked
     }
 
-    /// Waits until somebody wants the control task to look.
-    pub(super) async fn looked_for(&self) {
-        self.look.notified().await;
+    /// Waits for a reason to look.
+    pub(super) async fn nudged(&self) {
+        self.nudge.notified().await;
     }
 
     /// Changes what nobody waits for.
