@@ -4,7 +4,6 @@
 //! comes back is not trusted before it was looked at: an answer of `{}` makes an empty token and no error. The crate's
 //! own error texts are not shown, since they can hold whole answers; the transport has seen what matters.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +14,8 @@ use azure_identity::{
     ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId,
 };
-use futures_util::FutureExt;
 use http::HeaderValue;
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::Token;
@@ -104,13 +103,17 @@ impl Issue for Issuer {
     async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
         let exchange = Exchange::default();
         let credential = self.credential(&exchange)?;
-        // azure_identity adds the life that an answer claims to the time of day, and panics where there is no such day.
-        let scopes = [scope];
-        let fetching = AssertUnwindSafe(credential.get_token(&scopes, None)).catch_unwind();
-        match tokio::time::timeout(FETCH_LIMIT, fetching).await {
-            Ok(Ok(Ok(token))) => checked(&token, &exchange, self.clock.now()),
-            Ok(Ok(Err(_))) => Err(Denial::of(&exchange)),
-            Ok(Err(_)) => Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary()))),
+        // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
+        // there is no such day. The task ends with the set, whatever it waits for.
+        let mut fetching = JoinSet::new();
+        let scope = scope.to_owned();
+        fetching.spawn(async move { credential.get_token(&[&scope], None).await });
+        match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
+            Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
+            Ok(Some(Ok(Err(_)))) => Err(Denial::of(&exchange)),
+            Ok(Some(Err(_)) | None) => {
+                Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
+            }
             Err(_) => Err(Denial::late(&exchange)),
         }
     }

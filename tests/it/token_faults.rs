@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use azure_emulator::{Entry, Fault, FixedTokens, Options, Plane, Role};
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -133,7 +132,7 @@ async fn an_entra_in_trouble_is_a_503_that_asks_to_come_again_and_is_got_over() 
     let broken = ["reset", "close", "truncate"];
     let faults = [&busy[..], &absurd, &broken].concat().into_iter().map(Fault::named);
     let faults = faults.chain([Fault::named("429").retry_after(3600)]);
-    join_all(faults.map(|fault| async move {
+    let worlds = faults.map(|fault| async move {
         let world = where_entra_answers(Plan::default(), fault).start().await;
         let keys = world.emulator.keys();
         is_unavailable(&chat(&world).await, Plane::OpenAi);
@@ -153,8 +152,8 @@ async fn an_entra_in_trouble_is_a_503_that_asks_to_come_again_and_is_got_over() 
         assert!(page.starts_with(&format!("ready\napp {SCOPE}: token valid for ")), "{page}");
         let (fetched, _, held) = counted(&world).await;
         assert_eq!((fetched, held), (1, true));
-    }))
-    .await;
+    });
+    worlds.collect::<JoinSet<()>>().join_all().await;
 }
 
 #[tokio::test]
@@ -204,7 +203,7 @@ async fn an_entra_that_hangs_is_a_503_in_bounded_time_for_everybody() {
 async fn an_outage_within_the_life_of_the_token_fails_no_request() {
     let faults = ["503", "html", "blank-token", "reset"].map(Fault::named).into_iter();
     let faults = faults.chain([Fault::named("429").retry_after(3600)]);
-    join_all(faults.map(|fault| async move {
+    let worlds = faults.map(|fault| async move {
         let world = chat_alone(Duration::from_secs(20)).start().await;
         assert_eq!(chat(&world).await.status, 200);
         world.emulator.next(Plane::Entra, fault, 3).unwrap();
@@ -234,8 +233,8 @@ async fn an_outage_within_the_life_of_the_token_fails_no_request() {
         assert_eq!(times_logged(&world, OLD_ONE_SERVES), 3);
         assert_eq!(times_logged(&world, NO_TOKEN), 0);
         assert_eq!(counted(&world).await, (2, 3, true));
-    }))
-    .await;
+    });
+    worlds.collect::<JoinSet<()>>().join_all().await;
 }
 
 /// An outage that outlasts the token: a 503 as long as it lasts. The gateway remains ready, since another one would be

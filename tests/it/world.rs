@@ -28,7 +28,7 @@ pub(crate) struct World {
 }
 
 /// Turns the usual text of a file into another.
-type Edit = Box<dyn FnOnce(String, &Emulator) -> String>;
+type Edit = Box<dyn FnOnce(String, &Emulator) -> String + Send>;
 
 /// What a world is made of, where it is not the usual.
 pub(crate) struct Plan {
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     /// The gateway's environment.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// What happens between the emulator's start and the gateway's.
-    pub(crate) before: Box<dyn FnOnce(&Emulator)>,
+    pub(crate) before: Box<dyn FnOnce(&Emulator) + Send>,
 }
 
 impl Default for Plan {
