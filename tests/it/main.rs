@@ -19,6 +19,7 @@ mod grants;
 mod query_key_wall;
 mod upstream_answers;
 mod tokens;
+mod token_faults;
 mod identities;
 mod egress;
 mod egress_settings;
