@@ -26,8 +26,13 @@
 //! [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those few that speak of *our* credentials.
 //!
 //! # The walk of a refusal
-//! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone logs it, counts it, and has [`dialect`] render it in
-//! the plane's own words: Azure's bytes where Azure has some.
+//! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
+//! plane's own words: Azure's bytes where Azure has some.
+//!
+//! # The end of a request
+//! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
+//! What broke, on our side or upstream, is a warning in the log besides. Both leave through an [`outlet`], so that no
+//! worker ever waits for whoever reads them.
 //!
 //! # Invariants
 //! 1. Nothing reaches an upstream that is not [`admit::Admitted`].
@@ -35,7 +40,7 @@
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case its token is not taken, and an upstream's
 //!    400, 401 or 403 of up to 64 KiB, to see what it means.
 //! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
-//! 5. A refusal is rendered in one place, in the plane's dialect, and logged once, with a stable reason.
+//! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
 //! 7. Whatever can be read in two ways is refused, and what no rule places is granted to nobody.
 
@@ -62,6 +67,8 @@ pub mod forward;
 pub mod rewrite;
 
 // The path as a whole, and the program around it.
+pub mod outlet;
+pub mod request_line;
 pub mod metrics;
 pub mod swap;
 mod admin;

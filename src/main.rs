@@ -3,13 +3,16 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use keyswap::document::Mistakes;
 use keyswap::egress::Egress;
 use keyswap::keys::Keys;
 use keyswap::listen::check_certificate;
-use keyswap::server::Server;
+use keyswap::outlet::Outlet;
+use keyswap::request_line::Format;
+use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +34,9 @@ enum Command {
         /// How log lines are written, to standard error; RUST_LOG chooses which
         #[arg(long, value_name = "FORMAT", env = "KEYSWAP_LOG")]
         log: Option<LogFormat>,
+        /// How the line of each request is written, to standard output
+        #[arg(long, value_name = "FORMAT", env = "KEYSWAP_REQUESTS", default_value = "json")]
+        requests: RequestFormat,
     },
     /// Check settings, keys and certificates without serving; reaches out to nothing
     Check {
@@ -65,29 +71,53 @@ enum LogFormat {
     Json,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum RequestFormat {
+    /// A JSON object a line
+    Json,
+    /// name=value, for people
+    Text,
+    /// No lines: refusals are then told nowhere but in the metrics
+    Off,
+}
+
 /// Settings, flags or files are wrong. Distinct from 1, so that a supervisor can tell: a restart will not help.
 const EXIT_MISTAKES: u8 = 2;
 
+/// How long the end waits for the last lines of the log to leave.
+const LOG_LIMIT: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve { source, log } => {
-            start_log(log);
-            serve(&source)
-        }
+        Command::Serve { source, log, requests } => serve(&source, log, requests),
         Command::Check { source } => check(&source),
         Command::Health { admin, live } => health(admin, live),
     }
 }
 
-fn serve(source: &Source) -> ExitCode {
+fn serve(source: &Source, log: Option<LogFormat>, requests: RequestFormat) -> ExitCode {
+    let log = match start_log(log) {
+        Ok(log) => log,
+        Err(error) => return complain(&error, ExitCode::FAILURE),
+    };
     let server = source.load().and_then(|(settings, keys)| Server::bind(settings, keys));
-    match server {
-        Ok(server) => match server.run_until_signalled() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(broken) => complain(&broken, ExitCode::FAILURE),
-        },
+    let served = server.map(|server| run(server, requests));
+    // What has been logged stands before the complaint.
+    log.close(LOG_LIMIT);
+    match served {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(broken)) => complain(&broken, ExitCode::FAILURE),
         Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
     }
+}
+
+fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
+    let format = match requests {
+        RequestFormat::Json => Format::Json,
+        RequestFormat::Text => Format::Text,
+        RequestFormat::Off => return server.run_until_signalled(),
+    };
+    server.telling_requests(std::io::stdout(), format)?.run_until_signalled()
 }
 
 fn check(source: &Source) -> ExitCode {
@@ -158,17 +188,22 @@ fn complain(what: &dyn std::fmt::Display, exit: ExitCode) -> ExitCode {
     exit
 }
 
-fn start_log(format: Option<LogFormat>) {
+/// Starts the log. It leaves through an outlet: a worker must not wait for whoever reads standard error.
+fn start_log(format: Option<LogFormat>) -> std::io::Result<Outlet> {
     // azure_identity tells at every fetch which kind it is; the settings have said so.
     let default = "info,azure_identity=warn,azure_core=warn";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Each line leaves at once, so that a crash takes as few along as can be; there is nobody to tell of a failure.
+    let outlet = Outlet::open("log", std::io::stderr(), Duration::ZERO, |_, _| ())?;
+    let inlet = outlet.inlet();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || inlet.clone());
     // A terminal has a reader; anything else has a parser.
-    let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
-    match format.unwrap_or(default) {
-        LogFormat::Text => log.with_target(false).init(),
+    let terminal = std::io::stderr().is_terminal();
+    match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
+        LogFormat::Text => log.with_target(false).with_ansi(terminal).init(),
         LogFormat::Json => log.json().flatten_event(true).with_target(false).init(),
     }
+    Ok(outlet)
 }
 
 impl Source {

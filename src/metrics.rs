@@ -6,16 +6,24 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::plane::Plane;
+use crate::request_line::{Outcome, Record};
 use crate::token::Tokens;
 
 /// The counters of the request path, shared by all workers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<Answered, Counter>,
+    in_flight: Gauge,
+    unfinished: Family<Unfinished, Counter>,
+    durations: Family<OfPlane, Histogram, fn() -> Histogram>,
+    received: Family<OfPlane, Counter>,
+    sent: Family<OfPlane, Counter>,
+    lines_dropped: Counter,
 }
 
 /// How a request was answered.
@@ -25,6 +33,18 @@ struct Answered {
     /// `upstream` for an answer of Azure's, else the reason why it is ours.
     by: &'static str,
     status: u16,
+}
+
+/// How an answer ended that did not end well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Unfinished {
+    plane: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPlane {
+    plane: &'static str,
 }
 
 #[derive(Debug, EncodeLabelSet)]
@@ -37,24 +57,72 @@ struct PurposeLabels {
 #[derive(Debug)]
 struct TokenCollector(Arc<Tokens>);
 
+/// In seconds: from a refusal to a reasoning model that thinks for half an hour.
+const DURATIONS: [f64; 12] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 1800.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            in_flight: Gauge::default(),
+            unfinished: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
+            received: Family::default(),
+            sent: Family::default(),
+            lines_dropped: Counter::default(),
+        }
+    }
+}
+
 impl Metrics {
+    /// A request has come.
+    pub(crate) fn begin(&self) {
+        self.in_flight.inc();
+    }
+
+    /// A request has ended, in whatever way.
+    pub(crate) fn end(&self, record: &Record) {
+        self.in_flight.dec();
+        let plane = label(record.plane());
+        let labels = OfPlane { plane };
+        self.durations.get_or_create(&labels).observe(record.duration().as_secs_f64());
+        self.received.get_or_create(&labels).inc_by(record.bytes_in());
+        self.sent.get_or_create(&labels).inc_by(record.bytes_out);
+        if record.outcome != Outcome::Complete {
+            self.unfinished.get_or_create(&Unfinished { plane, outcome: record.outcome.name() }).inc();
+        }
+    }
+
+    /// Where request lines are counted that nobody will see.
+    pub(crate) fn lines_dropped(&self) -> &Counter {
+        &self.lines_dropped
+    }
+
     /// Counts a request that was answered with this status, by the upstream or for a reason of ours.
     pub fn count(&self, plane: Option<Plane>, by: &'static str, status: http::StatusCode) {
-        let plane = match plane {
-            Some(Plane::OpenAi) => "openai",
-            Some(Plane::Search) => "search",
-            None => "none",
-        };
-        self.requests.get_or_create(&Answered { plane, by, status: status.as_u16() }).inc();
+        self.requests.get_or_create(&Answered { plane: label(plane), by, status: status.as_u16() }).inc();
     }
 
     /// Everything that can be scraped.
     pub fn registry(&self, tokens: Arc<Tokens>) -> Registry {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register("requests_in_flight", "Requests whose answer has not ended", self.in_flight.clone());
+        let unfinished = "Requests whose answer did not reach its end";
+        registry.register("requests_unfinished", unfinished, self.unfinished.clone());
+        let durations = "From a request's coming to its answer's end";
+        registry.register_with_unit("request_duration", durations, Unit::Seconds, self.durations.clone());
+        registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
+        registry.register("sent_bytes", "Bytes of answer bodies", self.sent.clone());
+        let dropped = "Request lines that nobody will see, since standard output took no more";
+        registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
         registry.register_collector(Box::new(TokenCollector(tokens)));
         registry
     }
+}
+
+fn label(plane: Option<Plane>) -> &'static str {
+    plane.map_or("none", Plane::name)
 }
 
 /// A registry in the text format of OpenMetrics.

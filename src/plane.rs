@@ -37,8 +37,16 @@ pub enum Access {
 // === impl Plane ===
 
 impl Plane {
-    /// The names that settings and metrics use.
+    /// Every plane, by its name.
     pub const NAMES: &[(&str, Self)] = &[("openai", Self::OpenAi), ("search", Self::Search)];
+
+    /// The name that settings, logs and metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Search => "search",
+        }
+    }
 
     /// Hosts of Azure's own by their ending. Sources: azure-wire, A3 and B3; `.openai.azure.cn` is unsure there.
     const HOST_ENDINGS: &[(&str, Self)] = &[
@@ -75,10 +83,7 @@ impl Plane {
 
 impl fmt::Display for Plane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OpenAi => "openai",
-            Self::Search => "search",
-        })
+        f.write_str(self.name())
     }
 }
 

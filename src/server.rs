@@ -6,6 +6,7 @@
 
 mod worker;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,8 +27,9 @@ use crate::forward::Bounds;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::metrics::Metrics;
+use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
-use crate::swap::Gateway;
+use crate::swap::{Gateway, SwapLayer};
 use crate::token::Tokens;
 use worker::Worker;
 
@@ -38,6 +40,7 @@ pub struct Server {
     settings: Settings,
     egress: Egress,
     gateway: Arc<Gateway>,
+    lines: Option<RequestLines>,
     listeners: Vec<Listener>,
     admin: TcpListener,
     addresses: Addresses,
@@ -66,7 +69,17 @@ impl Server {
         let admin_address = admin.local_addr().map_err(wrong)?;
         let tokens = Arc::new(Tokens::new(&settings, &keys));
         let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
-        Ok(Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address })
+        Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
+    }
+
+    /// Tells of every request in a line of this file. Nothing is told of them otherwise.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn telling_requests(self, file: impl Write + Send + 'static, format: Format) -> Result<Self, Broken> {
+        let dropped = self.gateway.metrics.lines_dropped().clone();
+        let lines = RequestLines::open(file, format, dropped).map_err(|error| Broken(error.to_string()))?;
+        Ok(Self { lines: Some(lines), ..self })
     }
 
     /// Where clients connect, ports settled.
@@ -112,12 +125,16 @@ impl Server {
     /// # Errors
     /// A part that can never end has ended.
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
-        let Self { control, settings, egress, gateway, listeners, admin, addresses, admin_address } = self;
+        let Self { control, settings, egress, gateway, lines, listeners, admin, addresses, admin_address } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
         let bounds = Bounds::new(&settings);
         let workers = (0..settings.workers.get()).map(|n| {
-            let timeouts = settings.timeouts.client;
-            Worker::start(n, gateway.clone(), egress.clone(), bounds.clone(), timeouts, phases.clone())
+            let swap = SwapLayer::new(gateway.clone());
+            let swap = match &lines {
+                Some(lines) => swap.telling(lines.lines()),
+                None => swap,
+            };
+            Worker::start(n, swap, egress.clone(), bounds.clone(), settings.timeouts.client, phases.clone())
         });
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
         let dispatch =
@@ -165,6 +182,10 @@ impl Server {
         // Whatever still runs is dropped with its worker's runtime.
         for worker in workers {
             worker.end();
+        }
+        // Every request has ended now; the last of them are still to be told.
+        if let Some(lines) = lines {
+            lines.close();
         }
         match &served {
             Ok(Ended::Drained) => info!("stopped: every request was answered"),

@@ -4,8 +4,9 @@
 //! to Azure. Inside, each step decides with `?`; outside, one place renders and logs. `examples/mount.rs` mounts it in
 //! an axum program.
 
+mod ongoing;
+
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,26 +14,27 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::HeaderValue;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
-use tracing::field::display;
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
+
+pub use ongoing::ToldBody;
 
 use crate::admit::Admitted;
 use crate::authenticate::authenticate;
 use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, render};
 use crate::forward::Replay;
-use crate::keys::{Key, Keys};
-use crate::listen::ClientAddress;
+use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::plane::Plane;
 use crate::refusal::{Failure, Verdict};
+use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::Route;
 use crate::token::Tokens;
+use ongoing::Ongoing;
 
 /// What every worker shares: the keys, the tokens, the counters.
 #[derive(Debug)]
@@ -49,26 +51,27 @@ pub struct Gateway {
 #[derive(Clone, Debug)]
 pub struct SwapLayer {
     gateway: Arc<Gateway>,
+    lines: Option<Lines>,
 }
 
 /// A service that takes legacy requests and hands admitted ones to `S`.
 #[derive(Clone, Debug)]
 pub struct Swap<S> {
     gateway: Arc<Gateway>,
+    lines: Option<Lines>,
     forward: S,
 }
 
-/// What became known of a request on its way, for whoever has to tell of its end.
-#[derive(Debug, Default)]
-struct Record {
-    plane: Option<Plane>,
-    key: Option<Arc<Key>>,
-}
-
 impl SwapLayer {
-    /// The layer of this gateway.
+    /// The layer of this gateway. Its requests are counted, and told nowhere.
     pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+        Self { gateway, lines: None }
+    }
+
+    /// Tells of every request in these lines.
+    #[must_use]
+    pub fn telling(self, lines: Lines) -> Self {
+        Self { lines: Some(lines), ..self }
     }
 }
 
@@ -76,7 +79,7 @@ impl<S> Layer<S> for SwapLayer {
     type Service = Swap<S>;
 
     fn layer(&self, forward: S) -> Swap<S> {
-        Swap { gateway: self.gateway.clone(), forward }
+        Swap { gateway: self.gateway.clone(), lines: self.lines.clone(), forward }
     }
 }
 
@@ -89,7 +92,7 @@ where
     U: Body<Data = Bytes> + Send + Unpin + 'static,
     U::Error: Send,
 {
-    type Response = Response<AnswerBody<U>>;
+    type Response = Response<ToldBody<AnswerBody<U>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -105,7 +108,7 @@ where
 
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(self, request: Request<B>) -> Response<AnswerBody<U>>
+    async fn answer<B, U>(self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -113,29 +116,29 @@ impl<S> Swap<S> {
         U: Body<Data = Bytes> + Unpin,
     {
         let id = request_id();
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
-        let address = request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address);
-        let gateway = self.gateway.clone();
-        let mut record = Record::default();
-        match self.walk(request, &mut record).await {
+        let record = Record::of(&request, id.clone());
+        let mut ongoing = Ongoing::begin(record, self.gateway.clone(), self.lines.clone());
+        let record = &mut *ongoing.record;
+        let response = match self.walk(request, record).await {
             Ok(mut response) => {
-                gateway.metrics.count(record.plane, "upstream", response.status());
                 response.headers_mut().insert(REQUEST_ID, id);
                 response
             }
             Err(verdict) => {
-                let asked = Asked { plane: record.plane, id: &id, client_id: client_id.as_ref() };
+                if let Verdict::Failed(failure) = &verdict {
+                    warn_of(failure, record);
+                }
+                let asked = Asked { plane: record.plane(), id: &id, client_id: client_id.as_ref() };
                 let response = render(&verdict, asked).map(AnswerBody::ours);
-                gateway.metrics.count(record.plane, verdict.reason(), response.status());
-                log(&verdict, &record, &id, (&method, &path, address));
+                record.verdict = Some(verdict);
                 response
             }
-        }
+        };
+        ongoing.answered(response)
     }
 
-    /// The walk: route, authenticate, authorize, token, forward, rewrite.
+    /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down.
     async fn walk<B, U>(self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
@@ -143,18 +146,21 @@ impl<S> Swap<S> {
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let Self { gateway, mut forward } = self;
+        let Self { gateway, mut forward, .. } = self;
         let (head, body) = request.into_parts();
-        let route = Route::of(&head).inspect(|route| record.plane = Some(route.plane()))?;
-        let caller = authenticate(&head, &route, &gateway.keys, SystemTime::now())?;
+        let route = &*record.route.insert(Route::of(&head)?);
+        let caller = authenticate(&head, route, &gateway.keys, SystemTime::now())?;
         record.key = Some(caller.key().clone());
-        let permit = authorize(&route, caller)?;
+        let permit = authorize(route, caller)?;
+        record.permit = Some(permit.clone());
         let bearer = gateway.tokens.bearer(&permit).await?;
 
         let (body, held) = Replay::first(body);
+        record.body = Some(held.clone());
         let again = Request::from_parts(head.clone(), ());
         let admitted = Admitted::new(Request::from_parts(head, body), permit.clone(), bearer.clone());
         let response = send(&mut forward, admitted).await?;
+        record.upstream = Some(Upstream::of(&response));
         let failure = match judge(route.plane(), response).await {
             Judgement::Pass(response) => return Ok(response),
             Judgement::Fail(failure) => return Err(failure.into()),
@@ -164,8 +170,10 @@ impl<S> Swap<S> {
         // Once more, with another token, if there is one and the body was kept.
         let body = Replay::again(&held).ok_or(failure.clone())?;
         let bearer = gateway.tokens.replace(&bearer).await.ok_or(failure)?;
+        record.replays += 1;
         let admitted = Admitted::new(again.map(|()| body), permit, bearer);
         let response = send(&mut forward, admitted).await?;
+        record.upstream = Some(Upstream::of(&response));
         match judge(route.plane(), response).await {
             Judgement::Pass(response) => Ok(response),
             Judgement::Fail(failure) | Judgement::BadToken(failure) => Err(failure.into()),
@@ -189,18 +197,12 @@ fn request_id() -> HeaderValue {
     HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
 }
 
-/// Tells the operator of a request that we answered ourselves.
-fn log(verdict: &Verdict, record: &Record, id: &HeaderValue, asked: (&Method, &str, Option<SocketAddr>)) {
-    let (method, path, address) = asked;
-    let request = id.to_str().unwrap_or_default();
-    let reason = verdict.reason();
+/// Tells the operator that something broke; the line of the same request has the rest.
+fn warn_of(failure: &Failure, record: &Record) {
+    let request = record.id();
+    let reason = failure.reason();
     let client = record.key.as_ref().map(|key| &*key.client.name);
     let key = record.key.as_ref().map(|key| &*key.id);
-    let from = address.map(display);
-    // A path is the client's to choose.
-    let path: String = path.chars().take(200).collect();
-    match verdict {
-        Verdict::Refused(what) => info!(request, reason, client, key, from, %method, path, "refused: {what}"),
-        Verdict::Failed(what) => warn!(request, reason, client, key, from, %method, path, "failed: {what}"),
-    }
+    let resource = record.permit.as_ref().map(|permit| &*permit.resource().name);
+    warn!(request, reason, client, key, resource, "failed: {failure}");
 }

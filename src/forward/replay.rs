@@ -33,6 +33,8 @@ pub struct Held(Arc<Mutex<Keeping>>);
 struct Keeping {
     frames: Vec<Bytes>,
     size: usize,
+    /// How many bytes have streamed past, kept or not.
+    read: u64,
     /// Whether the body has ended within the limit, so that the frames are all of it.
     whole: bool,
     /// Whether there was too much, or something that cannot be kept.
@@ -106,22 +108,39 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
 }
 
 impl Held {
+    /// How many bytes of the body were read so far.
+    pub(crate) fn read(&self) -> u64 {
+        self.with(|keeping| keeping.read)
+    }
+
+    /// Keeps nothing any more: the answer is there, and nothing will be sent again.
+    pub(crate) fn let_go(&self) {
+        self.with(Keeping::let_go);
+    }
+
     fn keep(&self, frame: &Frame<Bytes>) {
-        self.with(|keeping| match frame.data_ref() {
-            Some(data) if !keeping.lost && keeping.size + data.len() <= LIMIT => {
-                keeping.size += data.len();
-                keeping.frames.push(data.clone());
-            }
-            // Too much, or trailers: it cannot be sent again.
-            _ => {
-                keeping.lost = true;
-                keeping.frames = Vec::new();
+        self.with(|keeping| {
+            keeping.read += frame.data_ref().map_or(0, |data| data.len() as u64);
+            match frame.data_ref() {
+                Some(data) if !keeping.lost && keeping.size + data.len() <= LIMIT => {
+                    keeping.size += data.len();
+                    keeping.frames.push(data.clone());
+                }
+                // Too much, or trailers: it cannot be sent again.
+                _ => keeping.let_go(),
             }
         });
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Keeping) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Keeping {
+    fn let_go(&mut self) {
+        self.lost = true;
+        self.frames = Vec::new();
     }
 }
 

@@ -1,7 +1,6 @@
 //! A worker: a thread that carries requests.
 
 use std::io;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
@@ -13,7 +12,7 @@ use crate::egress::Egress;
 use crate::forward::{Bounds, Forward};
 use crate::listen::{Accepted, Connections, Phase};
 use crate::settings::ClientTimeouts;
-use crate::swap::{Gateway, SwapLayer};
+use crate::swap::SwapLayer;
 
 /// A running worker.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl Worker {
     /// Starts the `n`th worker.
     pub(super) fn start(
         n: usize,
-        gateway: Arc<Gateway>,
+        swap: SwapLayer,
         egress: Egress,
         bounds: Bounds,
         timeouts: ClientTimeouts,
@@ -44,7 +43,7 @@ impl Worker {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = carry(gateway, &egress, bounds, timeouts, phase, accepted) => drop(tell_idle.send(())),
+                    () = carry(&swap, &egress, bounds, timeouts, phase, accepted) => drop(tell_idle.send(())),
                     _ = ended => {}
                 }
             });
@@ -75,14 +74,14 @@ impl Worker {
 
 /// Serves connections until no more come and the last has ended.
 async fn carry(
-    gateway: Arc<Gateway>,
+    swap: &SwapLayer,
     egress: &Egress,
     bounds: Bounds,
     timeouts: ClientTimeouts,
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = SwapLayer::new(gateway).layer(Forward::new(egress, bounds));
+    let service = swap.layer(Forward::new(egress, bounds));
     let connections = Connections::new(service, phase, timeouts);
     let mut open = JoinSet::new();
     loop {

@@ -1,18 +1,11 @@
 //! Where clients connect, and where their keys stand.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
+use tokio::net::UnixStream;
 
-use crate::client::{exchange, raw, request_text};
+use crate::client::{exchange, http2, raw, request_text};
 use crate::world::{CHAT, World, saying};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";
@@ -37,23 +30,7 @@ async fn http_https_and_a_unix_socket_serve_the_same() {
 #[tokio::test]
 async fn alpn_gets_http_2_to_who_asks_for_it() {
     let world = World::start().await;
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(world.emulator.ca_pem().as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(world.gateway.https.unwrap()).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-
-    let (mut send, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
     let chat = Request::post(format!("https://localhost{CHAT}"))
         .header("api-key", world.emulator.keys().openai)
         .header("content-type", "application/json")
@@ -72,8 +49,6 @@ async fn alpn_gets_http_2_to_who_asks_for_it() {
     let refused = Request::get("https://localhost/openai/models").body(Full::default()).unwrap();
     let answer = send.send_request(refused).await.unwrap();
     assert_eq!(answer.status(), 401);
-    drop(send);
-    connection.await.unwrap().unwrap();
 }
 
 #[tokio::test]

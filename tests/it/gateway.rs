@@ -1,10 +1,11 @@
-//! The binary under test: started with files of its own, its log read as it comes, ended by its id.
+//! The binary under test: started with files of its own, its log and its request lines read as they come, ended by its
+//! id.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,17 @@ use tokio::sync::watch;
 /// A limit for what must happen; generous, since it is no assertion about speed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// Lines that a process has written, parsed where they are JSON.
+type Lines = watch::Receiver<Vec<Value>>;
+
 /// A running keyswap.
 pub(crate) struct Gateway {
     child: Child,
     pub(crate) directory: Arc<TempDir>,
-    log: watch::Receiver<Vec<Value>>,
+    log: Lines,
+    requests: Lines,
+    /// Standard output, while nobody reads it.
+    unread: Option<ChildStdout>,
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
@@ -28,19 +35,33 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts `keyswap serve` with these arguments in a directory, and waits until it serves.
     pub(crate) async fn start(directory: Arc<TempDir>, arguments: &[String], environment: &[(&str, String)]) -> Self {
+        let mut gateway = Self::start_unread(directory, arguments, environment).await;
+        gateway.read_requests();
+        gateway
+    }
+
+    /// The same, but nobody reads its request lines yet.
+    pub(crate) async fn start_unread(
+        directory: Arc<TempDir>,
+        arguments: &[String],
+        environment: &[(&str, String)],
+    ) -> Self {
         let mut child = command(directory.path(), environment)
             .arg("serve")
             .args(arguments)
             .args(["--log", "json"])
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let log = follow(child.stderr.take().unwrap());
+        let unread = child.stdout.take();
         let mut gateway = Self {
             child,
             directory,
             log,
+            requests: watch::channel(Vec::new()).1,
+            unread,
             http: SocketAddr::from(([0, 0, 0, 0], 0)),
             https: None,
             admin: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -53,27 +74,34 @@ impl Gateway {
         gateway
     }
 
+    /// Begins to read the request lines.
+    pub(crate) fn read_requests(&mut self) {
+        self.requests = follow(self.unread.take().expect("nobody reads them yet"));
+    }
+
+    /// Reads no request line, ever.
+    pub(crate) fn close_requests(&mut self) {
+        self.unread = None;
+    }
+
     /// The first log line that satisfies `wanted`, now or soon.
     pub(crate) async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut log = self.log.clone();
-        let found = async {
-            loop {
-                let found = log.borrow_and_update().iter().find(|line| wanted(line)).cloned();
-                match found {
-                    Some(line) => return line,
-                    None => log.changed().await.unwrap_or_else(|_| panic!("keyswap ended: {:#?}", *log.borrow())),
-                }
-            }
-        };
-        match tokio::time::timeout(LIMIT, found).await {
-            Ok(line) => line,
-            Err(_) => panic!("not logged: {:#?}", *self.log.borrow()),
-        }
+        first(self.log.clone(), wanted).await
+    }
+
+    /// The first request line that satisfies `wanted`, now or soon.
+    pub(crate) async fn told(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        first(self.requests.clone(), wanted).await
     }
 
     /// Every log line so far.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.borrow().clone()
+    }
+
+    /// Every request line so far.
+    pub(crate) fn requests(&self) -> Vec<Value> {
+        self.requests.borrow().clone()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -83,9 +111,12 @@ impl Gateway {
 
     /// Waits for the process to end by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let mut log = self.log.clone();
-        // The log ends when the process does.
-        let closed = async { while log.changed().await.is_ok() {} };
+        let (mut log, mut requests) = (self.log.clone(), self.requests.clone());
+        // They end when the process does.
+        let closed = async {
+            while log.changed().await.is_ok() {}
+            while requests.changed().await.is_ok() {}
+        };
         tokio::time::timeout(LIMIT, closed).await.expect("the process to end");
         self.child.wait().unwrap()
     }
@@ -132,10 +163,27 @@ pub(crate) fn directory(files: &[(&str, &str)]) -> Arc<TempDir> {
     Arc::new(directory)
 }
 
-fn follow(stderr: impl Read + Send + 'static) -> watch::Receiver<Vec<Value>> {
+async fn first(mut lines: Lines, wanted: impl Fn(&Value) -> bool) -> Value {
+    let all = lines.clone();
+    let found = async {
+        loop {
+            let found = lines.borrow_and_update().iter().find(|line| wanted(line)).cloned();
+            match found {
+                Some(line) => return line,
+                None => lines.changed().await.unwrap_or_else(|_| panic!("keyswap ended: {:#?}", *lines.borrow())),
+            }
+        }
+    };
+    match tokio::time::timeout(LIMIT, found).await {
+        Ok(line) => line,
+        Err(_) => panic!("no such line: {:#?}", *all.borrow()),
+    }
+}
+
+fn follow(output: impl Read + Send + 'static) -> Lines {
     let (send, receive) = watch::channel(Vec::new());
     std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
             let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
             send.send_modify(|lines| lines.push(line));
         }

@@ -24,6 +24,8 @@ mod identities;
 mod egress;
 mod egress_settings;
 mod lifecycle;
+mod request_line;
+mod canary;
 mod mount;
 mod recorded;
 mod container;

@@ -147,7 +147,7 @@ pub(crate) fn app_identity(name: &str, app: &App, authority: &str) -> String {
 }
 
 /// The usual settings: both planes, one identity that may do everything.
-fn settings(emulator: &Emulator, door: Door) -> String {
+pub(crate) fn settings(emulator: &Emulator, door: Door) -> String {
     let resource = |name: &str, endpoint: String| {
         format!("[resources.{name}]\nplane = \"{name}\"\nendpoint = \"{endpoint}\"\nidentity = \"app\"\n")
     };
@@ -164,7 +164,7 @@ fn settings(emulator: &Emulator, door: Door) -> String {
 }
 
 /// The usual keys: what Azure had, as far as grants go by default.
-fn keys(emulator: &Emulator) -> String {
+pub(crate) fn keys(emulator: &Emulator) -> String {
     let keys = emulator.keys();
     [
         client("chat", &keys.openai, "{ resource = \"openai\" }"),
@@ -174,7 +174,8 @@ fn keys(emulator: &Emulator) -> String {
     .concat()
 }
 
-fn files(emulator: &Emulator, settings: &str, keys: &str) -> Arc<TempDir> {
+/// The files of a gateway, in a directory of their own.
+pub(crate) fn files(emulator: &Emulator, settings: &str, keys: &str) -> Arc<TempDir> {
     let certificate = emulator.gateway_certificate();
     directory(&[
         ("keyswap.toml", settings),

@@ -1,0 +1,265 @@
+//! No secret leaves the process: client keys wherever they can stand, the app's secret, the identity endpoint's, our
+//! tokens. All are looked for in all that comes out, at trace level, after requests that succeed, are refused and fail.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use azure_emulator::{Door, Emulator, Fault, Options, Plane};
+use http::Method;
+use serde_json::json;
+
+use crate::client::{Answer, Client, http2};
+use crate::gateway::{Gateway, directory, run};
+use crate::world::{self, CHAT, SEARCH, World, saying};
+
+const MODELS: &str = "/openai/models?api-version=2024-10-21";
+
+const DOCS: &str = "/indexes/hotels/docs?search=*&$top=1&api-version=2024-07-01";
+
+/// A client's own token, which is no business of ours.
+const CLIENTS_TOKEN: &str =
+    "eyJhbGciOiJub25lIn0.eyJub25jZSI6IkNBTkFSWXh5emFiYzEyMzQ1In0.c2lnbmF0dXJlLW9mLXRoZS1jbGllbnQ";
+
+/// A key that was never ours, or no longer is.
+const WRONG_KEY: &str = "CANARYwrongKEYq7Zk1vXw93mBt5Lr0PsNd";
+
+#[tokio::test]
+async fn no_secret_is_in_anything_that_comes_out() {
+    let (mut world, mut seen) = start().await;
+    let keys = world.emulator.keys();
+
+    for key in [&keys.openai, &keys.search_admin, &keys.search_query, WRONG_KEY, CLIENTS_TOKEN] {
+        for (name, answer) in in_every_place(&world, key).await {
+            seen.add(&format!("the answer to a key in {name}"), &shown(&answer));
+        }
+    }
+    // The same over HTTP/2, whose crate has a log of its own.
+    let mut h2 = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
+    for (name, value) in [("api-key", keys.openai.clone()), ("authorization", format!("Bearer {WRONG_KEY}"))] {
+        let url = format!("https://localhost{MODELS}&api-key={}", keys.search_query);
+        let request = http::Request::get(url).header(name, value).body(http_body_util::Full::default()).unwrap();
+        let answer = h2.send_request(request).await.unwrap();
+        seen.add("an answer over HTTP/2", &format!("{:?}", answer.headers()));
+    }
+    // What breaks is told at length: bad tokens, missing roles, lost and unreadable answers.
+    for (plane, target, key) in [(Plane::OpenAi, CHAT, &keys.openai), (Plane::Search, SEARCH, &keys.search_admin)] {
+        let own = match plane {
+            Plane::OpenAi => ["A1.2", "A1.3", "A1.4", "A1.5"],
+            _ => ["B1.4", "B1.5", "B1.7", "B1.8"],
+        };
+        for fault in own.into_iter().chain(["close", "reset"]) {
+            world.emulator.next(plane, Fault::named(fault), 1).unwrap();
+            let answer = world.post(target).key(key).json(&saying("hello")).await;
+            seen.add(&format!("the answer after {fault}"), &shown(&answer));
+        }
+    }
+
+    for page in ["/metrics", "/health/ready", "/health/live", "/nothing"] {
+        let url = format!("http://{}{page}", world.gateway.admin);
+        seen.add(page, &shown(&world.client.call(Method::GET, &url).send().await));
+    }
+    seen.add("keyswap health", &world.gateway.health().1);
+    drop(h2);
+    world.gateway.signal("TERM");
+    assert!(world.gateway.ended().await.success());
+
+    let (log, requests) = (world.gateway.log(), world.gateway.requests());
+    assert!(log.iter().any(|line| line["level"] == "TRACE"), "nothing was traced");
+    let went_well = requests.iter().filter(|line| line["upstream_status"] == 200).count();
+    let of_ours = requests.iter().filter(|line| line["reason"].is_string()).count();
+    assert!(went_well >= 10 && of_ours > 40, "{went_well} went well, {of_ours} did not: {requests:#?}");
+    log.iter().for_each(|line| seen.add("standard error", &line.to_string()));
+    requests.iter().for_each(|line| seen.add("standard output", &line.to_string()));
+
+    assert_eq!(seen.found(&secrets(&world)), Vec::<String>::new());
+}
+
+/// Whoever writes a key where it does not belong makes a mistake that is told, and the key is not.
+#[test]
+fn no_mistake_quotes_a_key() {
+    let key = "CANARYk3yTh4tStandsWhereADigestShould";
+    let settings = "keys = \"keys.toml\"\n[identities.m]\nkind = \"managed-identity\"\n[resources.r]\n\
+                    endpoint = \"https://contoso.openai.azure.com\"\nidentity = \"m\"\n";
+    let mut seen = Seen::default();
+    for entry in [
+        format!("{{ id = \"a\", sha256 = \"{key}\" }}"),
+        format!("\"{key}\""),
+        format!("{{ id = \"a\", sha256 = {key} }}"),
+        format!("{{ id = \"a\", key = \"{key}\" }}"),
+    ] {
+        let keys = format!("[clients.c]\nkeys = [{entry}]\ngrants = [{{ resource = \"r\" }}]\n");
+        let directory = directory(&[("keyswap.toml", settings), ("keys.toml", &keys)]);
+        let (code, out, error) = run(directory.path(), &["check"], &[]);
+        assert_eq!(code, Some(2), "{entry}");
+        seen.add(&format!("check of {entry}"), &format!("{out}{error}"));
+    }
+    let directory = directory(&[("keys", &format!("{key}\n{key}\nshort\n"))]);
+    fs::set_permissions(directory.path().join("keys"), fs::Permissions::from_mode(0o600)).unwrap();
+    let upstream = "https://contoso.openai.azure.com";
+    let flags = ["check", "--upstream", upstream, "--identity", "managed-identity", "--key-file", "keys"];
+    let (code, out, error) = run(directory.path(), &flags, &[]);
+    assert_eq!(code, Some(2));
+    seen.add("check of plain keys", &format!("{out}{error}"));
+    assert_eq!(seen.found(&[("the key".to_owned(), key.to_owned())]), Vec::<String>::new());
+}
+
+/// A finder that finds nothing proves nothing: a piece of a secret is planted in each disguise.
+#[test]
+fn a_planted_secret_is_found_in_each_disguise() {
+    let secret = "CANARY+ab/cd~ef=0123456789";
+    let secrets = [("planted".to_owned(), secret.to_owned())];
+    let piece = &secret[7..7 + PIECE];
+    let percent = |piece: &str| piece.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let mut disguises = vec![piece.to_owned(), percent(piece), percent(piece).to_uppercase()];
+    for alignment in 0..3 {
+        let text = [&vec![b'.'; alignment][..], secret.as_bytes()].concat();
+        disguises.push(base64(&text, STANDARD));
+        disguises.push(base64(&text, URL_SAFE));
+    }
+    for disguise in disguises {
+        let mut seen = Seen::default();
+        seen.add("here", &format!("before {disguise} after"));
+        assert_eq!(seen.found(&secrets).len(), 1, "{disguise}");
+    }
+    let mut seen = Seen::default();
+    seen.add("here", &secret[..PIECE - 1]);
+    assert_eq!(seen.found(&secrets), Vec::<String>::new());
+}
+
+/// The usual world, but with both kinds of identity and everything traced; and what `keyswap check` says of it.
+async fn start() -> (World, Seen) {
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    // What Entra refuses is logged, and tried again.
+    emulator.next(Plane::Entra, Fault::named("wrong-secret"), 1).unwrap();
+    let endpoint = emulator.identity_endpoint();
+    let environment =
+        [("RUST_LOG", "trace".to_owned()), ("IDENTITY_ENDPOINT", endpoint.url), ("IDENTITY_HEADER", endpoint.header)];
+    let settings = world::settings(&emulator, Door::Behind);
+    let (openai, search) = settings.split_once("[resources.search]").unwrap();
+    let search = search.replace("\"app\"", "\"machine\"");
+    let machine = "[identities.machine]\nkind = \"managed-identity\"\n";
+    let directory =
+        world::files(&emulator, &format!("{openai}{machine}[resources.search]{search}"), &world::keys(&emulator));
+    let mut seen = Seen::default();
+    let (code, out, error) = run(directory.path(), &["check"], &environment);
+    assert_eq!(code, Some(0), "{error}");
+    seen.add("keyswap check", &format!("{out}{error}"));
+    let client = Client::trusting(&directory.path().join("ca.pem"));
+    let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
+    let gateway = Gateway::start(directory, &arguments, &environment).await;
+    gateway.logged(|line| line["message"] == "token fetched" && line["identity"] == "app").await;
+    (World { emulator, gateway, client }, seen)
+}
+
+/// Requests that bring a key in each of the places where some client puts one.
+async fn in_every_place(world: &World, key: &str) -> Vec<(&'static str, Answer)> {
+    let bearer = format!("Bearer {key}");
+    let subprotocol = format!("realtime, openai-insecure-api-key.{key}");
+    let body = saying("hello");
+    vec![
+        ("api-key", world.post(CHAT).key(key).json(&body).await),
+        ("a bearer", world.post(CHAT).header("authorization", &bearer).json(&body).await),
+        ("another scheme", world.post(CHAT).header("authorization", &format!("Basic {key}")).json(&body).await),
+        ("Ocp-Apim", world.post(CHAT).header("Ocp-Apim-Subscription-Key", key).json(&body).await),
+        ("x-api-key", world.post(CHAT).header("x-api-key", key).json(&body).await),
+        ("a subprotocol", world.get(MODELS).header("sec-websocket-protocol", &subprotocol).send().await),
+        ("the query of a search", world.get(&format!("{DOCS}&api-key={key}")).send().await),
+        ("the query of a chat", world.post(&format!("{CHAT}&api-key={key}")).json(&body).await),
+        ("a query that nobody knows", world.get(&format!("/nowhere?Authorization=Bearer%20{key}")).send().await),
+        ("a search", world.post(SEARCH).key(key).json(&json!({"search": "*"})).await),
+        ("two places", world.post(SEARCH).key("other").header("authorization", &bearer).json(&json!({})).await),
+    ]
+}
+
+/// All that a client sees of an answer.
+fn shown(answer: &Answer) -> String {
+    format!("{} {:?} {:?} {}", answer.status, answer.phrase, answer.headers, String::from_utf8_lossy(&answer.body))
+}
+
+/// Everything that must not be seen, by name.
+fn secrets(world: &World) -> Vec<(String, String)> {
+    let keys = world.emulator.keys();
+    let tokens: BTreeSet<_> = world
+        .arrived()
+        .iter()
+        .filter_map(|entry| entry.header("authorization")?.strip_prefix("Bearer ").map(str::to_owned))
+        .collect();
+    assert!(tokens.len() >= 2, "a token for each plane: {tokens:?}");
+    let fixed = [
+        ("the key of OpenAI", keys.openai),
+        ("the admin key", keys.search_admin),
+        ("the query key", keys.search_query),
+        ("a key that is not listed", WRONG_KEY.to_owned()),
+        ("a client's own token", CLIENTS_TOKEN.to_owned()),
+        ("the app's secret", world.emulator.app().secret),
+        ("the identity endpoint's header", world.emulator.identity_endpoint().header),
+    ];
+    let tokens = tokens.into_iter().map(|token| ("a token of ours".to_owned(), token));
+    fixed.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(tokens).collect()
+}
+
+// === The finder ===
+
+/// The shortest piece of a secret that counts, in bytes.
+const PIECE: usize = 12;
+
+/// The letters of base64 that twelve bytes surely fill, however they are aligned.
+const LETTERS: usize = 14;
+
+const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// What has come out of the process, by where it did.
+#[derive(Default)]
+struct Seen(Vec<(String, Vec<u8>)>);
+
+impl Seen {
+    fn add(&mut self, place: &str, text: &str) {
+        self.0.push((place.to_owned(), text.as_bytes().to_vec()));
+    }
+
+    /// Where a piece of a secret was seen: raw, percent-encoded or in base64.
+    fn found(&self, secrets: &[(String, String)]) -> Vec<String> {
+        let plain = pieces(PIECE, secrets.iter().map(|(name, secret)| (&**name, secret.as_bytes().to_vec())));
+        let encoded = secrets.iter().flat_map(|(name, secret)| {
+            [STANDARD, URL_SAFE].into_iter().flat_map(move |alphabet| {
+                (0..3).map(move |skipped| (&**name, base64(&secret.as_bytes()[skipped..], alphabet)))
+            })
+        });
+        let encoded = pieces(LETTERS, encoded.map(|(name, text)| (name, text.into_bytes())));
+        let mut found = Vec::new();
+        for (place, text) in &self.0 {
+            let decoded = percent_decoded(text);
+            let raw = decoded.windows(PIECE).chain(text.windows(PIECE)).find_map(|window| plain.get(window));
+            let disguised = text.windows(LETTERS).find_map(|window| encoded.get(window));
+            if let Some(name) = raw.or(disguised) {
+                found.push(format!("{name} in {place}: {}", String::from_utf8_lossy(text)));
+            }
+        }
+        found
+    }
+}
+
+/// Every piece of this length of these texts, with the name of its text.
+fn pieces<'n>(length: usize, texts: impl Iterator<Item = (&'n str, Vec<u8>)>) -> HashMap<Vec<u8>, &'n str> {
+    let pieces = |(name, text): (&'n str, Vec<u8>)| -> Vec<_> {
+        text.windows(length).map(|piece| (piece.to_vec(), name)).collect()
+    };
+    texts.flat_map(pieces).collect()
+}
+
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    percent_encoding::percent_decode(text).collect()
+}
+
+fn base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        for letter in 0..=group.len() {
+            text.push(alphabet[bits >> (18 - 6 * letter) & 63].into());
+        }
+    }
+    text
+}
