@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file: PathBuf = std::env::args_os().nth(1).ok_or("name a keyswap.toml")?.into();
     let settings = Settings::read(&file)?;
     let keys = Keys::read(&settings)?;
-    let egress = Egress::new(&settings.egress)?;
+    let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
     let tokens = Arc::new(Tokens::new(&settings, &keys));
     // The tasks that fetch tokens end when this is dropped.
     let _kept = tokens.keep(&settings, &egress);

@@ -56,6 +56,7 @@ fn page(word: &str, standings: &[Standing]) -> String {
     let mut page = format!("{word}\n");
     for Standing { purpose, outcome, left, .. } in standings {
         let stands = match (outcome, left) {
+            (Outcome::Failed(_), Some(left)) => format!("token valid for {} s, its refresh fails", left.as_secs()),
             (_, Some(left)) => format!("token valid for {} s", left.as_secs()),
             (Outcome::Failed(failure), None) => failure.to_string(),
             (Outcome::Pending, None) => "no token yet".to_owned(),

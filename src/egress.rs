@@ -1,12 +1,12 @@
-//! The way out, one seam for data and tokens: resolve, dial, TLS.
+//! The way out, one seam for data and tokens: resolve, dial, a tunnel through the proxy if there is one, TLS.
 //!
 //! Proxy variables of the environment are ignored: a token must not go where a forgotten `HTTPS_PROXY` says.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod connector;
+mod tunnel;
 
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use std::sync::Arc;
+
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -14,32 +14,26 @@ use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use crate::document::Mistakes;
-use crate::settings;
+use crate::settings::{self, EgressTimeouts};
+pub use connector::{Connector, Unreachable};
+use tunnel::Tunnels;
 
 /// Makes connections to Azure. Cheap to clone: what is trusted is shared.
 #[derive(Clone, Debug)]
 pub struct Egress {
     tls: Arc<ClientConfig>,
+    proxy: Option<Arc<Tunnels>>,
+    timeouts: EgressTimeouts,
 }
-
-/// What hyper's client dials with.
-pub type Connector = HttpsConnector<HttpConnector>;
-
-/// How long a TCP connection may take to come about.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// How often a silent connection is proven alive: Azure drops idle flows after four minutes.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// How long sent bytes may stay unacknowledged before the connection counts as dead.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Egress {
     /// Trusts the system's authorities and those of the settings.
     ///
     /// # Errors
-    /// A CA file that cannot be read or holds no certificate; or nothing to trust at all.
-    pub fn new(settings: &settings::Egress) -> Result<Self, Mistakes> {
+    /// A CA file that cannot be read or holds no certificate, or nothing to trust at all; credentials for the proxy
+    /// that cannot be had.
+    pub fn new(settings: &settings::Egress, timeouts: EgressTimeouts) -> Result<Self, Mistakes> {
+        let proxy = settings.proxy.clone().map(Tunnels::new).transpose()?.map(Arc::new);
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
@@ -69,22 +63,17 @@ impl Egress {
             .map_err(|error| Mistakes::of_file("egress".as_ref(), error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls) })
+        Ok(Self { tls: Arc::new(tls), proxy, timeouts })
+    }
+
+    /// The same way out without the proxy, for whatever is asked on this machine.
+    #[must_use]
+    pub fn without_proxy(&self) -> Self {
+        Self { proxy: None, ..self.clone() }
     }
 
     /// A connector that speaks HTTP/1.1, with TLS where the URL says https.
     pub fn connector(&self) -> Connector {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
-        tcp.set_keepalive(Some(KEEPALIVE));
-        tcp.set_keepalive_interval(Some(KEEPALIVE));
-        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
-        HttpsConnectorBuilder::new()
-            .with_tls_config(ClientConfig::clone(&self.tls))
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp)
+        Connector::new(self.tls.clone(), self.proxy.clone(), self.timeouts)
     }
 }

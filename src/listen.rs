@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
@@ -60,6 +61,8 @@ pub(crate) struct Accepted {
     socket: Handed,
     front: Front,
     from: Option<SocketAddr>,
+    /// Its place among all connections, given back when it has ended; had before it is handed out.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// A socket between two runtimes.
@@ -72,6 +75,7 @@ enum Handed {
 /// Hands connections to workers in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Dispatch {
+    places: Arc<Semaphore>,
     workers: Arc<[mpsc::Sender<Accepted>]>,
     next: Arc<AtomicUsize>,
 }
@@ -86,6 +90,12 @@ pub struct Addresses {
     /// The unix socket.
     pub unix: Option<PathBuf>,
 }
+
+/// How often a silent connection is proven alive.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long sent bytes may stay unacknowledged before the connection counts as dead.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to wait after the system had no socket to give: it may have one when a connection has closed.
 const STARVED: Duration = Duration::from_millis(100);
@@ -147,6 +157,14 @@ fn unix(path: &Path) -> Result<Bound, Mistakes> {
     Ok(Bound::Unix(listener, path.to_owned()))
 }
 
+/// A client that is silent for half an hour is proven there: whatever stands between drops flows that are idle for
+/// minutes, and tells nobody.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
 // === impl Listener ===
 
 impl Listener {
@@ -168,6 +186,7 @@ impl Listener {
             Bound::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 stream.set_nodelay(true)?;
+                keep_alive(&stream)?;
                 (Handed::Tcp(stream.into_std()?), Some(from))
             }
             Bound::Unix(listener, _) => {
@@ -175,7 +194,7 @@ impl Listener {
                 (Handed::Unix(stream.into_std()?), None)
             }
         };
-        Ok(Accepted { socket, front: self.front.clone(), from })
+        Ok(Accepted { socket, front: self.front.clone(), from, place: None })
     }
 }
 
@@ -203,12 +222,14 @@ impl std::fmt::Debug for Front {
 // === impl Dispatch ===
 
 impl Dispatch {
-    /// Hands out to these workers.
-    pub(crate) fn new(workers: Vec<mpsc::Sender<Accepted>>) -> Self {
-        Self { workers: workers.into(), next: Arc::default() }
+    /// Hands out to these workers, so many connections at once.
+    pub(crate) fn new(workers: Vec<mpsc::Sender<Accepted>>, connections: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(connections)), workers: workers.into(), next: Arc::default() }
     }
 
-    async fn hand_out(&self, accepted: Accepted) {
+    /// Waits for a place. Meanwhile its listener accepts nobody: the system keeps those who come.
+    async fn hand_out(&self, mut accepted: Accepted) {
+        accepted.place = self.places.clone().acquire_owned().await.ok();
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len().max(1);
         // A worker that is gone has taken its receiver along; the process is ending then.
         if let Some(worker) = self.workers.get(turn) {

@@ -122,7 +122,7 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 
 fn check(source: &Source) -> ExitCode {
     let checked = source.load().and_then(|(settings, keys)| {
-        Egress::new(&settings.egress)?;
+        Egress::new(&settings.egress, settings.timeouts.egress)?;
         if let Some(https) = &settings.listen.https {
             check_certificate(&https.cert, &https.key)?;
         }
@@ -146,6 +146,12 @@ fn report(settings: &Settings, keys: &Keys) -> String {
             "resource {}: {} at {}, scope {}",
             resource.name, resource.plane, resource.endpoint, resource.scope
         ));
+    }
+    if let Some(proxy) = &settings.egress.proxy {
+        let credentials = if proxy.credentials.is_some() { "with" } else { "without" };
+        let near: Vec<_> = proxy.no_proxy.iter().map(ToString::to_string).collect();
+        let near = [&["managed identities".to_owned(), "loopback".to_owned()], &near[..]].concat().join(", ");
+        lines.push(format!("proxy {}: {credentials} credentials; reached without it: {near}", proxy.authority));
     }
     for client in keys.clients() {
         for grant in &client.grants {

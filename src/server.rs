@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,9 +57,10 @@ impl Server {
     /// # Errors
     /// An address that cannot be bound, or a certificate or CA file that cannot be used.
     pub fn bind(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
+        allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
-        let egress = Egress::new(&settings.egress)?;
+        let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen))?;
         let wrong = |error: std::io::Error| {
             Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
@@ -135,7 +137,8 @@ impl Server {
             Worker::start(n, swap, egress.clone(), bounds.clone(), settings.timeouts.client, phases.clone())
         });
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
-        let dispatch = Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect());
+        let dispatch =
+            Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect(), settings.listen.connections);
 
         let served = control.block_on(async {
             let mut tokens = gateway.tokens.keep(&settings, &egress);
@@ -191,6 +194,15 @@ impl Server {
             Err(Broken(what)) => error!("stopped: {what}"),
         }
         served.map(drop)
+    }
+}
+
+/// Raises the limit of open files to what the system allows: its usual 1024 is for programs that use `select`.
+fn allow_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files stays as it is");
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod endpoint;
 pub(crate) mod file;
+mod proxy;
 mod single;
 
 use std::net::SocketAddr;
@@ -14,7 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 pub use endpoint::Endpoint;
+pub(crate) use endpoint::without_brackets;
+pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
 
 use crate::document::Mistakes;
@@ -43,8 +48,8 @@ pub struct Settings {
     pub keys: KeySource,
 }
 
-/// Where clients connect; at least one of the three is set.
-#[derive(Debug, Clone, Default)]
+/// Where clients connect; at least one of the three addresses is set.
+#[derive(Debug, Clone)]
 pub struct Listen {
     /// Plain HTTP/1.1.
     pub http: Option<SocketAddr>,
@@ -52,6 +57,8 @@ pub struct Listen {
     pub https: Option<Https>,
     /// HTTP/1.1 on a unix socket.
     pub unix: Option<PathBuf>,
+    /// How many connections are served at once; more wait until one ends.
+    pub connections: usize,
 }
 
 /// The address that speaks TLS, and what it shows.
@@ -70,6 +77,8 @@ pub struct Https {
 pub struct Timeouts {
     /// The clients.
     pub client: ClientTimeouts,
+    /// The way to upstreams and to the issuers of tokens.
+    pub egress: EgressTimeouts,
     /// The upstreams.
     pub upstream: UpstreamTimeouts,
 }
@@ -85,6 +94,15 @@ pub struct ClientTimeouts {
     pub keep_alive: Duration,
     /// To take any of what is written to it.
     pub write: Duration,
+}
+
+/// How long a connection may take to come about.
+#[derive(Debug, Clone, Copy)]
+pub struct EgressTimeouts {
+    /// Until bytes can go through: the look-up of the name, TCP, and the proxy's tunnel if there is one.
+    pub connect: Duration,
+    /// The TLS handshake after that.
+    pub tls: Duration,
 }
 
 /// How long an upstream may take.
@@ -110,6 +128,8 @@ pub struct Drain {
 pub struct Egress {
     /// A PEM file of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
+    /// The proxy that stands between us and Azure. Managed identities are asked without it.
+    pub proxy: Option<Proxy>,
 }
 
 /// One Azure resource that we forward to.
@@ -235,6 +255,13 @@ impl Settings {
 impl Listen {
     /// What is listened on when nothing is said: plain HTTP, for this machine alone.
     pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
+
+    /// No address at all; what the rest is when nothing is said.
+    pub(crate) const NOWHERE: Self =
+        Self { http: None, https: None, unix: None, connections: Self::DEFAULT_CONNECTIONS };
+
+    /// How many connections are served at once when nothing is said.
+    pub const DEFAULT_CONNECTIONS: usize = 8192;
 }
 
 impl Timeouts {
@@ -246,6 +273,7 @@ impl Timeouts {
             keep_alive: Duration::from_secs(180),
             write: Duration::from_secs(60),
         },
+        egress: EgressTimeouts { connect: Duration::from_secs(5), tls: Duration::from_secs(5) },
         upstream: UpstreamTimeouts { answer: Duration::from_secs(30 * 60), stream: Duration::from_secs(10 * 60) },
     };
 }
@@ -272,6 +300,27 @@ const fn loopback(port: u16) -> SocketAddr {
 fn default_workers() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     cores.min(NonZeroUsize::MIN.saturating_add(3))
+}
+
+// === impl SecretSource ===
+
+impl SecretSource {
+    /// The secret as it is at this moment: the first line, without blanks around it.
+    ///
+    /// # Errors
+    /// Which file or variable has none, for an operator to read.
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>, String> {
+        let text = match self {
+            Self::File(file) => std::fs::read_to_string(file)
+                .map_err(|error| format!("the secret file {} cannot be read: {error}", file.display())),
+            Self::Environment(variable) => {
+                std::env::var(variable).map_err(|_| format!("the environment has no {variable} to hold the secret"))
+            }
+        };
+        let text = Zeroizing::new(text?);
+        let line = text.lines().next().unwrap_or_default().trim();
+        if line.is_empty() { Err("the secret is empty".to_owned()) } else { Ok(Zeroizing::new(line.to_owned())) }
+    }
 }
 
 // === impl ByAccess ===

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::HeaderValue;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 use tracing::warn;
@@ -26,6 +26,7 @@ use crate::admit::Admitted;
 use crate::authenticate::authenticate;
 use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, render};
+use crate::family::Family;
 use crate::forward::Replay;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
@@ -159,7 +160,17 @@ impl<S> Swap<S> {
         record.body = Some(held.clone());
         let again = Request::from_parts(head.clone(), ());
         let admitted = Admitted::new(Request::from_parts(head, body), permit.clone(), bearer.clone());
-        let response = send(&mut forward, admitted).await?;
+        let mut sent = send(&mut forward, admitted).await;
+        if let Err(Failure::LostKept) = sent
+            && is_repeatable(again.method(), permit.family())
+            && let Some(body) = Replay::again(&held)
+        {
+            // Its upstream had closed the connection, most likely before it saw the request.
+            record.replays += 1;
+            let admitted = Admitted::new(again.clone().map(|()| body), permit.clone(), bearer.clone());
+            sent = send(&mut forward, admitted).await;
+        }
+        let response = sent?;
         record.upstream = Some(Upstream::of(&response));
         let failure = match judge(route.plane(), response).await {
             Judgement::Pass(response) => return Ok(response),
@@ -188,6 +199,11 @@ where
 {
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)?;
     forward.call(admitted).await.map_err(Into::into)
+}
+
+/// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
+fn is_repeatable(method: &Method, family: Family) -> bool {
+    method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
 }
 
 fn request_id() -> HeaderValue {

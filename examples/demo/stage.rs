@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use keyswap::egress::{Connector, Egress};
 use keyswap::keys::Keys;
 use keyswap::server::{Broken, Server};
-use keyswap::settings::{self, Settings};
+use keyswap::settings::Settings;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -49,7 +49,7 @@ impl Stage {
         let settings = Settings::read(&directory.join("keyswap.toml"))?;
         let keys = Keys::read(&settings)?;
         let ca = directory.join("ca.pem");
-        let egress = Egress::new(&settings::Egress { ca: Some(ca.clone()) })?;
+        let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let (stop, stops) = mpsc::unbounded_channel();
         // The gateway has runtimes of its own, and one may not be made inside another.
         let (told, addresses) = std::sync::mpsc::channel();

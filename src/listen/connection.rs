@@ -74,7 +74,7 @@ where
 
     /// Serves one connection to its end.
     pub(crate) async fn serve(self, accepted: Accepted) {
-        let Accepted { socket, front, from } = accepted;
+        let Accepted { socket, front, from, place } = accepted;
         // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
         let done = match socket {
             Handed::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
@@ -89,6 +89,7 @@ where
         if let Err(error) = done {
             debug!(%error, from = ?from, "connection ended");
         }
+        drop(place);
     }
 
     async fn speak<I>(self, io: I, front: Front, from: Option<SocketAddr>) -> Result<(), BoxError>

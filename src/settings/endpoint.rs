@@ -30,7 +30,7 @@ impl Endpoint {
         let endpoint = Self { scheme, authority };
         match endpoint.scheme.as_str() {
             "https" => Ok(endpoint),
-            "http" if endpoint.is_loopback() => Ok(endpoint),
+            "http" if is_loopback(endpoint.host()) => Ok(endpoint),
             "http" => Err("must begin with https://: a token must not cross a network in the clear"),
             _ => Err("must begin with https://"),
         }
@@ -50,12 +50,17 @@ impl Endpoint {
     pub fn host(&self) -> &str {
         self.authority.host()
     }
+}
 
-    fn is_loopback(&self) -> bool {
-        let host = self.host().trim_start_matches('[').trim_end_matches(']');
-        let address = host.parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-    }
+/// Whether a host of a URL is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let address = without_brackets(host).parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// An IPv6 address as it is without a URL around it.
+pub(crate) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 impl fmt::Display for Endpoint {

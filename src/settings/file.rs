@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen,
-    Resource, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned, default_workers,
+    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Https, Identity, IdentityKind,
+    KeySource, Listen, Proxy, Resource, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
+    default_workers,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::{Cloud, Plane};
@@ -54,9 +55,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
-    let egress = root
-        .section("egress")
-        .map_or_else(Egress::default, |section| Egress { ca: section.get("ca").and_then(|value| path(&value, base)) });
+    let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
     let (declared, identities) = identities(root, base, cloud);
     let resources = resources(root, cloud, &declared);
     let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
@@ -79,7 +78,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         (file("cert", "name the certificate chain, a PEM file"), file("key", "name the private key, a PEM file"))
     });
     let Some(section) = root.section("listen") else {
-        return Some(Listen { http: Some(Listen::DEFAULT_HTTP), ..Listen::default() });
+        return Some(Listen { http: Some(Listen::DEFAULT_HTTP), ..Listen::NOWHERE });
     };
     let http = section.get("http").map(|value| address(&value));
     let https = section.get("https").map(|value| {
@@ -91,6 +90,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         Some(Https { address: address?, cert: cert.clone()?, key: key.clone()? })
     });
     let unix = section.get("unix").map(|value| path(&value, base));
+    let connections = connections(&section, Listen::DEFAULT_CONNECTIONS);
     if http.is_none() && https.is_none() && unix.is_none() {
         section.wrong("names no address: set http, https or unix");
         return None;
@@ -100,23 +100,43 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         http: http.map_or(Some(None), |address| address.map(Some))?,
         https: https.map_or(Some(None), |https| https.map(Some))?,
         unix: unix.map_or(Some(None), |path| path.map(Some))?,
+        connections: connections?,
     })
 }
 
+/// How many connections there may be at once, to us or to a resource.
+fn connections(section: &Section<'_>, default: usize) -> Option<usize> {
+    match section.get("connections") {
+        Some(value) => usize::try_from(value.whole(1..=65_535)?).ok(),
+        None => Some(default),
+    }
+}
+
 fn timeouts(section: &Section<'_>) -> Timeouts {
-    let Timeouts { client, upstream } = Timeouts::DEFAULT;
+    let Timeouts { client, egress, upstream } = Timeouts::DEFAULT;
+    let limit = |key, default| limit(section, key, default);
     Timeouts {
         client: ClientTimeouts {
-            first_byte: duration(section, "first_byte", client.first_byte),
-            head: duration(section, "head", client.head),
-            keep_alive: duration(section, "keep_alive", client.keep_alive),
-            write: duration(section, "write", client.write),
+            first_byte: limit("first_byte", client.first_byte),
+            head: limit("head", client.head),
+            keep_alive: limit("keep_alive", client.keep_alive),
+            write: limit("write", client.write),
         },
+        egress: EgressTimeouts { connect: limit("connect", egress.connect), tls: limit("tls", egress.tls) },
         upstream: UpstreamTimeouts {
-            answer: duration(section, "answer", upstream.answer),
-            stream: duration(section, "stream", upstream.stream),
+            answer: limit("answer", upstream.answer),
+            stream: limit("stream", upstream.stream),
         },
     }
+}
+
+/// A time that somebody may take; none at all would be too little for anybody.
+fn limit(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+    let limit = duration(section, key, default);
+    if let Some(value) = section.get(key).filter(|_| limit.is_zero()) {
+        value.wrong("must be longer than nothing: it cannot be switched off");
+    }
+    limit
 }
 
 fn drain(section: &Section<'_>) -> Drain {
@@ -129,6 +149,10 @@ fn drain(section: &Section<'_>) -> Drain {
 /// The default serves where a mistake is noted, too: the file is refused then.
 fn duration(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
     section.get(key).and_then(|value| value.duration()).unwrap_or(default)
+}
+
+fn egress(section: &Section<'_>, base: &Path) -> Egress {
+    Egress { ca: section.get("ca").and_then(|value| path(&value, base)), proxy: Proxy::read(section, base) }
 }
 
 /// The names that are declared, and the identities among them that have no mistake: a resource that names a
@@ -161,7 +185,11 @@ fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind
             let authority = section
                 .get("authority")
                 .map_or_else(|| Some(default_authority(cloud).to_owned()), |value| authority(&value));
-            let secret = secret(section, base);
+            let (file, variable) = (section.get("secret_file"), section.get("secret_env"));
+            if file.is_none() && variable.is_none() {
+                section.wrong("has no secret: set secret_file or secret_env");
+            }
+            let secret = secret(file, variable, base);
             Some(IdentityKind::ClientSecret {
                 tenant: tenant?.text()?.to_owned(),
                 client_id: client_id?.text()?.to_owned(),
@@ -186,18 +214,16 @@ fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind
     }
 }
 
-fn secret(section: &Section<'_>, base: &Path) -> Option<SecretSource> {
-    match (section.get("secret_file"), section.get("secret_env")) {
+/// Where a secret is, by the two settings that can say it.
+pub(super) fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base: &Path) -> Option<SecretSource> {
+    match (file, variable) {
         (Some(file), None) => path(&file, base).map(SecretSource::File),
         (None, Some(variable)) => Some(SecretSource::Environment(variable.text()?.to_owned())),
         (Some(_), Some(variable)) => {
-            variable.wrong("goes not with secret_file: keep the secret in one place");
+            variable.wrong("goes not with a file: keep the secret in one place");
             None
         }
-        (None, None) => {
-            section.wrong("has no secret: set secret_file or secret_env");
-            None
-        }
+        (None, None) => None,
     }
 }
 
@@ -234,17 +260,14 @@ fn resource(name: &str, section: &Section<'_>, cloud: Option<Cloud>, identities:
         Some(written) => written?,
         None => plane?.scope(cloud?).to_owned(),
     };
-    let connections = match section.get("connections") {
-        Some(value) => usize::try_from(value.whole(1..=65_535)?).ok()?,
-        None => Resource::DEFAULT_CONNECTIONS,
-    };
+    let connections = connections(section, Resource::DEFAULT_CONNECTIONS);
     Some(Resource {
         name: name.into(),
         plane: plane?,
         endpoint: endpoint?,
         identity: identity?,
         scope: scope.into(),
-        connections,
+        connections: connections?,
     })
 }
 
@@ -298,7 +321,7 @@ fn address(value: &Value<'_>) -> Option<SocketAddr> {
     address
 }
 
-fn path(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
+pub(super) fn path(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
     value.text().map(|path| base.join(path))
 }
 

@@ -10,8 +10,8 @@ use clap::ValueEnum;
 
 use super::file::{check_authority, default_authority};
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, Resource,
-    SecretSource, Settings, Timeouts, UserAssigned, default_workers,
+    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, NoProxy, Proxy,
+    Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -91,6 +91,18 @@ pub struct Single {
     #[arg(long, value_name = "FILE", env = "KEYSWAP_CA")]
     pub ca: Option<PathBuf>,
 
+    /// The proxy between here and Azure, like `http://proxy.corp:3128`; proxy variables of the environment are ignored
+    #[arg(long, value_name = "URL", env = "KEYSWAP_PROXY")]
+    pub proxy: Option<String>,
+
+    /// The file that holds `user:password` for the proxy
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_PROXY_CREDENTIALS_FILE", requires = "proxy")]
+    pub proxy_credentials_file: Option<PathBuf>,
+
+    /// Hosts that are reached without the proxy: names, globs, suffixes, addresses, ranges
+    #[arg(long, value_name = "HOSTS", env = "KEYSWAP_NO_PROXY", value_delimiter = ',', requires = "proxy")]
+    pub no_proxy: Vec<String>,
+
     /// Worker threads; by default one a core, at most four
     #[arg(long, value_name = "N", env = "KEYSWAP_WORKERS")]
     pub workers: Option<NonZeroUsize>,
@@ -165,6 +177,7 @@ impl Single {
                 Err((flag, fix)) => wrong(flag, fix),
             }
         }
+        let proxy = self.proxy(&mut wrong);
         if self.key_file.is_none() {
             wrong("--key-file", "is missing: name the file of the keys that clients may use, one a line");
         }
@@ -177,7 +190,7 @@ impl Single {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),
             },
-            egress: Egress { ca: self.ca.clone() },
+            egress: Egress { ca: self.ca.clone(), proxy },
             resources,
             identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
             keys: KeySource::Plain { file, allow: self.allow.clone() },
@@ -239,11 +252,25 @@ impl Single {
         })
     }
 
+    fn proxy(&self, wrong: &mut impl FnMut(&str, &str)) -> Option<Proxy> {
+        let mut no_proxy = Vec::new();
+        for text in &self.no_proxy {
+            match NoProxy::parse(text) {
+                Ok(hosts) => no_proxy.push(hosts),
+                Err(fix) => wrong("--no-proxy", fix),
+            }
+        }
+        let authority = Proxy::parse(self.proxy.as_deref()?).map_err(|fix| wrong("--proxy", fix)).ok()?;
+        let credentials = self.proxy_credentials_file.clone().map(SecretSource::File);
+        Some(Proxy { authority, credentials, no_proxy })
+    }
+
     fn listen(&self) -> Listen {
         let https = self.https.zip(self.tls_cert.clone()).zip(self.tls_key.clone());
         let https = https.map(|((address, cert), key)| Https { address, cert, key });
         let nowhere = self.http.is_none() && https.is_none() && self.unix.is_none();
-        Listen { http: self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP)), https, unix: self.unix.clone() }
+        let http = self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP));
+        Listen { http, https, unix: self.unix.clone(), ..Listen::NOWHERE }
     }
 }
 

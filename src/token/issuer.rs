@@ -4,6 +4,7 @@
 //! comes back is not trusted before it was looked at: an answer of `{}` makes an empty token and no error. The crate's
 //! own error texts are not shown, since they can hold whole answers; the transport has seen what matters.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_core::cloud::CustomConfiguration;
@@ -14,20 +15,27 @@ use azure_identity::{
     UserAssignedId,
 };
 use http::HeaderValue;
-use std::sync::Arc;
-use zeroize::Zeroizing;
+use tokio::task::JoinSet;
 
 use super::Token;
+use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
 use crate::egress::Egress;
 use crate::refusal::Failure;
-use crate::settings::{IdentityKind, SecretSource, UserAssigned};
+use crate::settings::{IdentityKind, UserAssigned};
+
+/// Whoever gives tokens: the control task's seam to the outside world.
+pub(super) trait Issue: Send + Sync + 'static {
+    /// Fetches one token, in bounded time. Does not retry: the control task does, in its own time.
+    fn fetch(&self, scope: &str) -> impl Future<Output = Result<Token, Denial>> + Send;
+}
 
 /// Fetches tokens for one identity.
 #[derive(Debug)]
 pub(super) struct Issuer {
     kind: IdentityKind,
     transport: HyperTransport,
+    clock: Clock,
 }
 
 /// Why there is no token.
@@ -38,25 +46,29 @@ pub(super) struct Denial {
     /// The AADSTS code, if Entra gave one.
     code: Option<String>,
     /// Whether asking again may help.
-    may_pass: bool,
+    pub(super) may_pass: bool,
 }
+
+/// How long one fetch may take, with all that `azure_identity` does on its own: an IMDS that hangs keeps it for three
+/// minutes otherwise.
+const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// A token that lives no longer than this is of no use.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
+/// A token that claims to live longer is not believed: Entra's longest live 28 hours.
+const LONGEST_LIFE: Duration = Duration::from_secs(48 * 3600);
+
 // === impl Issuer ===
 
 impl Issuer {
-    pub(super) fn new(kind: IdentityKind, egress: &Egress) -> Self {
-        Self { kind, transport: HyperTransport::new(egress) }
-    }
-
-    /// Fetches one token. Does not retry: the control task does, in its own time.
-    pub(super) async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
-        let exchange = Exchange::default();
-        let credential = self.credential(&exchange)?;
-        let token = credential.get_token(&[scope], None).await.map_err(|_| Denial::of(&exchange))?;
-        checked(&token, &exchange)
+    pub(super) fn new(kind: IdentityKind, egress: &Egress, clock: Clock) -> Self {
+        // A managed identity is asked on this machine or its link: no proxy reaches it, and none may see its header.
+        let transport = match kind {
+            IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.without_proxy()),
+            IdentityKind::ClientSecret { .. } => HyperTransport::new(egress),
+        };
+        Self { kind, transport, clock }
     }
 
     fn credential(&self, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
@@ -70,7 +82,8 @@ impl Issuer {
                 let mut cloud = CustomConfiguration::default();
                 cloud.authority_host.clone_from(authority);
                 options.cloud = Some(Arc::new(cloud.into()));
-                let secret = read(secret)?;
+                // Read anew for every token, so that it can be rotated under a running gateway.
+                let secret = Secret::new(secret.read().map_err(Denial::refused)?.to_string());
                 let options = ClientSecretCredentialOptions { client_options: options };
                 let credential = ClientSecretCredential::new(tenant, client_id.clone(), secret, Some(options));
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
@@ -91,35 +104,39 @@ impl Issuer {
     }
 }
 
-/// Reads a secret anew, so that it can be rotated under a running gateway.
-fn read(secret: &SecretSource) -> Result<Secret, Denial> {
-    let text = match secret {
-        SecretSource::File(file) => std::fs::read_to_string(file)
-            .map_err(|error| Denial::refused(format!("the secret file {} cannot be read: {error}", file.display()))),
-        SecretSource::Environment(variable) => std::env::var(variable)
-            .map_err(|_| Denial::refused(format!("the environment has no {variable} to hold the secret"))),
-    };
-    let text = Zeroizing::new(text?);
-    let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() {
-        return Err(Denial::refused("the secret is empty"));
+impl Issue for Issuer {
+    async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
+        let exchange = Exchange::default();
+        let credential = self.credential(&exchange)?;
+        // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
+        // there is no such day. The task ends with the set, whatever it waits for.
+        let mut fetching = JoinSet::new();
+        let scope = scope.to_owned();
+        fetching.spawn(async move { credential.get_token(&[&scope], None).await });
+        match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
+            Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
+            Ok(Some(Ok(Err(_)))) => Err(Denial::of(&exchange)),
+            Ok(Some(Err(_)) | None) => {
+                Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
+            }
+            Err(_) => Err(Denial::late(&exchange)),
+        }
     }
-    Ok(Secret::new(line.to_owned()))
 }
 
-fn checked(token: &AccessToken, exchange: &Exchange) -> Result<Token, Denial> {
+fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Token, Denial> {
     let text = token.token.secret();
-    let expires = SystemTime::from(token.expires_on);
+    let life = now.until(SystemTime::from(token.expires_on));
     let bad = |what: &str| Denial::unavailable(format!("{}: {what}", exchange.summary()));
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad("the answer holds no usable token"));
     }
-    if expires < SystemTime::now() + SHORTEST_LIFE {
-        return Err(bad("the token has expired already: compare the clocks"));
+    if life < SHORTEST_LIFE {
+        return Err(bad("the token has expired, or is about to: compare the clocks"));
     }
     let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| bad("the token fits no header"))?;
     header.set_sensitive(true);
-    Ok(Token { header, expires })
+    Ok(Token { header, expires: now.after(life.min(LONGEST_LIFE)) })
 }
 
 // === impl Denial ===
@@ -133,6 +150,11 @@ impl Denial {
         Self { why: why.into(), code: None, may_pass: false }
     }
 
+    /// There was no whole answer in time; `azure_identity` may have asked several times.
+    fn late(exchange: &Exchange) -> Self {
+        Self::unavailable(format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary()))
+    }
+
     /// What the exchange with the issuer came to.
     fn of(exchange: &Exchange) -> Self {
         Self { why: exchange.summary(), code: exchange.code(), may_pass: !exchange.is_final() }
@@ -142,5 +164,28 @@ impl Denial {
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
         if denial.may_pass { Self::TokenUnavailable } else { Self::TokenRefused(denial.code) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_200_holds_is_not_trusted() {
+        let now = Clock::default().now();
+        let check = |text: &str, life: Duration| {
+            let token = AccessToken::new(text.to_owned(), (SystemTime::now() + life).into());
+            checked(&token, &Exchange::default(), now).map(|token| token.expires.left(now)).map_err(|denial| denial.why)
+        };
+        let hour = Duration::from_secs(3600);
+        let left = check("eyJ0eXAi", hour).unwrap();
+        assert!(left.abs_diff(hour) < Duration::from_secs(60), "{left:?}");
+        assert_eq!(check("eyJ0eXAi", 24 * 365 * hour), Ok(LONGEST_LIFE));
+        for text in ["", "two words", "line\nbreak", "töken"] {
+            assert_eq!(check(text, hour).unwrap_err(), "no answer: the answer holds no usable token", "{text:?}");
+        }
+        let why = check("eyJ0eXAi", Duration::ZERO).unwrap_err();
+        assert_eq!(why, "no answer: the token has expired, or is about to: compare the clocks");
     }
 }

@@ -1,66 +1,84 @@
 //! The control task of one purpose: fetch, keep, wait, forever.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use moka::sync::Cache;
 use tracing::{error, info, warn};
 
-use super::issuer::{Denial, Issuer};
-use super::{Outcome, Purpose, Slot, Token};
+use super::clock::{Clock, Moment};
+use super::issuer::Issue;
+use super::slot::Slot;
+use super::{Outcome, Purpose, Token};
 use crate::refusal::Failure;
 
-/// How long one fetch may take, with all that `azure_identity` does on its own: an IMDS that hangs keeps it for three
-/// minutes otherwise.
-const FETCH_LIMIT: Duration = Duration::from_secs(10);
+/// The shortest and the longest wait after a failed fetch while there is a token to live on.
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 
-/// The shortest and the longest wait after a failed fetch.
-const WAIT: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
-
-/// The first wait after a failed fetch when there is no token to live on; it doubles each time.
+/// The first wait after a failed fetch when there is none; it doubles each time.
 const COLD_WAIT: Duration = Duration::from_millis(500);
 
+/// How long it may become when asking again may help: the clients are told to come back soon.
+const LONGEST_OUTAGE_WAIT: Duration = Duration::from_secs(5);
+
+/// The same when we were refused, and somebody has to mend something first.
+const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// How often the clock is looked at. The timers stand still while the machine sleeps, so they alone would let a token
+/// expire before its refresh.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// Fetches tokens for a purpose and keeps the newest in the cache. Never ends.
-pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Arc<Token>>, issuer: Issuer) {
+pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Arc<Token>>, issuer: impl Issue, clock: Clock) {
     let Purpose { identity, scope } = slot.purpose.clone();
-    let mut failures = 0;
+    // Failed fetches in a row without a token.
+    let mut cold = 0;
     loop {
-        let fetched = tokio::time::timeout(FETCH_LIMIT, issuer.fetch(&scope)).await;
-        let fetched = fetched.unwrap_or_else(|_| Err(Denial::unavailable("no answer in time")));
+        slot.begin();
+        let fetched = issuer.fetch(&scope).await;
+        let now = clock.now();
         let wait = match fetched {
             Ok(token) => {
-                let life = left(&token);
+                let life = token.expires.left(now);
                 info!(%identity, %scope, life_s = life.as_secs(), "token fetched");
                 cache.insert(slot.purpose.clone(), Arc::new(token));
-                failures = 0;
+                cold = 0;
                 slot.settle(Outcome::Fresh);
                 half(life)
             }
             Err(denial) => {
-                failures += 1;
-                let left = cache.get(&slot.purpose).map(|token| left(&token)).unwrap_or_default();
-                let wait = after_failure(left, failures);
+                let left = cache.get(&slot.purpose).map(|token| token.expires.left(now)).unwrap_or_default();
+                cold = if left.is_zero() { cold + 1 } else { 0 };
+                let wait = if left.is_zero() { without_token(cold, denial.may_pass) } else { with_token(left) };
                 let retry_ms = wait.as_millis();
+                let left_s = left.as_secs();
                 if left.is_zero() {
                     error!(%identity, %scope, why = %denial.why, retry_ms, "no token: requests that need it fail");
                 } else {
-                    let left_s = left.as_secs();
                     warn!(%identity, %scope, why = %denial.why, retry_ms, left_s, "token not refreshed, the old one serves");
                 }
                 slot.settle(Outcome::Failed(Failure::from(denial)));
                 wait
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = slot.wanted.notified() => {}
-        }
+        until_due(now.after(wait), &slot, &clock).await;
     }
 }
 
-fn left(token: &Token) -> Duration {
-    token.expires.duration_since(SystemTime::now()).unwrap_or_default()
+/// Waits until a moment has come by either clock, or a fetch is asked for before it.
+async fn until_due(due: Moment, slot: &Slot, clock: &Clock) {
+    loop {
+        let left = due.left(clock.now());
+        if left.is_zero() || slot.is_asked() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(left.min(LOOK)) => {}
+            () = slot.nudged() => {}
+        }
+    }
 }
 
 /// Half of what is left, give or take a twentieth, so that replicas do not ask as one.
@@ -70,11 +88,15 @@ fn half(life: Duration) -> Duration {
     life * (45 + u32::try_from(percent).unwrap_or(5)) / 100
 }
 
-/// A tenth of what is left, within bounds; without a token, longer and longer.
-fn after_failure(left: Duration, failures: u32) -> Duration {
-    let wait =
-        if left.is_zero() { COLD_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10)) } else { left / 10 };
-    wait.clamp(*WAIT.start(), *WAIT.end())
+/// The wait after a failed fetch: a tenth of what is left of the token, within bounds.
+fn with_token(left: Duration) -> Duration {
+    (left / 10).clamp(*WAIT.start(), *WAIT.end())
+}
+
+/// The wait after so many failed fetches without a token: longer and longer.
+fn without_token(failures: u32, may_pass: bool) -> Duration {
+    let wait = COLD_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10));
+    wait.min(if may_pass { LONGEST_OUTAGE_WAIT } else { LONGEST_REFUSED_WAIT })
 }
 
 #[cfg(test)]
@@ -84,12 +106,13 @@ mod tests {
     #[test]
     fn an_outage_is_asked_about_often_enough_and_no_oftener() {
         let s = Duration::from_secs;
-        assert_eq!(after_failure(s(3600), 1), s(30));
-        assert_eq!(after_failure(s(60), 9), s(6));
-        assert_eq!(after_failure(Duration::from_millis(3), 1), Duration::from_millis(100));
-        assert_eq!(after_failure(s(0), 1), Duration::from_millis(500));
-        assert_eq!(after_failure(s(0), 3), s(2));
-        assert_eq!(after_failure(s(0), 4_000_000), s(30));
+        assert_eq!(with_token(s(3600)), s(30));
+        assert_eq!(with_token(s(60)), s(6));
+        assert_eq!(with_token(Duration::from_millis(3)), Duration::from_millis(100));
+        assert_eq!(without_token(1, true), Duration::from_millis(500));
+        assert_eq!(without_token(3, true), s(2));
+        assert_eq!(without_token(u32::MAX, true), s(5));
+        assert_eq!(without_token(u32::MAX, false), s(30));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use hyper::ext::ReasonPhrase;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use keyswap::egress::{Connector, Egress};
-use keyswap::settings;
+use keyswap::settings::{self, Timeouts};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -46,7 +46,8 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn trusting(ca: &Path) -> Self {
-        let egress = Egress::new(&settings::Egress { ca: Some(ca.to_owned()) }).unwrap();
+        let settings = settings::Egress { ca: Some(ca.to_owned()), ..settings::Egress::default() };
+        let egress = Egress::new(&settings, Timeouts::DEFAULT.egress).unwrap();
         Self { hyper: HyperClient::builder(TokioExecutor::new()).build(egress.connector()) }
     }
 

@@ -1,11 +1,10 @@
 //! Each kind of identity, with the unmodified `azure_identity`, as the journal saw its token call.
 
-use std::process::{Command, Stdio};
-
 use azure_emulator::{Cloud, Door, Emulator, Options, Plane};
 use serde_json::{Value, json};
 
 use crate::gateway::{LIMIT, directory};
+use crate::namespace::was_run_inside;
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 
 /// The usual world, with another identity of the same name.
@@ -83,40 +82,11 @@ async fn the_cloud_decides_the_audience() {
     both_planes_answer(&world).await;
 }
 
-/// IMDS at its own address, in a network namespace where that address is ours: emulator, gateway and client all live
-/// there.
-#[test]
-fn a_managed_identity_of_a_machine() {
-    if Command::new("unshare")
-        .args(["--net", "true"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        let test = std::env::current_exe().unwrap();
-        let script = "ip link set lo up && ip addr add 169.254.169.254/32 dev lo && exec \"$0\" --exact --nocapture \
-                      --include-ignored identities::inside_a_namespace";
-        let output = Command::new("unshare")
-            .args(["--net", "sh", "-c", script])
-            .arg(test)
-            .env("KEYSWAP_TEST_NAMESPACE", "1")
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && told.contains("1 passed"),
-            "{told}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    } else {
-        panic!("this test needs the right to make a network namespace: run it as root");
-    }
-}
-
-/// Runs only where the test above calls it.
+/// IMDS at its own address.
 #[tokio::test]
-async fn inside_a_namespace() {
-    if std::env::var_os("KEYSWAP_TEST_NAMESPACE").is_none() {
+async fn a_managed_identity_of_a_machine() {
+    let address = "ip addr add 169.254.169.254/32 dev lo";
+    if was_run_inside("identities::a_managed_identity_of_a_machine", "", address) {
         return;
     }
     let plan = Plan {

@@ -10,12 +10,6 @@ use crate::client::{raw, request_text};
 use crate::gateway::LIMIT;
 use crate::world::{CHAT, Plan, World, saying};
 
-async fn admin(world: &World, path: &str) -> (u16, String) {
-    let url = format!("http://{}{path}", world.gateway.admin);
-    let answer = world.client.call(Method::GET, &url).send().await;
-    (answer.status.as_u16(), answer.text())
-}
-
 fn draining(delay: &'static str, deadline: &'static str) -> Plan {
     Plan {
         settings: Box::new(move |text, _| {
@@ -33,10 +27,10 @@ async fn it_is_ready_once_every_token_was_tried_for_and_one_was_had() {
         ..Plan::default()
     };
     let world = plan.start().await;
-    assert_eq!(admin(&world, "/health/live").await, (200, "alive\n".to_owned()));
+    assert_eq!(world.admin("/health/live").await, (200, "alive\n".to_owned()));
     world.gateway.logged(|line| line["message"] == "token fetched").await;
     world.gateway.logged(|line| line["message"] == "no token: requests that need it fail").await;
-    let (status, page) = admin(&world, "/health/ready").await;
+    let (status, page) = world.admin("/health/ready").await;
     assert_eq!(status, 200, "{page}");
     assert!(page.starts_with("ready\napp https://cognitiveservices.azure.com/.default: "), "{page}");
     let (code, shown) = world.gateway.health();
@@ -53,7 +47,7 @@ async fn it_is_not_ready_before_its_first_token() {
     let world = plan.start().await;
     let page = "not ready\napp https://cognitiveservices.azure.com/.default: no token yet\n\
                 app https://search.azure.com/.default: no token yet\n";
-    assert_eq!(admin(&world, "/health/ready").await, (503, page.to_owned()));
+    assert_eq!(world.admin("/health/ready").await, (503, page.to_owned()));
     assert_eq!(world.gateway.health(), (Some(1), page.to_owned()));
 }
 
@@ -64,7 +58,7 @@ async fn metrics_count_requests_and_tell_of_tokens() {
     world.post(CHAT).key(&key).json(&saying("hello")).await;
     world.post(CHAT).key(&key).json(&saying("hello")).await;
     world.post(CHAT).key("wrong").json(&saying("hello")).await;
-    let (status, page) = admin(&world, "/metrics").await;
+    let (status, page) = world.admin("/metrics").await;
     assert_eq!(status, 200);
     for line in [
         "keyswap_requests_total{plane=\"openai\",by=\"upstream\",status=\"200\"} 2\n",
@@ -93,7 +87,7 @@ async fn sigterm_lets_what_runs_end() {
 
     world.gateway.signal("TERM");
     world.gateway.logged(|line| line["message"] == "stopping").await;
-    let (status, page) = admin(&world, "/health/ready").await;
+    let (status, page) = world.admin("/health/ready").await;
     assert!((status, page.starts_with("draining\n")) == (503, true), "{status} {page}");
     let models = "/openai/models?api-version=2024-10-21";
     let late = world.get(models).key(&key).send().await;

@@ -5,6 +5,8 @@
 mod client;
 mod gateway;
 mod world;
+mod proxy;
+mod namespace;
 
 mod map;
 mod files;
@@ -17,7 +19,10 @@ mod grants;
 mod query_key_wall;
 mod upstream_answers;
 mod tokens;
+mod token_faults;
 mod identities;
+mod egress;
+mod egress_settings;
 mod lifecycle;
 mod request_line;
 mod canary;

@@ -41,7 +41,7 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     let settings = Settings::read(&files.path().join("keyswap.toml")).unwrap();
     let keys = Keys::read(&settings).unwrap();
     let tokens = Arc::new(Tokens::new(&settings, &keys));
-    let _kept = tokens.keep(&settings, &Egress::new(&settings.egress).unwrap());
+    let _kept = tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
     let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
 
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -121,7 +121,7 @@ async fn a_missing_role_is_a_403_that_names_it() {
         is_final(&answer);
     }
     // A missing role is no reason for another token.
-    assert_eq!(token_calls(&world), 2);
+    assert_eq!(world.token_calls(), 2);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn an_upstream_that_saw_a_key_is_a_502() {
     let answer = search(&world).await;
     assert_eq!((answer.status.as_u16(), answer.reason()), (502, "upstream-saw-key"));
     is_final(&answer);
-    assert_eq!(token_calls(&world), 2, "another token would cure none of these");
+    assert_eq!(world.token_calls(), 2, "another token would cure none of these");
 }
 
 #[tokio::test]
@@ -176,13 +176,13 @@ async fn a_token_that_is_no_longer_taken_is_replaced_and_the_request_replayed() 
     let world = World::start().await;
     assert_eq!(chat(&world).await.status, 200);
     assert_eq!(search(&world).await.status, 200);
-    let before = token_calls(&world);
+    let before = world.token_calls();
     world.emulator.revoke_tokens();
     let answer = chat(&world).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = search(&world).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(token_calls(&world), before + 2, "one for each scope");
+    assert_eq!(world.token_calls(), before + 2, "one for each scope");
     let statuses: Vec<_> = world.arrived().iter().map(|entry| entry.status.unwrap()).collect();
     assert_eq!(statuses, [200, 200, 401, 200, 401, 200]);
 }
@@ -194,7 +194,7 @@ async fn a_token_that_is_never_taken_is_a_502_and_costs_one_refresh() {
     let world = Plan { options, ..Plan::default() }.start().await;
     assert_eq!(chat(&world).await.status, 200);
     assert_eq!(search(&world).await.status, 200);
-    let before = token_calls(&world);
+    let before = world.token_calls();
     world.emulator.next(Plane::OpenAi, Fault::named("A1.2"), 99).unwrap();
     world.emulator.next(Plane::Search, Fault::named("B1.4"), 99).unwrap();
     for _ in 0..5 {
@@ -213,7 +213,7 @@ async fn a_token_that_is_never_taken_is_a_502_and_costs_one_refresh() {
         assert_eq!(answer.json(), search_error("UpstreamAuthenticationFailed", text));
         is_final(&answer);
     }
-    assert_eq!(token_calls(&world), before + 2, "one forced refresh for each scope");
+    assert_eq!(world.token_calls(), before + 2, "one forced refresh for each scope");
 }
 
 /// A body that was too long to keep cannot be replayed; the client is told at once.
@@ -260,10 +260,4 @@ async fn a_connection_that_is_lost_after_sending_is_told_as_such() {
     let text = "The connection to Azure was lost after the request had been sent; it may have been carried out.";
     assert_eq!(answer.json(), openai_error("UpstreamConnectionLost", text, "server_error"));
     assert_eq!((answer.header("retry-after"), answer.header("x-should-retry")), (None, None));
-}
-
-/// The requests for tokens that Entra got.
-fn token_calls(world: &World) -> usize {
-    let entries = world.emulator.journal().entries();
-    entries.iter().filter(|entry| format!("{:?}", entry.plane) == "Entra").count()
 }

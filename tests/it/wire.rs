@@ -412,3 +412,44 @@ async fn a_resource_has_its_connections_and_no_more() {
     assert_eq!(world.arrived().len(), arrived + 1);
     stalled.abort();
 }
+
+/// More connections than there are places wait, and are served when one ends.
+#[tokio::test]
+async fn a_connection_beyond_the_last_place_waits_for_one() {
+    let plan = Plan {
+        settings: Box::new(|text, _| text.replace("[listen]\n", "[listen]\nconnections = 2\n")),
+        ..Plan::default()
+    };
+    let world = plan.start().await;
+    let request = request_text("GET", "/openai/models", &[]);
+    let one = TcpStream::connect(world.gateway.http).await.unwrap();
+    let two = TcpStream::connect(world.gateway.http).await.unwrap();
+    let mut three = TcpStream::connect(world.gateway.http).await.unwrap();
+    three.write_all(&request).await.unwrap();
+    let mut answer = [0; 12];
+    let early = tokio::time::timeout(Duration::from_millis(300), three.read_exact(&mut answer)).await;
+    assert!(early.is_err(), "three connections had two places");
+    drop((one, two));
+    tokio::time::timeout(LIMIT, three.read_exact(&mut answer)).await.expect("a place").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 401");
+}
+
+/// A silent client is proven there. (The other leg: see egress.)
+#[tokio::test]
+async fn a_silent_clients_connection_is_kept_alive() {
+    let world = World::start().await;
+    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
+    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+    stream.write_all(&chat(&world, "HTTP/1.1", &saying("hello"))).await.unwrap();
+    let journal = world.emulator.journal();
+    journal.wait_for(|entry| entry.target == CHAT && entry.body_whole, LIMIT).await.unwrap();
+    let output = std::process::Command::new("ss").args(["-tnoH", "state", "established"]).output().unwrap();
+    let sockets = String::from_utf8(output.stdout).unwrap();
+    let (front, client) = (world.gateway.http.to_string(), stream.local_addr().unwrap().to_string());
+    // Local address first, then the peer's: the gateway's own end.
+    let kept = sockets.lines().any(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words[2..4] == [front.as_str(), client.as_str()] && line.contains("timer:(keepalive,")
+    });
+    assert!(kept, "{sockets}");
+}

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use azure_emulator::{App, Door, Emulator, Entry, Options};
+use azure_emulator::{App, Door, Emulator, Entry, Options, Plane};
 use http::Method;
 use keyswap::keys::Digest;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(crate) struct World {
 }
 
 /// Turns the usual text of a file into another.
-type Edit = Box<dyn FnOnce(String, &Emulator) -> String>;
+type Edit = Box<dyn FnOnce(String, &Emulator) -> String + Send>;
 
 /// What a world is made of, where it is not the usual.
 pub(crate) struct Plan {
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     /// The gateway's environment.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// What happens between the emulator's start and the gateway's.
-    pub(crate) before: Box<dyn FnOnce(&Emulator)>,
+    pub(crate) before: Box<dyn FnOnce(&Emulator) + Send>,
 }
 
 impl Default for Plan {
@@ -90,6 +90,18 @@ impl World {
 
     pub(crate) fn post(&self, target: &str) -> Call {
         self.call(Method::POST, target)
+    }
+
+    /// A page of the admin address, and its status.
+    pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.gateway.admin);
+        let answer = self.client.call(Method::GET, &url).send().await;
+        (answer.status.as_u16(), answer.text())
+    }
+
+    /// The requests for tokens that Entra got.
+    pub(crate) fn token_calls(&self) -> usize {
+        self.emulator.journal().entries().iter().filter(|entry| entry.plane == Plane::Entra).count()
     }
 
     /// What arrived at a plane's doors.

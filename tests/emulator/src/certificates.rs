@@ -59,9 +59,13 @@ fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     Ok((params, KeyPair::generate()?))
 }
 
-/// A server's certificate, good for 127.0.0.1, ::1 and localhost.
+/// Names of Azure's own, for who leads them here: by a proxy, or by a file of hosts.
+const AZURE_NAMES: [&str; 3] = ["*.openai.azure.com", "*.search.windows.net", "login.microsoftonline.com"];
+
+/// A server's certificate, good for 127.0.0.1, ::1, localhost, and Azure's names.
 fn server_leaf(issuer: &Issuer<'_, KeyPair>) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+    let names = ["localhost"].into_iter().chain(AZURE_NAMES).map(str::to_owned);
+    let mut params = CertificateParams::new(names.collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, "azure-emulator");
     params.subject_alt_names.extend([
         SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),

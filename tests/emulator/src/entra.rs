@@ -26,6 +26,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "empty-token",
     "blank-token",
     "string-expiry",
+    "absurd-expiry",
     "wrong-audience",
     "expired-token",
 ];
@@ -86,6 +87,9 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
         "blank-token" => ok(&json!({"token_type": "Bearer", "expires_in": 3599, "access_token": ""})),
         "string-expiry" => ok(&json!({
             "token_type": "Bearer", "expires_in": "3599", "access_token": entropy::key(40),
+        })),
+        "absurd-expiry" => ok(&json!({
+            "token_type": "Bearer", "expires_in": i64::MAX, "ext_expires_in": i64::MAX, "access_token": entropy::key(40),
         })),
         "wrong-audience" => token(azure, call, Flaw::WrongAudience).unwrap_or_else(Error::render),
         "expired-token" => token(azure, call, Flaw::Expired).unwrap_or_else(Error::render),

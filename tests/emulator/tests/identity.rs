@@ -87,6 +87,7 @@ async fn entra_fails_on_demand() {
         ("empty-token", 200, "{}"),
         ("blank-token", 200, r#""access_token":"""#),
         ("string-expiry", 200, r#""expires_in":"3599""#),
+        ("absurd-expiry", 200, r#""expires_in":9223372036854775807"#),
         ("wrong-audience", 200, "access_token"),
         ("expired-token", 200, "access_token"),
     ];
