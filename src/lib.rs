@@ -29,6 +29,12 @@
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
 //! plane's own words: Azure's bytes where Azure has some.
 //!
+//! # The end of a connection
+//! A client that is refused while it still sends gets its whole answer: its connection lingers. An answer that breaks off
+//! upstream is delivered as far as it came, acknowledged, and ends in a reset, since every SDK takes a clean early end for
+//! a whole answer. Both are the work of the client's stream, in [`listen`]. A client that goes takes its upstream request
+//! along; a kept upstream connection that had just been closed is tried once more, where the operation may be repeated.
+//!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
 //! What broke, on our side or upstream, is a warning in the log besides. Both leave through an [`outlet`], so that no
@@ -37,8 +43,8 @@
 //! # Invariants
 //! 1. Nothing reaches an upstream that is not [`admit::Admitted`].
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
-//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case its token is not taken, and an upstream's
-//!    400, 401 or 403 of up to 64 KiB, to see what it means.
+//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, and an
+//!    upstream's 400, 401 or 403 of up to 64 KiB, to see what it means.
 //! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
