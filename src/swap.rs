@@ -178,9 +178,10 @@ impl<S> Swap<S> {
             Judgement::BadToken(failure) => failure,
         };
 
-        // Once more, with another token, if there is one and the body was kept.
-        let body = Replay::again(&held).ok_or(failure.clone())?;
-        let bearer = gateway.tokens.replace(&bearer).await.ok_or(failure)?;
+        // Once more, with another token, if there is one and the body was kept. The token is asked for in any case: those
+        // who come after this request need it, too.
+        let bearer = gateway.tokens.replace(&bearer).await.ok_or(failure.clone())?;
+        let body = Replay::again(&held).ok_or(failure)?;
         record.replays += 1;
         let admitted = Admitted::new(again.map(|()| body), permit, bearer);
         let response = send(&mut forward, admitted).await?;

@@ -216,16 +216,18 @@ async fn a_token_that_is_never_taken_is_a_502_and_costs_one_refresh() {
     assert_eq!(world.token_calls(), before + 2, "one forced refresh for each scope");
 }
 
-/// A body that was too long to keep cannot be replayed; the client is told at once.
+/// A body that was too long to keep cannot be replayed: the client is told, and whoever comes next has a new token.
 #[tokio::test]
-async fn a_request_that_was_not_kept_is_not_replayed() {
+async fn a_request_that_was_not_kept_is_not_replayed_and_still_asks_for_a_token() {
     let world = World::start().await;
     assert_eq!(chat(&world).await.status, 200);
     world.emulator.revoke_tokens();
     let long = "x".repeat(70_000);
     let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying(&long)).await;
     assert_eq!((answer.status.as_u16(), answer.reason()), (502, "upstream-authentication"));
-    assert_eq!(world.arrived().len(), 2);
+    assert_eq!(chat(&world).await.status, 200);
+    let statuses: Vec<_> = world.arrived().iter().map(|entry| entry.status.unwrap()).collect();
+    assert_eq!(statuses, [200, 401, 200]);
 }
 
 #[tokio::test]
