@@ -1,23 +1,16 @@
 //! What happens when somebody is slow, silent, or gone in the middle.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use azure_emulator::{Fault, Options, Plane};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_rustls::TlsConnector;
 
-use crate::client::{raw, request_text};
+use crate::client::{http2, raw, request_text, secure};
 use crate::gateway::LIMIT;
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -49,21 +42,6 @@ async fn read_all(mut stream: impl AsyncRead + Unpin) -> (Vec<u8>, End) {
         Err(_) => End::Broken,
     };
     (read, end)
-}
-
-async fn secure(address: SocketAddr, ca: &str, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
 }
 
 /// Whatever came from the upstream arrives, and then the connection breaks: with a length, in chunks, and for a client
@@ -145,10 +123,7 @@ async fn a_slow_reader_gets_every_byte_before_the_reset() {
 #[tokio::test]
 async fn a_stream_of_http_2_that_breaks_off_is_reset_alone() {
     let world = World::start().await;
-    let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
-    let (mut send, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
     let request = |body: serde_json::Value| {
         Request::post(format!("https://localhost{CHAT}"))
             .header("api-key", world.emulator.keys().openai)
@@ -172,8 +147,6 @@ async fn a_stream_of_http_2_that_breaks_off_is_reset_alone() {
 
     let answer = send.send_request(request(saying("still here"))).await.unwrap();
     assert_eq!(answer.status(), 200);
-    drop((answer, send));
-    connection.await.unwrap().unwrap();
 }
 
 /// A client that leaves in the middle of a silent stream takes the upstream's stream along, also over HTTP/2.
@@ -197,10 +170,7 @@ async fn a_client_that_leaves_a_silent_stream_ends_it_upstream() {
 
     let before = newest();
     world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body"), 1).unwrap();
-    let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
-    let (mut send, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
     let request = Request::post(format!("https://localhost{CHAT}"))
         .header("api-key", world.emulator.keys().openai)
         .body(Full::<Bytes>::from(streamed.to_string()))
@@ -209,8 +179,6 @@ async fn a_client_that_leaves_a_silent_stream_ends_it_upstream() {
     answer.body_mut().frame().await.unwrap().unwrap();
     drop(answer);
     assert!(journal.wait_for(cancelled(before), LIMIT).await.is_some(), "HTTP/2");
-    drop(send);
-    connection.await.unwrap().unwrap();
 }
 
 /// A FIN before the answer counts as gone.
