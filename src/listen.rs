@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 pub use bodies::RequestBody;
@@ -52,7 +52,7 @@ pub(crate) enum Front {
     /// HTTP/1.1.
     Plain,
     /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
-    Tls(TlsAcceptor),
+    Tls(Arc<ServerConfig>),
 }
 
 /// A connection on its way to a worker: no runtime owns it yet.
@@ -113,10 +113,10 @@ pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), 
         listeners.push(Listener { socket, front: Front::Plain });
     }
     if let Some(https) = &listen.https {
-        let acceptor = tls::acceptor(&https.cert, &https.key)?;
+        let config = tls::config(&https.cert, &https.key)?;
         let (socket, address) = tcp(https.address).await?;
         addresses.https = Some(address);
-        listeners.push(Listener { socket, front: Front::Tls(acceptor) });
+        listeners.push(Listener { socket, front: Front::Tls(config) });
     }
     if let Some(path) = &listen.unix {
         listeners.push(Listener { socket: unix(path)?, front: Front::Plain });
@@ -130,7 +130,7 @@ pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), 
 /// # Errors
 /// What is wrong with them.
 pub fn check_certificate(cert: &Path, key: &Path) -> Result<(), Mistakes> {
-    tls::acceptor(cert, key).map(drop)
+    tls::config(cert, key).map(drop)
 }
 
 async fn tcp(address: SocketAddr) -> Result<(Bound, SocketAddr), Mistakes> {

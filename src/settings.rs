@@ -86,9 +86,9 @@ pub struct Timeouts {
 /// How long a client may take. There is no limit in all: an answer may take as long as it flows.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientTimeouts {
-    /// To send the first byte of its first request.
+    /// To send the first byte of its first request, or the first message of its TLS handshake.
     pub first_byte: Duration,
-    /// To send the head of a request, from its first byte on.
+    /// To send the head of a request, from its first byte on, or to finish its handshake.
     pub head: Duration,
     /// To begin the next request on a kept connection.
     pub keep_alive: Duration,

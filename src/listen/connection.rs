@@ -14,7 +14,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::server::Acceptor;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
 use tower::Service;
 use tracing::debug;
 
@@ -44,9 +47,6 @@ pub(crate) struct Connections<S> {
     limits: ClientTimeouts,
     handshakes: Arc<Semaphore>,
 }
-
-/// How long a TLS handshake may take.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many handshakes a worker does at once: a rush of them must not keep it from its streams.
 const HANDSHAKES: usize = 8;
@@ -98,10 +98,13 @@ where
     {
         match front {
             Front::Plain => self.http1(io, from).await,
-            Front::Tls(acceptor) => {
+            Front::Tls(config) => {
+                // A client that says nothing yet takes no turn from those who do.
+                let hello = LazyConfigAcceptor::new(Acceptor::default(), io);
+                let hello = timeout(self.limits.first_byte, hello).await??;
                 let stream = {
                     let _turn = self.handshakes.acquire().await?;
-                    tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(io)).await??
+                    timeout(self.limits.head, hello.into_stream(config)).await??
                 };
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                     self.http2(stream, from).await

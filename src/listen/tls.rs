@@ -7,12 +7,11 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
 
 use crate::document::Mistakes;
 
-/// An acceptor that shows this chain, and speaks HTTP/2 to who asks for it.
-pub(super) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, Mistakes> {
+/// A configuration that shows this chain, and speaks HTTP/2 to who asks for it.
+pub(super) fn config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, Mistakes> {
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| Mistakes::of_file(cert, format!("cannot be read as a PEM certificate chain: {error}")))?;
@@ -29,5 +28,5 @@ pub(super) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, Mistakes>
             Mistakes::of_file(cert, format!("does not go with the private key {}: {error}", key.display()))
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }

@@ -274,6 +274,9 @@ async fn a_client_has_its_time_and_no_more() {
     let silent = TcpStream::connect(address).await.unwrap();
     assert_eq!(ended(silent).await, (Vec::new(), End::Clean), "no first byte");
 
+    let silent = TcpStream::connect(world.gateway.https.unwrap()).await.unwrap();
+    assert_eq!(ended(silent).await, (Vec::new(), End::Clean), "no first message of TLS");
+
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"GET /openai/models HTTP/1.1\r\nhost: x\r\n").await.unwrap();
     let (answer, _) = ended(slow).await;
@@ -400,6 +403,26 @@ async fn a_connection_beyond_the_last_place_waits_for_one() {
     drop((one, two));
     tokio::time::timeout(LIMIT, three.read_exact(&mut answer)).await.expect("a place").unwrap();
     assert_eq!(&answer, b"HTTP/1.1 401");
+}
+
+/// Clients that connect to the TLS port and say nothing, for as long as they like, take no turn from those who speak.
+#[tokio::test]
+async fn silent_tls_clients_are_nobodys_trouble() {
+    let world = with_timeouts("first_byte = \"1h\"").start().await;
+    let address = world.gateway.https.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    // More of them than handshakes may go on at once; all of these come after them.
+    let key = world.emulator.keys().openai;
+    let url = format!("https://{address}/openai/models?api-version=2024-10-21");
+    for _ in 0..5 {
+        let answer = world.client.call(http::Method::GET, &url).key(&key).send();
+        let answer = tokio::time::timeout(LIMIT, answer).await.expect("a turn");
+        assert_eq!(answer.status, 200);
+    }
+    drop(silent);
 }
 
 /// A silent client is proven there. (The other leg: see egress.)
