@@ -14,6 +14,7 @@ mod command_line;
 mod front;
 mod forwarding;
 mod wire;
+mod early_refusal;
 mod refusals;
 mod grants;
 mod query_key_wall;

@@ -1,7 +1,5 @@
 //! What happens when somebody is slow, silent, or gone in the middle.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use azure_emulator::{Fault, Options, Plane};
@@ -9,15 +7,11 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_rustls::TlsConnector;
 
-use crate::client::{raw, request_text};
+use crate::client::{raw, request_text, secure};
 use crate::gateway::LIMIT;
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -49,21 +43,6 @@ async fn read_all(mut stream: impl AsyncRead + Unpin) -> (Vec<u8>, End) {
         Err(_) => End::Broken,
     };
     (read, end)
-}
-
-async fn secure(address: SocketAddr, ca: &str, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
 }
 
 /// Whatever came from the upstream arrives, and then the connection breaks: with a length, in chunks, and for a client
