@@ -3,6 +3,7 @@
 //! Proxy variables of the environment are ignored: a token must not go where a forgotten `HTTPS_PROXY` says.
 
 mod connector;
+mod stream;
 mod tunnel;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tracing::warn;
 use crate::document::Mistakes;
 use crate::settings::{self, EgressTimeouts};
 pub use connector::{Connector, Unreachable};
+pub use stream::UpstreamStream;
 use tunnel::Tunnels;
 
 /// Makes connections to Azure. Cheap to clone: what is trusted is shared.

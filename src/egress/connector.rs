@@ -14,10 +14,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
+use super::stream::UpstreamStream;
 use super::tunnel::Tunnels;
 use crate::settings::{EgressTimeouts, without_brackets};
 
@@ -55,7 +55,7 @@ impl Connector {
         Self { tcp, proxy, tls, timeouts }
     }
 
-    async fn connect(mut self, url: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Unreachable> {
+    async fn connect(mut self, url: Uri) -> Result<MaybeHttpsStream<UpstreamStream>, Unreachable> {
         let host = url.host().unwrap_or_default();
         let secure = url.scheme() == Some(&Scheme::HTTPS);
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -70,7 +70,7 @@ impl Connector {
                 .await
                 .map_err(|why| format!("no connection to {target}: {why}")),
         };
-        let tcp = tcp.map_err(Unreachable)?;
+        let tcp = UpstreamStream::new(tcp.map_err(Unreachable)?);
         if !secure {
             return Ok(MaybeHttpsStream::Http(tcp));
         }
@@ -83,7 +83,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = MaybeHttpsStream<UpstreamStream>;
     type Error = Unreachable;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unreachable>> + Send>>;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper::ext::ReasonPhrase;
@@ -128,8 +129,8 @@ pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, re
     String::from_utf8(answer).unwrap()
 }
 
-/// A TLS stream to the gateway that offers one protocol, and gets it.
-pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
+/// A TLS connection to the gateway that speaks this protocol.
+pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -138,16 +139,19 @@ pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, protocol: &[u8]) -
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
     stream
 }
 
 /// A connection of HTTP/2 to the gateway.
-pub(crate) async fn http2(address: SocketAddr, ca_pem: &str) -> http2::SendRequest<Full<Bytes>> {
+pub(crate) async fn http2<B>(address: SocketAddr, ca_pem: &str) -> http2::SendRequest<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
+{
     let stream = secure(address, ca_pem, b"h2").await;
     let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);

@@ -356,7 +356,7 @@ async fn a_connection_that_swallows_bytes_is_given_up_after_half_a_minute() {
     let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let egress = Egress::new(&settings::Egress::default(), Timeouts::DEFAULT.egress).unwrap();
     let MaybeHttpsStream::Http(stream) = egress.connector().call(url).await.unwrap() else { panic!("not plain") };
-    let socket = SockRef::from(stream.inner());
+    let socket = SockRef::from(&stream);
     let half_a_minute = Duration::from_secs(30);
     assert_eq!(socket.tcp_user_timeout().unwrap(), Some(half_a_minute));
     assert_eq!(socket.tcp_keepalive_time().unwrap(), half_a_minute);

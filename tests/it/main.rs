@@ -6,6 +6,7 @@ mod client;
 mod gateway;
 mod world;
 mod proxy;
+mod upstream;
 mod namespace;
 
 mod map;
@@ -14,6 +15,8 @@ mod command_line;
 mod front;
 mod forwarding;
 mod wire;
+mod early_refusal;
+mod bodies;
 mod refusals;
 mod grants;
 mod query_key_wall;
