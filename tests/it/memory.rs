@@ -160,6 +160,7 @@ async fn pass(world: Arc<World>, way: Way, load: Load) {
 }
 
 /// Many bodies at once through a gateway of their own: the most memory that it ever had, in KiB.
+#[expect(clippy::print_stdout, reason = "`make soak` is run for these numbers")]
 async fn peak(way: Way, load: Load) -> u64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
