@@ -1,10 +1,11 @@
 # make demo   the main job, on this machine alone
 # make test   every test, the real SDKs included; installs what they need
+# make soak   what takes ten minutes and more: gigabytes through little memory
 # make lint   formatting, clippy, docs, dependencies
 
 DEMO = target/debug/examples/demo
 
-.PHONY: demo test lint sdk clean
+.PHONY: demo test soak lint sdk clean
 
 demo:
 	cargo run --quiet --release --example demo
@@ -14,6 +15,10 @@ test: lint
 	cargo test --workspace --all-targets
 	cargo test --workspace --doc
 	python3 tests/sdk/run.py --demo "$(DEMO) --json"
+
+# One at a time: each of them paces itself, and would find the processor busy.
+soak:
+	cargo test --release --test it -- --ignored soak --test-threads 1 --nocapture
 
 # The real SDKs alone: make sdk SUITE=py-openai-1
 sdk:

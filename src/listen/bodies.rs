@@ -3,21 +3,34 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::turn::{Stage, Turn};
 
-/// The body of a request. If it is dropped before its end, its connection learns so: the client may still be sending,
-/// and closing on it would take the answer away from it.
+/// The body of a request. If it is dropped before its end, the client may still be sending: closing on it would take
+/// the answer away from it.
 #[derive(Debug)]
 pub struct RequestBody {
-    incoming: Incoming,
-    ended: bool,
-    turn: Turn,
+    /// `None` after its end.
+    incoming: Option<Incoming>,
+    leftover: Leftover,
+}
+
+/// What becomes of a body that is dropped before its end.
+#[derive(Debug)]
+pub(super) enum Leftover {
+    /// HTTP/1.1: its connection learns of it, and lingers.
+    Connection(Turn),
+    /// HTTP/2: its stream is reset, a little later.
+    Stream,
 }
 
 /// The body of an answer over HTTP/1.1. It has no error: where the inner one has, the connection is told to break, and
@@ -38,9 +51,13 @@ pub(super) struct StreamBody<A, E> {
     broken: Option<(E, bool)>,
 }
 
+/// How long after an answer the reset comes that tells a client of HTTP/2 to stop sending. curl (7.88, Debian 12's) takes
+/// an answer for empty whose reset it reads together with it.
+const RESET_PAUSE: Duration = Duration::from_millis(100);
+
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, turn: Turn) -> Self {
-        Self { incoming, ended: false, turn }
+    pub(super) fn new(incoming: Incoming, leftover: Leftover) -> Self {
+        Self { incoming: Some(incoming), leftover }
     }
 }
 
@@ -49,26 +66,41 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        self.ended |= frame.is_none();
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        if frame.is_none() {
+            self.incoming = None;
+        }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.ended && !self.incoming.is_end_stream() {
-            self.turn.set_unread();
+        let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) else { return };
+        match &self.leftover {
+            Leftover::Connection(turn) => turn.set_unread(),
+            Leftover::Stream => {
+                // Without a runtime the connection is gone, too.
+                if let Ok(runtime) = Handle::try_current() {
+                    runtime.spawn(timeout(RESET_PAUSE, discard(incoming)));
+                }
+            }
         }
     }
+}
+
+/// Reads a body to its end for nothing: what is not read would keep the connection's other streams from sending.
+async fn discard(mut body: Incoming) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 impl<A> AnswerBody<A> {

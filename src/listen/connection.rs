@@ -21,7 +21,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tower::Service;
 use tracing::debug;
 
-use super::bodies::{AnswerBody, RequestBody, StreamBody};
+use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
@@ -126,7 +126,7 @@ where
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, from, turn.clone()));
+            let answer = service.clone().call(prepared(request, from, Leftover::Connection(turn.clone())));
             async move {
                 let mut response = answer.await?;
                 if *closing.borrow() >= Phase::Closing || turn.is_unread() {
@@ -160,8 +160,7 @@ where
         let io = ClientStream::new(io, turn.clone(), limits);
         let service = service_fn(move |request| {
             let turn = turn.clone();
-            // A stream can be reset with its answer whole: nobody has to linger for what it did not read.
-            let answer = service.clone().call(prepared(request, from, Turn::default()));
+            let answer = service.clone().call(prepared(request, from, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -182,8 +181,8 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, turn: Turn) -> Request<RequestBody> {
-    let mut request = request.map(|body| RequestBody::new(body, turn));
+fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, leftover: Leftover) -> Request<RequestBody> {
+    let mut request = request.map(|body| RequestBody::new(body, leftover));
     if let Some(from) = from {
         request.extensions_mut().insert(ClientAddress(from));
     }

@@ -17,6 +17,7 @@ mod forwarding;
 mod wire;
 mod early_refusal;
 mod bodies;
+mod memory;
 mod refusals;
 mod grants;
 mod query_key_wall;
