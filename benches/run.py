@@ -268,12 +268,12 @@ def instructions(bench):
     few, many = bench.settings["callgrind_requests"]
     counted = {}
     for name in GATEWAYS:
-        totals, functions = zip(*(callgrind(bench, name, count) for count in (few, many)))
-        each = {function: (functions[1][function] - functions[0].get(function, 0)) / (many - few)
-                for function in functions[1]}
-        costliest = sorted(each.items(), key=lambda item: -item[1])[:40]
-        counted[name] = {"per_request": (totals[1] - totals[0]) / (many - few),
-                         "functions": {function: round(cost, 1) for function, cost in costliest}}
+        short, long = (callgrind(bench, name, count) for count in (few, many))
+        counted[name] = {"per_request": (long["total"] - short["total"]) / (many - few)}
+        for kind in ("itself", "with_calls"):
+            each = {function: round((cost - short[kind].get(function, 0)) / (many - few), 1)
+                    for function, cost in long[kind].items()}
+            counted[name][kind] = dict(sorted(each.items(), key=lambda item: -item[1])[:200])
     return counted
 
 
@@ -294,24 +294,20 @@ def callgrind(bench, name, count):
                     length = int(line.split(b":")[1])
             answers.read(length)
     bench.stop(process)
-    told = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=100", "--show-percs=no", str(out)],
-                          capture_output=True, text=True, check=True).stdout
-    functions = {}
-    for cost, function in re.findall(r"^\s*([\d,]+)\s+(\S.*)$", told, re.MULTILINE):
-        function = re.sub(r" \[[^]]*\]$", "", function)
-        if function != "PROGRAM TOTALS":
-            functions[tidy(function)] = functions.get(tidy(function), 0) + int(cost.replace(",", ""))
-    total = int(re.search(r"([\d,]+)[^\n]*PROGRAM TOTALS", told)[1].replace(",", ""))
-    return total, functions
+    itself, with_calls = functions(out, "no", int.__add__), functions(out, "yes", max)
+    return {"total": sum(itself.values()), "itself": itself, "with_calls": with_calls}
 
 
-def tidy(function):
-    """`file:function` without this machine's directories and without the compiler's hashes."""
-    file, _, name = function.partition(":")
-    file = re.sub(r".*/(?:registry/src/[^/]+|git/checkouts)/|.*/library/|.*/(?=src/)", "", file)
-    file = file if not file.startswith("/") else pathlib.PurePath(file).name
-    name = re.sub(r"::h[0-9a-f]{16}|'\d+", "", name)
-    return f"{file}:{name}"
+def functions(out, inclusive, join):
+    """The cost of every function. One that is spread over several files by inlining has several lines, joined here."""
+    told = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=100", "--show-percs=no",
+                           f"--inclusive={inclusive}", str(out)], capture_output=True, text=True, check=True).stdout
+    costs = {}
+    for cost, function in re.findall(r"^\s*([\d,]+)\s+[^\s:]+:(\S.*?)(?: \[[^]]*\])?$", told, re.MULTILINE):
+        function = re.sub(r"::h[0-9a-f]{16}|'\d+$", "", function)
+        cost = int(cost.replace(",", ""))
+        costs[function] = join(costs[function], cost) if function in costs else cost
+    return costs
 
 
 # The report.
@@ -359,8 +355,8 @@ def report(results):
     keyswap, nginx_ = (counted[name]["per_request"] for name in GATEWAYS)
     rows.insert(3, f"| instructions of a request (callgrind, user mode) | {keyswap:,.0f} | {nginx_:,.0f} "
                    f"| **{keyswap / nginx_:.2f}** | |")
-    costs = [f"| `{function}` | {cost:,.0f} | {100 * cost / keyswap:.1f} % |"
-             for function, cost in list(counted["keyswap"]["functions"].items())[:15]]
+    costs = lambda kind, wanted: [f"| `{function}` | {cost:,.0f} | {100 * cost / keyswap:.1f} % |"
+                                  for function, cost in counted["keyswap"][kind].items() if wanted(function)][:20]
     return "\n".join([
         f"# {results['date']}, {results['machine']}", "",
         "| | keyswap | nginx | ratio | of single rounds |", "|---|---|---|---|---|", *rows, "",
@@ -382,7 +378,11 @@ def report(results):
         f"{settings['callgrind_requests'][1]} requests. Valgrind offers",
         "  neither AVX-512 nor VAES, and sees nothing of the kernel.", "",
         "## Where keyswap's instructions go", "",
-        "| file:function | a request | share |", "|---|---|---|", *costs, ""])
+        "Its own functions, with all that they call; most of them stand within one another:", "",
+        "| function | a request | share |", "|---|---|---|",
+        *costs("with_calls", lambda function: re.match(r"<?keyswap::", function)), "",
+        "All functions, by themselves:", "",
+        "| function | a request | share |", "|---|---|---|", *costs("itself", lambda function: True), ""])
 
 
 def main():
@@ -398,7 +398,7 @@ def main():
 
     settings = {"rounds": given.rounds, "seconds": given.seconds, "stream_seconds": 2 * given.seconds, "connections": 32,
                 "workers": min(os.cpu_count(), 4), "chunks": 200, "size": 200, "pause": 0.01, "idle_streams": 500,
-                "callgrind_requests": [200, 1200], "keyswap": str(pathlib.Path(given.keyswap).resolve())}
+                "callgrind_requests": [500, 3500], "keyswap": str(pathlib.Path(given.keyswap).resolve())}
     results = {"date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions(settings)}
     with tempfile.TemporaryDirectory(prefix="keyswap-bench-") as directory:
         pathlib.Path(directory).chmod(0o755)  # nginx's workers are another user where this runs as root
