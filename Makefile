@@ -1,11 +1,12 @@
 # make demo   the main job, on this machine alone
 # make test   every test, the real SDKs included; installs what they need
 # make soak   what takes ten minutes and more: gigabytes through little memory
+# make bench  against nginx on the same job; writes benches/runs
 # make lint   formatting, clippy, docs, dependencies
 
 DEMO = target/debug/examples/demo
 
-.PHONY: demo test soak lint sdk clean
+.PHONY: demo test soak bench lint sdk clean
 
 demo:
 	cargo run --quiet --release --example demo
@@ -24,6 +25,11 @@ soak:
 sdk:
 	cargo build --example demo
 	python3 tests/sdk/run.py --demo "$(DEMO) --json" $(if $(SUITE),--suite $(SUITE))
+
+# Needs nginx-light, wrk, valgrind and openssl (Debian's names); says so if they are missing.
+bench:
+	cargo build --profile measured --bin keyswap
+	python3 benches/run.py --keyswap $(or $(CARGO_TARGET_DIR),target)/measured/keyswap
 
 lint:
 	cargo fmt --all --check
