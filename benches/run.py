@@ -385,6 +385,16 @@ def report(results):
         "| function | a request | share |", "|---|---|---|", *costs("itself", lambda function: True), ""])
 
 
+def slug(text):
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def unused(place):
+    """The place, or one beside it: a run never takes the place of another, whose README may have been added to."""
+    names = [place, *(place.with_name(f"{place.name}-{number}") for number in range(2, 100))]
+    return next(name for name in names if not name.exists())
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--keyswap", default="target/measured/keyswap", help="built with --profile measured")
@@ -412,8 +422,7 @@ def main():
             bench.stop()
     results["settings"] = {name: value for name, value in settings.items() if name != "keyswap"}
 
-    slug = re.sub(r"[^a-z0-9]+", "-", results["machine"].lower()).strip("-")
-    out = given.out or HERE / "runs" / f"{results['date']}-{slug}"
+    out = given.out or unused(HERE / "runs" / f"{results['date']}-{slug(results['machine'])}")
     out.mkdir(parents=True, exist_ok=True)
     (out / "raw.json").write_text(json.dumps(results, indent=1) + "\n")
     (out / "README.md").write_text(report(results))
