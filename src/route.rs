@@ -24,7 +24,7 @@ mod search;
 pub(crate) use path::parameters;
 
 use http::Method;
-use http::header::HOST;
+use http::header::{HOST, HeaderName};
 use http::request::Parts;
 
 use crate::family::Family;
@@ -51,7 +51,11 @@ pub enum Target {
 }
 
 /// Headers by which some servers let a request say another method than its own. Azure needs none of them.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+];
 
 /// The query parameter that does the same.
 const METHOD_PARAMETER: &str = "_method";
@@ -130,7 +134,7 @@ fn one_method(request: &Parts) -> Result<(), Refusal> {
     if request.method == Method::TRACE {
         return Err(Refusal::Ambiguous("its method is TRACE, whose answer would show the gateway's own token"));
     }
-    let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(*name));
+    let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(name));
     let parameter = parameters(request.uri.query().unwrap_or_default())
         .any(|parameter| parameter.name().eq_ignore_ascii_case(METHOD_PARAMETER));
     if header || parameter { Err(Refusal::Ambiguous("it asks for another method than its own")) } else { Ok(()) }

@@ -1,6 +1,8 @@
 //! The paths of Azure OpenAI and Foundry (azure-wire, A3): an operation's family is told by the first word that
 //! follows its scope, so that what Azure adds below a known word needs no release of ours.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 use super::Target;
@@ -13,8 +15,8 @@ pub(super) fn is_root(segment: &str) -> bool {
 
 /// The family and the deployment of a path whose first segment is a root of the plane.
 pub(super) fn classify(method: &Method, segments: &[&str]) -> (Option<Family>, Target) {
-    let folded: Vec<_> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
-    let words: Vec<_> = folded.iter().map(String::as_str).collect();
+    let folded: Vec<_> = segments.iter().map(|segment| folded(segment)).collect();
+    let words: Vec<_> = folded.iter().map(AsRef::as_ref).collect();
     match &words[..] {
         ["models" | "anthropic", ..] => (Some(Family::Inference), Target::Unnamed),
         // A Foundry project has the whole surface below its own prefix.
@@ -22,6 +24,15 @@ pub(super) fn classify(method: &Method, segments: &[&str]) -> (Option<Family>, T
         ["openai", "deployments", ..] => deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or(&[])),
         ["openai", "v1", words @ ..] | ["openai", words @ ..] => account(method, words),
         _ => (None, Target::Unnamed),
+    }
+}
+
+/// In lower case, which real clients write already.
+fn folded(segment: &str) -> Cow<'_, str> {
+    if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(segment.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(segment)
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
 }
 
 fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
+    if is_plain_word(raw) {
+        return Ok(Cow::Borrowed(raw));
+    }
     let encodings = raw.match_indices('%').map(|(at, _)| raw.as_bytes().get(at + 1..at + 3));
     for digits in encodings {
         if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
@@ -44,6 +47,12 @@ fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
         None => plain(&decoded)?,
     }
     Ok(decoded)
+}
+
+/// Whether a segment has nothing in it that anybody could read otherwise: almost all have not, and one look tells.
+fn is_plain_word(raw: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
+    raw.bytes().all(plain) && !raw.ends_with('.')
 }
 
 fn plain(part: &str) -> Result<(), &'static str> {
