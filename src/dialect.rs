@@ -129,7 +129,8 @@ fn content_type(plane: Option<Plane>) -> HeaderValue {
     })
 }
 
-fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
+/// The body of an answer in our own words.
+pub(crate) fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
     // `type` and `param` are words of the OpenAI plane alone.
     let openai = plane != Some(Plane::Search);
     let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
