@@ -68,6 +68,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod egress;
 pub mod token;
+mod json;
 pub mod admit;
 pub mod forward;
 pub mod rewrite;
