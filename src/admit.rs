@@ -1,20 +1,24 @@
 //! The end of the walk: a request that may go, with the leave and the token it goes on.
 
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
+use http_body::Body;
 
 use crate::authenticate::strip;
 use crate::authorize::Permit;
+use crate::guard::{Guarded, Outcome};
+use crate::refusal::Refusal;
 use crate::token::Bearer;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
-/// alone, holds no credential of the client's, and can only be turned into a request whole.
+/// alone, holds no credential of the client's, and can only be turned into a request whole, whose body is behind its guard.
 #[derive(Debug)]
 pub struct Admitted<B> {
-    request: Request<B>,
+    request: Request<Guarded<B>>,
     permit: Permit,
     bearer: Bearer,
 }
@@ -30,16 +34,22 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     UPGRADE,
 ];
 
-impl<B> Admitted<B> {
-    /// Admits a request: strips what is the client's own.
-    pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Self {
+impl<B: Body<Data = Bytes>> Admitted<B> {
+    /// Admits a request: strips what is the client's own, and puts its body behind the permit's condition. How that comes
+    /// out is told apart from it.
+    ///
+    /// # Errors
+    /// A request whose condition cannot be seen to hold.
+    pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Result<(Self, Outcome), Refusal> {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
         parts.headers.remove(TE);
-        Self { request: Request::from_parts(parts, body), permit, bearer }
+        // Only now: what the upstream will not see is not what its reading of the body depends on.
+        let (request, outcome) = Guarded::new(Request::from_parts(parts, body), permit.condition())?;
+        Ok((Self { request, permit, bearer }, outcome))
     }
 
     /// The leave that it goes on.
@@ -49,7 +59,7 @@ impl<B> Admitted<B> {
 
     /// The request to send: to the permitted resource and no other host, with our token, the path and the query byte
     /// for byte as they came but for credentials.
-    pub fn into_request(self) -> Request<B> {
+    pub fn into_request(self) -> Request<Guarded<B>> {
         let endpoint = &self.permit.resource().endpoint;
         let (mut parts, body) = self.request.into_parts();
         let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::authenticate::{Caller, Place};
 use crate::family::{Families, Family};
-use crate::keys::Grant;
+use crate::keys::{Grant, Targets};
 use crate::refusal::Refusal;
 use crate::route::{Route, Target};
 use crate::settings::Resource;
@@ -16,6 +16,14 @@ pub struct Permit {
     resource: Arc<Resource>,
     family: Family,
     identity: Arc<str>,
+    condition: Option<Condition>,
+}
+
+/// What must hold of a request's body before anything may be completed upstream: that it names a deployment which was
+/// granted, as its `model`. Made here alone; [`crate::guard`] sees to it.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    granted: Arc<[Targets]>,
 }
 
 /// Decides whether a client may do what its request wants, and settles the resource: the one of the plane that the
@@ -26,25 +34,34 @@ pub struct Permit {
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let client = &caller.key().client;
     let grants = client.grants.iter().filter(|grant| grant.resource.plane == route.plane());
-    let grants: Vec<&Grant> = grants.collect();
+    let mut grants: Vec<&Grant> = grants.collect();
     let resource = only_resource(&grants)?;
     if caller.place() == Place::Url && grants.iter().any(|grant| grant.families != QUERY_KEY) {
         return Err(Refusal::AdminKeyInUrl);
     }
     let family = route.family().ok_or(Refusal::NoFamily)?;
-    let mut grants = grants.into_iter().filter(|grant| grant.families.contains(family)).peekable();
-    if grants.peek().is_none() {
-        return Err(Refusal::FamilyNotGranted(family));
-    }
-    let name = match route.target() {
-        Target::Named(name) => Some(name.as_str()),
-        Target::Unnamed | Target::Untouched => None,
+    grants.retain(|grant| grant.families.contains(family));
+    let first = grants.first().ok_or(Refusal::FamilyNotGranted(family))?;
+    let covering = |name: Option<&str>| grants.iter().find(|grant| grant.targets.cover(name));
+    let identity = |grant: &Grant| grant.identity.at(family.access()).clone();
+    let (identity, condition) = match route.target() {
+        Target::Untouched => (identity(first), None),
+        Target::Named(name) => {
+            let grant = covering(Some(name)).ok_or_else(|| Refusal::TargetNotGranted(Some(name.clone())))?;
+            (identity(grant), None)
+        }
+        Target::Unnamed => (identity(covering(None).ok_or(Refusal::TargetNotGranted(None))?), None),
+        Target::InBody => match covering(None) {
+            Some(grant) => (identity(grant), None),
+            None => {
+                // The token goes along before the body is read: what is granted to another identity is not granted here.
+                let granted = grants.iter().filter(|grant| identity(grant) == identity(first));
+                let granted = granted.map(|grant| grant.targets.clone()).collect();
+                (identity(first), Some(Condition { granted }))
+            }
+        },
     };
-    let grant = grants
-        .find(|grant| grant.targets.cover(name) || *route.target() == Target::Untouched)
-        .ok_or_else(|| Refusal::TargetNotGranted(name.map(str::to_owned)))?;
-    let identity = grant.identity.at(family.access()).clone();
-    Ok(Permit { resource, family, identity, caller })
+    Ok(Permit { resource, family, identity, condition, caller })
 }
 
 /// What makes a key of Search a query key: it may read documents, and no more.
@@ -76,8 +93,27 @@ impl Permit {
         self.family
     }
 
+    /// What must hold of the request's body, if anything must.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
+    }
+
     /// Whose token it rides: this follows from client, resource and access, never from the resource alone.
     pub fn identity(&self) -> &Arc<str> {
         &self.identity
+    }
+}
+
+// === impl Condition ===
+
+impl Condition {
+    /// Whether a request whose body names this deployment is permitted.
+    pub(crate) fn permits(&self, deployment: &str) -> bool {
+        self.granted.iter().any(|targets| targets.cover(Some(deployment)))
+    }
+    /// A condition of its own, without a grant.
+    #[cfg(test)]
+    pub(crate) fn fitting<'g>(globs: impl IntoIterator<Item = &'g str>) -> Self {
+        Self { granted: [Targets::fitting(globs)].into() }
     }
 }

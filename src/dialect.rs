@@ -199,10 +199,17 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::TargetNotGranted(None) => {
             let what = if search { "indexes" } else { "deployments" };
             forbidden(format!(
-                "This key may use some {what} only, and the path of this operation names none. Ask the gateway's \
+                "This key may use some {what} only, and this operation cannot be limited to them. Ask the gateway's \
                  owner for a key that is granted every one."
             ))
         }
+        Refusal::ModelUnclear(what) => ours(
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
+            format!(
+                "This key may use some deployments only, and keyswap cannot tell which one this request wants: {what}."
+            ),
+        ),
     }
 }
 

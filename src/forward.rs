@@ -29,6 +29,7 @@ pub use replay::{Held, Replay};
 
 use crate::admit::Admitted;
 use crate::egress::{Connector, Egress};
+use crate::guard::Guarded;
 use crate::refusal::Failure;
 use crate::settings::{Settings, UpstreamTimeouts};
 use kept::Kept;
@@ -53,7 +54,7 @@ pub struct Bounds {
 /// A client and its age.
 #[derive(Debug)]
 struct Aging<B> {
-    client: Client<Connector, B>,
+    client: Client<Connector, Guarded<B>>,
     born: Instant,
 }
 
@@ -83,7 +84,7 @@ impl Bounds {
 
 impl<B> Forward<B>
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// A forwarder with no connection yet.
@@ -93,7 +94,7 @@ where
     }
 
     /// The client of now. An old one goes on with what it has begun, and keeps no connection after that.
-    fn client(&self) -> Client<Connector, B> {
+    fn client(&self) -> Client<Connector, Guarded<B>> {
         let mut aging = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if aging.born.elapsed() > AGE_LIMIT {
             *aging = Aging::new(&self.egress);
@@ -104,7 +105,7 @@ where
 
 impl<B> Aging<B>
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn new(egress: &Egress) -> Self {

@@ -196,7 +196,9 @@ impl TopLevel {
             }
             let end = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
             let (run, tail) = rest.split_at(end);
-            self.utf8.read(run)?;
+            if !run.is_empty() {
+                self.utf8.read(run)?;
+            }
             let Some((&byte, tail)) = tail.split_first() else {
                 rest = tail;
                 break;

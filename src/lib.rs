@@ -11,7 +11,7 @@
 //! The order of a request is the order of the files is the order of the imports:
 //!
 //! ```text
-//! listen -> route -> authenticate -> authorize -> token -> admit -> forward -> rewrite
+//! listen -> route -> authenticate -> authorize -> token -> guard -> admit -> forward -> rewrite
 //! ```
 //!
 //! A module imports only what is declared above it; a test reads this file and holds every module to that. First come
@@ -23,7 +23,8 @@
 //! [`authenticate::Caller`] whose key this is; [`authorize::Permit`] that this caller may do this on this resource;
 //! [`token::Bearer`] is our own token, whose identity follows from client, resource and access. Each of these can be
 //! made by its own step alone. Together with the request they make an [`admit::Admitted`], the only thing that
-//! [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those few that speak of *our* credentials.
+//! [`forward::Forward`] takes. Where the permit depends on the `model` in the body, that body is behind its
+//! [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer streams back; [`rewrite`] holds those few that speak of *our* credentials.
 //!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
@@ -41,10 +42,12 @@
 //! worker ever waits for whoever reads them.
 //!
 //! # Invariants
-//! 1. Nothing reaches an upstream that is not [`admit::Admitted`].
+//! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
+//!    hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
-//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, and an
-//!    upstream's 400, 401 or 403 of up to 64 KiB, to see what it means.
+//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
+//!    of a request on whose body something depends, and an upstream's 400, 401 or 403 of up to 64 KiB, to see what it
+//!    means.
 //! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
@@ -69,6 +72,7 @@ pub mod authorize;
 pub mod egress;
 pub mod token;
 mod json;
+pub mod guard;
 pub mod admit;
 pub mod forward;
 pub mod rewrite;

@@ -166,6 +166,14 @@ fn report(settings: &Settings, keys: &Keys) -> String {
                     shared.join(", ")
                 ));
             }
+            let unlimited: Vec<_> =
+                families.iter().filter(|family| !family.can_be_limited()).map(|family| family.name()).collect();
+            if !unlimited.is_empty() && !grant.targets.cover(None) {
+                lines.push(format!(
+                    "  note: {} cannot be limited to some deployments: refused to this client",
+                    unlimited.join(", ")
+                ));
+            }
         }
     }
     lines.push(format!("ok: {} keys\n", keys.len()));

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::family::Family;
 
-/// We said no. Every refusal is decided before anything is sent upstream.
+/// We said no. Every refusal is decided before anything is completed upstream; all but those that depend on the body
+/// ([`crate::guard`]), before anything is sent there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The head has more bytes or fields than we take.
@@ -36,6 +37,9 @@ pub enum Refusal {
     /// The client's grants do not cover this deployment or index; `None` where the request names none in its path
     /// and the grant is limited to some.
     TargetNotGranted(Option<String>),
+    /// The client's grants are limited to some deployments, and the body does not say clearly which one it is for; the
+    /// text says why.
+    ModelUnclear(&'static str),
 }
 
 /// Why a key is not good.
@@ -103,6 +107,7 @@ impl Refusal {
             Self::NoFamily => "no-family",
             Self::FamilyNotGranted(_) => "family-not-granted",
             Self::TargetNotGranted(_) => "target-not-granted",
+            Self::ModelUnclear(_) => "model-unclear",
         }
     }
 }
@@ -124,7 +129,10 @@ impl fmt::Display for Refusal {
             Self::NoFamily => f.write_str("the operation belongs to no family"),
             Self::FamilyNotGranted(family) => write!(f, "{} is not granted", family.name()),
             Self::TargetNotGranted(Some(target)) => write!(f, "{target} is not granted"),
-            Self::TargetNotGranted(None) => f.write_str("the grant is limited to some names, and the path names none"),
+            Self::TargetNotGranted(None) => {
+                f.write_str("the grant is limited to some names, and the request names none")
+            }
+            Self::ModelUnclear(what) => write!(f, "the grant is limited to some deployments: {what}"),
         }
     }
 }

@@ -44,7 +44,9 @@ pub struct Route {
 pub enum Target {
     /// The path names it.
     Named(String),
-    /// The path names none: the body may, or the operation is about all of them.
+    /// The path names none, and the body does, as its `model`.
+    InBody,
+    /// Neither does: the operation is about all of them, or nobody can tell.
     Unnamed,
     /// The operation works on none, such as the list of models.
     Untouched,
@@ -74,7 +76,8 @@ impl Route {
         let segments: Vec<_> = segments.iter().map(AsRef::as_ref).collect();
         let first = segments.first().ok_or(Refusal::NoPlane)?;
         if openai::is_root(first) {
-            let (family, target) = openai::classify(&request.method, &segments);
+            let query = request.uri.query().unwrap_or_default();
+            let (family, target) = openai::classify(&request.method, &segments, query)?;
             return Ok(Self { plane: Plane::OpenAi, family, target });
         }
         let Some((family, target)) = search::classify(&request.method, &segments)? else {

@@ -28,6 +28,7 @@ use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, render};
 use crate::family::Family;
 use crate::forward::Replay;
+use crate::guard::Outcome;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::refusal::{Failure, Verdict};
@@ -159,16 +160,16 @@ impl<S> Swap<S> {
         let (body, held) = Replay::first(body);
         record.body = Some(held.clone());
         let again = Request::from_parts(head.clone(), ());
-        let admitted = Admitted::new(Request::from_parts(head, body), permit.clone(), bearer.clone());
-        let mut sent = send(&mut forward, admitted).await;
-        if let Err(Failure::LostKept) = sent
+        let admitted = Admitted::new(Request::from_parts(head, body), permit.clone(), bearer.clone())?;
+        let mut sent = send(&mut forward, admitted, &mut record.model).await;
+        if let Err(Verdict::Failed(Failure::LostKept)) = sent
             && is_repeatable(again.method(), permit.family())
             && let Some(body) = Replay::again(&held)
         {
             // Its upstream had closed the connection, most likely before it saw the request.
             record.replays += 1;
-            let admitted = Admitted::new(again.clone().map(|()| body), permit.clone(), bearer.clone());
-            sent = send(&mut forward, admitted).await;
+            let admitted = Admitted::new(again.clone().map(|()| body), permit.clone(), bearer.clone())?;
+            sent = send(&mut forward, admitted, &mut record.model).await;
         }
         let response = sent?;
         record.upstream = Some(Upstream::of(&response));
@@ -183,8 +184,8 @@ impl<S> Swap<S> {
         let bearer = gateway.tokens.replace(&bearer).await.ok_or(failure.clone())?;
         let body = Replay::again(&held).ok_or(failure)?;
         record.replays += 1;
-        let admitted = Admitted::new(again.map(|()| body), permit, bearer);
-        let response = send(&mut forward, admitted).await?;
+        let admitted = Admitted::new(again.map(|()| body), permit, bearer)?;
+        let response = send(&mut forward, admitted, &mut record.model).await?;
         record.upstream = Some(Upstream::of(&response));
         match judge(route.plane(), response).await {
             Judgement::Pass(response) => Ok(response),
@@ -193,13 +194,22 @@ impl<S> Swap<S> {
     }
 }
 
-async fn send<S, B, U>(forward: &mut S, admitted: Admitted<Replay<B>>) -> Result<Response<U>, Failure>
+/// Sends a request, and lets no answer begin before the condition on its body has been seen to hold. What that says of
+/// the body's model is written down.
+async fn send<S, B, U>(
+    forward: &mut S,
+    (admitted, outcome): (Admitted<Replay<B>>, Outcome),
+    model: &mut Option<String>,
+) -> Result<Response<U>, Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
     S::Error: Into<Failure>,
 {
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)?;
-    forward.call(admitted).await.map_err(Into::into)
+    let sent = forward.call(admitted).await.map_err(Into::into);
+    let (response, named) = outcome.settle(sent).await?;
+    *model = named;
+    Ok(response)
 }
 
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.

@@ -32,6 +32,8 @@ pub(crate) struct Record {
     pub(crate) route: Option<Route>,
     pub(crate) key: Option<Arc<Key>>,
     pub(crate) permit: Option<Permit>,
+    /// The model that the body names, where the permit depends on it and holds.
+    pub(crate) model: Option<String>,
     /// The request's body, which knows how much of it was read.
     pub(crate) body: Option<Held>,
     /// The upstream's last answer.
@@ -81,6 +83,7 @@ impl Record {
             route: None,
             key: None,
             permit: None,
+            model: None,
             body: None,
             upstream: None,
             replays: 0,
@@ -124,7 +127,7 @@ impl Record {
         let upstream = self.upstream.as_ref();
         let named = |route: &'r Route| match route.target() {
             Target::Named(name) => Some(name.as_str()),
-            Target::Unnamed | Target::Untouched => None,
+            Target::InBody | Target::Unnamed | Target::Untouched => None,
         };
 
         tell("time", Value::Time(self.came));
@@ -136,7 +139,7 @@ impl Record {
         tell("user_agent", self.user_agent.as_ref().map(header).into());
         tell("plane", self.plane().map(Plane::name).into());
         tell("family", route.and_then(Route::family).map(Family::name).into());
-        tell("target", route.and_then(named).into());
+        tell("target", route.and_then(named).or(self.model.as_deref()).into());
         tell("client", key.map(|key| &*key.client.name).into());
         tell("key", key.map(|key| &*key.id).into());
         tell("resource", permit.map(|permit| &*permit.resource().name).into());
