@@ -20,6 +20,7 @@ mod bodies;
 mod memory;
 mod refusals;
 mod grants;
+mod model_grant;
 mod query_key_wall;
 mod upstream_answers;
 mod tokens;
