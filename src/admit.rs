@@ -48,8 +48,8 @@ impl<B: Body<Data = Bytes>> Admitted<B> {
         parts.headers.remove(EXPECT);
         parts.headers.remove(TE);
         // Only now: what the upstream will not see is not what its reading of the body depends on.
-        let (request, outcome) = Guarded::new(Request::from_parts(parts, body), permit.condition())?;
-        Ok((Self { request, permit, bearer }, outcome))
+        let (body, outcome) = Guarded::new(&parts, body, permit.condition())?;
+        Ok((Self { request: Request::from_parts(parts, body), permit, bearer }, outcome))
     }
 
     /// The leave that it goes on.

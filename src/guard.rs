@@ -11,7 +11,7 @@
 //! and [`crate::json`]). It is read and never rewritten. Only the top level counts: what tools and data sources name
 //! further down is between the model and its resource.
 //!
-//! Two headers name a deployment besides, and must name a granted one: see [`DEPLOYMENT_HEADERS`].
+//! What the head names besides must be granted, too: see [`DEPLOYMENT_HEADERS`].
 //!
 //! # Upstream's answer
 //! An upstream that answers before the condition has held is heard if it refuses: an error completes nothing. Anything
@@ -29,14 +29,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Response;
 use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
 use crate::authorize::Condition;
 use crate::refusal::{Failure, Refusal, Verdict};
+use crate::route::{Parameter, parameters};
 use model::ModelReader;
 
 /// A request's body on its way upstream: free, or behind the guard. It is made for a request and its condition together.
@@ -90,6 +91,9 @@ pub const DEPLOYMENT_HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("azureml-model-deployment"),
 ];
 
+/// Parameters of a query that name one where a realtime connection is asked for. Nobody else needs them.
+const DEPLOYMENT_PARAMETERS: [&str; 2] = ["deployment", "model"];
+
 /// How much may follow the end of JSON, in bytes: a line's end, most often nothing. It cannot be let go before the body
 /// has ended, and so it is not much.
 const LONGEST_TAIL: usize = 64;
@@ -105,20 +109,18 @@ impl<B> Guarded<B>
 where
     B: Body<Data = Bytes>,
 {
-    /// Puts a request's body behind the guard, if there is a condition on it.
+    /// Puts the body of a request with this head behind the guard, if there is a condition on it. The head is the one that
+    /// the upstream will see.
     ///
     /// # Errors
-    /// A request whose condition cannot be seen to hold, or whose headers name what is not granted.
-    pub(crate) fn new(request: Request<B>, condition: Option<&Condition>) -> Result<(Request<Self>, Outcome), Refusal> {
-        let Some(condition) = condition else {
-            return Ok((request.map(|body| Self(Passage::Free(body))), Outcome(None)));
-        };
-        let (head, body) = request.into_parts();
-        check_headers(&head, condition)?;
+    /// A request whose condition cannot be seen to hold, or whose head names what is not granted.
+    pub(crate) fn new(head: &Parts, body: B, condition: Option<&Condition>) -> Result<(Self, Outcome), Refusal> {
+        let Some(condition) = condition else { return Ok((Self(Passage::Free(body)), Outcome(None))) };
+        check_head(head, condition)?;
         if body.is_end_stream() {
             return Err(Refusal::ModelUnclear(NO_BODY));
         }
-        let reader = ModelReader::of(&head).map_err(Refusal::ModelUnclear)?;
+        let reader = ModelReader::of(head).map_err(Refusal::ModelUnclear)?;
         let (told, outcome) = oneshot::channel();
         let watch = Watch {
             condition: condition.clone(),
@@ -126,19 +128,22 @@ where
             held: VecDeque::new(),
             outcome: Some(told),
         };
-        let body = Self(Passage::Watched(Box::new(watch)));
-        Ok((Request::from_parts(head, body), Outcome(Some(outcome))))
+        Ok((Self(Passage::Watched(Box::new(watch))), Outcome(Some(outcome))))
     }
 }
 
-fn check_headers(head: &Parts, condition: &Condition) -> Result<(), Refusal> {
-    for value in DEPLOYMENT_HEADERS.iter().flat_map(|name| head.headers.get_all(name)) {
-        let name = String::from_utf8_lossy(value.as_bytes());
-        if !condition.permits(&name) {
-            return Err(Refusal::TargetNotGranted(Some(name.into_owned())));
-        }
+/// What the head names besides the body must be granted, too.
+fn check_head(head: &Parts, condition: &Condition) -> Result<(), Refusal> {
+    let headers = DEPLOYMENT_HEADERS.into_iter().flat_map(|name| head.headers.get_all(name));
+    let headers = headers.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let named = |parameter: &Parameter<'_>| {
+        DEPLOYMENT_PARAMETERS.iter().any(|name| parameter.name().eq_ignore_ascii_case(name))
+    };
+    let query = parameters(head.uri.query().unwrap_or_default()).filter(named).map(Parameter::value);
+    match headers.chain(query).find(|name| !condition.permits(name)) {
+        Some(name) => Err(Refusal::TargetNotGranted(Some(name.into_owned()))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl<B> Body for Guarded<B>

@@ -21,7 +21,7 @@ mod openai;
 mod path;
 mod search;
 
-pub(crate) use path::parameters;
+pub(crate) use path::{Parameter, parameters};
 
 use http::Method;
 use http::header::{HOST, HeaderName};

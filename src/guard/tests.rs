@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
+use http::Request;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 
@@ -32,10 +33,13 @@ fn pieces(text: &str, cuts: &[usize]) -> Pieces {
     Pieces(pieces, None)
 }
 
+/// The head of a request in JSON.
+fn json(target: &str) -> Parts {
+    Request::post(target).header(CONTENT_TYPE, "application/json").body(()).unwrap().into_parts().0
+}
+
 fn guarded(body: Pieces) -> (Guarded<Pieces>, Outcome) {
-    let request = Request::builder().header(CONTENT_TYPE, "application/json").body(body).unwrap();
-    let (request, outcome) = Guarded::new(request, Some(&Condition::fitting(["gpt-4o*"]))).unwrap();
-    (request.into_body(), outcome)
+    Guarded::new(&json("/"), body, Some(&Condition::fitting(["gpt-4o*"]))).unwrap()
 }
 
 /// What an upstream gets of a body, and whether it is told that this was all.
@@ -101,9 +105,7 @@ async fn a_body_that_may_not_go_never_ends_however_it_is_cut() {
 #[tokio::test]
 async fn what_is_not_granted_is_refused_as_soon_as_it_is_named() {
     let (mut send, channel) = http_body_util::Channel::<Bytes>::new(1);
-    let request = Request::builder().header(CONTENT_TYPE, "application/json").body(channel).unwrap();
-    let (request, outcome) = Guarded::new(request, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
-    let mut body = request.into_body();
+    let (mut body, outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
     send.send_data(Bytes::from_static(b"{\"model\":\"secret\",")).await.unwrap();
     // The body goes on, and nobody waits for it.
     assert_eq!(sent(&mut body).await, (String::new(), false));
@@ -156,15 +158,22 @@ async fn little_is_held_whatever_follows_the_end() {
 #[test]
 fn what_cannot_be_read_is_refused_before_anything_is_sent() {
     let condition = Condition::fitting(["gpt-4o"]);
-    let refusal = |request: http::request::Builder, text: &str| {
-        let request = request.body(http_body_util::Full::from(text.to_owned())).unwrap();
-        Guarded::new(request, Some(&condition)).unwrap_err()
+    let refusal = |head: &Parts, text: &'static str| {
+        Guarded::new(head, http_body_util::Full::<Bytes>::from(text), Some(&condition)).err()
     };
-    let json = || Request::builder().header(CONTENT_TYPE, "application/json");
-    assert_eq!(refusal(json(), ""), Refusal::ModelUnclear(NO_BODY));
-    assert!(matches!(refusal(json().header("content-encoding", "gzip"), "{}"), Refusal::ModelUnclear(_)));
+    let not_granted = Some(Refusal::TargetNotGranted(Some("gpt-image-1".to_owned())));
+    assert_eq!(refusal(&json("/"), "{}"), None);
+    assert_eq!(refusal(&json("/"), ""), Some(Refusal::ModelUnclear(NO_BODY)));
+    let mut encoded = json("/");
+    encoded.headers.insert("content-encoding", "gzip".parse().unwrap());
+    assert!(matches!(refusal(&encoded, "{}"), Some(Refusal::ModelUnclear(_))));
     for name in DEPLOYMENT_HEADERS {
-        let request = json().header(&name, "gpt-4o").header(&name, "gpt-image-1");
-        assert_eq!(refusal(request, "{}"), Refusal::TargetNotGranted(Some("gpt-image-1".to_owned())));
+        let mut head = json("/");
+        head.headers.append(&name, "gpt-4o".parse().unwrap());
+        assert_eq!(refusal(&head, "{}"), None);
+        head.headers.append(&name, "gpt-image-1".parse().unwrap());
+        assert_eq!(refusal(&head, "{}"), not_granted);
     }
+    assert_eq!(refusal(&json("/?deployment=gpt-4o"), "{}"), None);
+    assert_eq!(refusal(&json("/?deployment=gpt-4o&%4Dodel=gpt-image-1"), "{}"), not_granted);
 }
