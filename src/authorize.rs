@@ -111,6 +111,7 @@ impl Condition {
     pub(crate) fn permits(&self, deployment: &str) -> bool {
         self.granted.iter().any(|targets| targets.cover(Some(deployment)))
     }
+
     /// A condition of its own, without a grant.
     #[cfg(test)]
     pub(crate) fn fitting<'g>(globs: impl IntoIterator<Item = &'g str>) -> Self {

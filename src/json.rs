@@ -37,8 +37,6 @@ pub(crate) enum Event {
     Quote,
     /// The first byte of a member's value, which is no text.
     Value,
-    /// The object's closing brace. Blanks alone may follow.
-    Closed,
 }
 
 /// Why it is no such object: a clause about a request's body.
@@ -122,7 +120,7 @@ impl TopLevel {
         Ok((piece.len(), None))
     }
 
-    /// Whether the object has closed.
+    /// Whether the object has closed, so that blanks alone may follow.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
@@ -155,8 +153,14 @@ impl TopLevel {
                 self.state = if self.open.is_object() { State::BeforeName } else { State::BeforeValue };
                 Ok(None)
             }
-            (State::ObjectOpened | State::AfterValue, b'}') if self.open.is_object() => Ok(self.close()),
-            (State::ArrayOpened | State::AfterValue, b']') if !self.open.is_object() => Ok(self.close()),
+            (State::ObjectOpened | State::AfterValue, b'}') if self.open.is_object() => {
+                self.close();
+                Ok(None)
+            }
+            (State::ArrayOpened | State::AfterValue, b']') if !self.open.is_object() => {
+                self.close();
+                Ok(None)
+            }
             (State::ArrayOpened | State::BeforeValue, byte) => self.value(byte).map(Some),
             _ => Err(NOT_JSON),
         }
@@ -178,10 +182,9 @@ impl TopLevel {
         Ok(if byte == b'"' { Event::Text } else { Event::Value })
     }
 
-    fn close(&mut self) -> Option<Event> {
+    fn close(&mut self) {
         self.open.pop();
         self.state = if self.open.depth == 0 { State::Closed } else { State::AfterValue };
-        self.is_closed().then_some(Event::Closed)
     }
 
     /// Reads on in a name or a text; says what is left of the piece, and whether its closing quote was consumed.

@@ -24,7 +24,8 @@
 //! [`token::Bearer`] is our own token, whose identity follows from client, resource and access. Each of these can be
 //! made by its own step alone. Together with the request they make an [`admit::Admitted`], the only thing that
 //! [`forward::Forward`] takes. Where the permit depends on the `model` in the body, that body is behind its
-//! [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer streams back; [`rewrite`] holds those few that speak of *our* credentials.
+//! [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer streams back; [`rewrite`] holds
+//! those few that speak of *our* credentials.
 //!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the

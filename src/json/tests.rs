@@ -31,7 +31,7 @@ fn read<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<Vec<Member>, M
                     Some((_, text @ None)) if reader.state == State::AfterValue => *text = gathered.take(),
                     _ => members.push((gathered.take().unwrap(), None)),
                 },
-                Some(Event::Value | Event::Closed) => assert_eq!(gathered, None),
+                Some(Event::Value) => assert_eq!(gathered, None),
                 None => assert!(rest.is_empty()),
             }
         }

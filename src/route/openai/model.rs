@@ -17,8 +17,8 @@
 //! | `images/generations:submit` | nowhere: the resource's own DALL-E | may not |
 //! | whatever Azure adds tomorrow | nobody knows | may not |
 //!
-//! Where the path does name a deployment, the body's `model` is nothing: SDKs put the deployment into the path and whatever
-//! they like into the body (openai-python#2900: "Azure uses URL-based routing"), and recordings show neither refused.
+//! Where the path does name a deployment, the body's `model` leads nowhere else: Azure routes by the URL. SDKs write what
+//! they like there (openai-python#2900, danny-avila/LibreChat#1165; azure-wire has no row for it).
 
 use std::borrow::Cow;
 
