@@ -129,7 +129,7 @@ impl Record {
 
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
-        tell("from", self.from.as_ref().into());
+        tell("from", self.from.into());
         tell("http", text(version(self.version)));
         tell("method", text(self.method.as_str()));
         tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));
