@@ -9,6 +9,7 @@ mod pool;
 mod replay;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -29,9 +30,13 @@ use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
 use pool::{Lease, Turn};
 
-/// Forwards admitted requests. Each worker has its own, with its own connections.
+/// Forwards admitted requests. Each worker has its own, with its own connections. Cheap to clone: every request does.
 #[derive(Debug)]
-pub struct Forward<B> {
+pub struct Forward<B>(Arc<Worker<B>>);
+
+/// What the forwarding of one worker stands on.
+#[derive(Debug)]
+struct Worker<B> {
     connector: Connector,
     pools: Pools<B>,
     /// Where this worker keeps its connections, in every pool.
@@ -42,13 +47,13 @@ impl<B> Forward<B> {
     /// A forwarder with no connection yet. Those with the same pools keep to one limit together.
     pub fn new(egress: &Egress, pools: Pools<B>) -> Self {
         let shelf = pools.new_shelf();
-        Self { connector: egress.connector(), pools, shelf }
+        Self(Arc::new(Worker { connector: egress.connector(), pools, shelf }))
     }
 }
 
 impl<B> Clone for Forward<B> {
     fn clone(&self) -> Self {
-        Self { connector: self.connector.clone(), pools: self.pools.clone(), shelf: self.shelf }
+        Self(self.0.clone())
     }
 }
 
@@ -66,17 +71,17 @@ where
     }
 
     fn call(&mut self, admitted: Admitted<B>) -> Self::Future {
-        let forward = self.clone();
-        Box::pin(forward.send(admitted))
+        let worker = self.0.clone();
+        Box::pin(async move { worker.send(admitted).await })
     }
 }
 
-impl<B> Forward<B>
+impl<B> Worker<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    async fn send(self, admitted: Admitted<B>) -> Result<Response<UpstreamBody<B>>, Failure> {
+    async fn send(&self, admitted: Admitted<B>) -> Result<Response<UpstreamBody<B>>, Failure> {
         let UpstreamTimeouts { answer: limit, stream, .. } = self.pools.limits();
         let resource = admitted.permit().resource().clone();
         let mut request = admitted.into_request();

@@ -102,14 +102,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let swap = self.clone();
+        let mut swap = self.clone();
         Box::pin(async move { Ok(swap.answer(request).await) })
     }
 }
 
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
+    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -140,14 +140,14 @@ impl<S> Swap<S> {
     }
 
     /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down.
-    async fn walk<B, U>(self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
+    async fn walk<B, U>(&mut self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let Self { gateway, mut forward, .. } = self;
+        let Self { gateway, forward, .. } = self;
         let (mut head, body) = request.into_parts();
         // The log has what it needs of them, and nothing that is ours goes upstream.
         head.extensions.clear();
@@ -163,7 +163,7 @@ impl<S> Swap<S> {
         let mut spent = Spent::default();
         loop {
             let admitted = Admitted::new(Request::from_parts(head.clone(), body), permit.clone(), bearer.clone());
-            let failure = match send(&mut forward, admitted).await {
+            let failure = match send(forward, admitted).await {
                 Ok(response) => {
                     record.upstream = Some(Upstream::of(&response));
                     match judge(route.plane(), response).await {
