@@ -13,6 +13,7 @@ mod map;
 mod files;
 mod command_line;
 mod front;
+mod places;
 mod forwarding;
 mod wire;
 mod early_refusal;
