@@ -1,13 +1,13 @@
 //! How a line is written: in place, without an allocation for what is usual.
 
 use std::fmt::{self, Display, Write as _};
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use time::OffsetDateTime;
 
 use super::Record;
+use crate::listen::ClientAddress;
 use crate::refusal::Verdict;
 
 /// How lines are written.
@@ -127,8 +127,8 @@ impl From<Option<Duration>> for Value<'_> {
     }
 }
 
-impl<'v> From<Option<&'v SocketAddr>> for Value<'v> {
-    fn from(address: Option<&'v SocketAddr>) -> Self {
+impl<'v> From<Option<&'v ClientAddress>> for Value<'v> {
+    fn from(address: Option<&'v ClientAddress>) -> Self {
         address.map_or(Self::Absent, |address| Self::Shown(address))
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{
     ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Https, Identity, IdentityKind,
-    KeySource, Listen, Proxy, Resource, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
-    default_workers,
+    KeySource, Listen, Proxy, Resource, SecretSource, Settings, Timeouts, TrustedProxies, UpstreamTimeouts,
+    UserAssigned, default_workers,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::{Cloud, Plane};
@@ -91,6 +91,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
     });
     let unix = section.get("unix").map(|value| path(&value, base));
     let connections = connections(&section, Listen::DEFAULT_CONNECTIONS);
+    let proxies = TrustedProxies::read(&section);
     if http.is_none() && https.is_none() && unix.is_none() {
         section.wrong("names no address: set http, https or unix");
         return None;
@@ -101,6 +102,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         https: https.map_or(Some(None), |https| https.map(Some))?,
         unix: unix.map_or(Some(None), |path| path.map(Some))?,
         connections: connections?,
+        proxies: proxies?,
     })
 }
 

@@ -13,6 +13,7 @@ mod map;
 mod files;
 mod command_line;
 mod front;
+mod origin;
 mod places;
 mod forwarding;
 mod wire;
