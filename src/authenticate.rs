@@ -15,7 +15,10 @@
 //!
 //! All of these places, and some that are not looked at, are emptied before the request goes on: see [`strip`].
 //! `x-ms-query-source-authorization` is no place of ours: it says whose documents a search may see, and passes.
+//!
+//! Whoever brings unknown keys again and again is slowed by [`Guesses`].
 
+mod guesses;
 mod places;
 
 use std::sync::Arc;
@@ -24,6 +27,8 @@ use std::time::SystemTime;
 use http::Method;
 use http::request::Parts;
 
+pub(crate) use guesses::Counters as GuessCounters;
+pub use guesses::Guesses;
 pub(crate) use places::strip;
 
 use crate::family::{Families, Family};

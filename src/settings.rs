@@ -6,6 +6,7 @@
 
 mod endpoint;
 pub(crate) mod file;
+mod guessing;
 mod network;
 mod proxy;
 mod single;
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
+pub use guessing::Guessing;
 pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// How long everybody may take.
     pub timeouts: Timeouts,
+    /// What somebody meets who tries keys.
+    pub guessing: Guessing,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.

@@ -21,6 +21,7 @@ mod early_refusal;
 mod bodies;
 mod memory;
 mod refusals;
+mod guessing;
 mod grants;
 mod query_key_wall;
 mod upstream_answers;
