@@ -7,6 +7,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::client::{exchange, request_text};
+use crate::gateway::LIMIT;
 use crate::refusals::OPENAI_WRONG_KEY;
 use crate::world::{Plan, World};
 
@@ -56,6 +57,12 @@ async fn metric(world: &World, name: &str) -> String {
     line.unwrap_or_else(|| panic!("no {name} in {page}")).to_owned()
 }
 
+/// Waits until so many refusals are held.
+async fn held(world: &World, number: &str) {
+    let so_many = async { while metric(world, "refusals_held").await != number {} };
+    tokio::time::timeout(LIMIT, so_many).await.unwrap_or_else(|_| panic!("never were {number} refusals held"));
+}
+
 /// The refusal of one guess too many waits. What comes later does not: a good key of the same source, on the same and only
 /// worker, and a wrong one of another source.
 #[tokio::test]
@@ -82,15 +89,13 @@ async fn a_guesser_waits_and_nobody_else_does() {
         guess(&world, NEIGHBOUR).await;
     }
     assert!(!late.is_finished(), "it did not wait");
-    assert_eq!(metric(&world, "refusals_held").await, "1");
+    held(&world, "1").await;
     assert_eq!(metric(&world, "refusals_delayed_total").await, "1");
     assert_eq!(metric(&world, "unknown_keys_total").await, "5");
     // Whoever goes is held no longer.
     late.abort();
     world.gateway.told(|line| line["outcome"] == "client-gone" && line["from"].is_string()).await;
-    while metric(&world, "refusals_held").await != "0" {
-        tokio::task::yield_now().await;
-    }
+    held(&world, "0").await;
 }
 
 /// It does come, in Azure's own bytes.
@@ -111,9 +116,7 @@ async fn no_more_refusals_wait_than_there_is_room_for() {
     let world = world("[guessing]\nfree = 0\ndelay = \"60s\"\nheld = 1\n").await;
     let late = asking(&world, GUESSER, &[("api-key", "wrong")]);
     world.gateway.logged(is_warning).await;
-    while metric(&world, "refusals_held").await != "1" {
-        tokio::task::yield_now().await;
-    }
+    held(&world, "1").await;
     for source in [GUESSER, NEIGHBOUR] {
         guess(&world, source).await;
     }
