@@ -23,7 +23,7 @@ pub(crate) struct Record {
     id: HeaderValue,
     came: SystemTime,
     begun: Instant,
-    from: Option<ClientAddress>,
+    pub(crate) from: Option<ClientAddress>,
     version: Version,
     method: Method,
     target: Option<PathAndQuery>,
@@ -128,7 +128,7 @@ impl Record {
 
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
-        tell("from", self.from.as_ref().into());
+        tell("from", self.from.into());
         tell("http", text(version(self.version)));
         tell("method", text(self.method.as_str()));
         tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));

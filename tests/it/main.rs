@@ -17,6 +17,7 @@ mod origin;
 mod places;
 mod forwarding;
 mod wire;
+mod pool;
 mod early_refusal;
 mod bodies;
 mod memory;
