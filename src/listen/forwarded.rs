@@ -2,8 +2,6 @@
 //!
 //! They stay here. Azure has no use for them, and they tell of the client's network.
 
-use std::str;
-
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use super::origin::ClientAddress;

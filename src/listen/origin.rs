@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{forwarded, proxy_protocol};
-use crate::settings::{ForwardedHeader, TrustedProxies};
+use crate::settings::{ForwardedHeader, TrustedProxies, without_brackets};
 
 /// The address of a request's client: in every request's extensions, for the log and against who guesses. None is known
 /// of whoever comes by the unix socket, unless a trusted proxy tells.
@@ -109,8 +109,10 @@ impl fmt::Display for Origin {
 impl ClientAddress {
     /// Reads an address, with its port or without.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let bare = || text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-        let alone = || bare().parse().ok().map(|ip: IpAddr| Self { ip: ip.to_canonical(), port: None });
+        let alone = || {
+            let ip: IpAddr = without_brackets(text).parse().ok()?;
+            Some(Self { ip: ip.to_canonical(), port: None })
+        };
         text.parse::<SocketAddr>().ok().map(Self::from).or_else(alone)
     }
 }
