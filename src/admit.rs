@@ -6,6 +6,7 @@ use http::{Request, Version};
 
 use crate::authenticate::strip;
 use crate::authorize::Permit;
+use crate::listen::strip_forwarded;
 use crate::token::Bearer;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
@@ -22,6 +23,7 @@ impl<B> Admitted<B> {
     pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Self {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
+        strip_forwarded(&mut parts.headers);
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::authenticate::{Caller, Place};
-use crate::family::{Families, Family};
+use crate::authenticate::Caller;
+use crate::family::Family;
 use crate::keys::Grant;
 use crate::refusal::Refusal;
 use crate::route::{Route, Target};
@@ -22,15 +22,12 @@ pub struct Permit {
 /// client was granted.
 ///
 /// # Errors
-/// What is not granted, and [`Refusal::AdminKeyInUrl`] for a key that may do more than query and stands in the URL.
+/// What is not granted.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let client = &caller.key().client;
     let grants = client.grants.iter().filter(|grant| grant.resource.plane == route.plane());
     let grants: Vec<&Grant> = grants.collect();
     let resource = only_resource(&grants)?;
-    if caller.place() == Place::Url && grants.iter().any(|grant| grant.families != QUERY_KEY) {
-        return Err(Refusal::AdminKeyInUrl);
-    }
     let family = route.family().ok_or(Refusal::NoFamily)?;
     let mut grants = grants.into_iter().filter(|grant| grant.families.contains(family)).peekable();
     if grants.peek().is_none() {
@@ -46,9 +43,6 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let identity = grant.identity.at(family.access()).clone();
     Ok(Permit { resource, family, identity, caller })
 }
-
-/// What makes a key of Search a query key: it may read documents, and no more.
-const QUERY_KEY: Families = Families::of(&[Family::DocumentsRead]);
 
 fn only_resource(grants: &[&Grant]) -> Result<Arc<Resource>, Refusal> {
     let (first, others) = grants.split_first().ok_or(Refusal::NoResource)?;

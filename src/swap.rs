@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use ongoing::ToldBody;
 
 use crate::admit::Admitted;
-use crate::authenticate::authenticate;
+use crate::authenticate::{Guesses, authenticate};
 use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, render};
 use crate::family::Family;
@@ -34,14 +34,17 @@ use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::Route;
+use crate::settings::Settings;
 use crate::token::Tokens;
 use ongoing::Ongoing;
 
-/// What every worker shares: the keys, the tokens, the counters.
+/// What every worker shares: the keys, who guesses some, the tokens, the counters.
 #[derive(Debug)]
 pub struct Gateway {
     /// The allowlist.
     pub keys: Keys,
+    /// Who tries keys that are not on it.
+    pub guesses: Guesses,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -61,6 +64,16 @@ pub struct Swap<S> {
     gateway: Arc<Gateway>,
     lines: Option<Lines>,
     forward: S,
+}
+
+impl Gateway {
+    /// A gateway that has no token yet: [`Tokens::keep`] gets them.
+    pub fn new(settings: &Settings, keys: Keys) -> Self {
+        let tokens = Arc::new(Tokens::new(settings, &keys));
+        let guesses = Guesses::new(settings.guessing);
+        let metrics = Metrics::new(guesses.counters().clone());
+        Self { keys, guesses, tokens, metrics }
+    }
 }
 
 impl SwapLayer {
@@ -152,7 +165,13 @@ impl<S> Swap<S> {
         // The log has what it needs of them, and nothing that is ours goes upstream.
         head.extensions.clear();
         let route = &*record.route.insert(Route::of(&head)?);
-        let caller = authenticate(&head, route, &gateway.keys, SystemTime::now())?;
+        let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                gateway.guesses.hold(&refusal, record.from).await;
+                return Err(refusal.into());
+            }
+        };
         record.key = Some(caller.key().clone());
         let permit = authorize(route, caller)?;
         record.permit = Some(permit.clone());
