@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::authenticate::{Caller, Place};
-use crate::family::{Families, Family};
+use crate::authenticate::Caller;
+use crate::family::Family;
 use crate::keys::{Grant, Targets};
 use crate::refusal::Refusal;
 use crate::route::{Route, Target};
@@ -30,15 +30,12 @@ pub struct Condition {
 /// client was granted.
 ///
 /// # Errors
-/// What is not granted, and [`Refusal::AdminKeyInUrl`] for a key that may do more than query and stands in the URL.
+/// What is not granted.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let client = &caller.key().client;
     let grants = client.grants.iter().filter(|grant| grant.resource.plane == route.plane());
     let mut grants: Vec<&Grant> = grants.collect();
     let resource = only_resource(&grants)?;
-    if caller.place() == Place::Url && grants.iter().any(|grant| grant.families != QUERY_KEY) {
-        return Err(Refusal::AdminKeyInUrl);
-    }
     let family = route.family().ok_or(Refusal::NoFamily)?;
     grants.retain(|grant| grant.families.contains(family));
     let first = grants.first().ok_or(Refusal::FamilyNotGranted(family))?;
@@ -63,9 +60,6 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     };
     Ok(Permit { resource, family, identity, condition, caller })
 }
-
-/// What makes a key of Search a query key: it may read documents, and no more.
-const QUERY_KEY: Families = Families::of(&[Family::DocumentsRead]);
 
 fn only_resource(grants: &[&Grant]) -> Result<Arc<Resource>, Refusal> {
     let (first, others) = grants.split_first().ok_or(Refusal::NoResource)?;
