@@ -35,6 +35,7 @@ impl<B> Admitted<B> {
     pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Self {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
+        cut(&mut parts.uri, permit.prefix());
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
@@ -66,6 +67,16 @@ impl<B> Admitted<B> {
         parts.headers.insert(AUTHORIZATION, self.bearer.header().clone());
         Request::from_parts(parts, body)
     }
+}
+
+/// Takes the resource's name from the beginning of a path; every other byte stays.
+fn cut(uri: &mut Uri, prefix: usize) {
+    let rest = uri.path_and_query().and_then(|target| target.as_str().get(prefix..));
+    let Some(Ok(target)) = rest.filter(|_| prefix > 0).map(str::parse) else { return };
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(target);
+    // The path became shorter and still begins with a slash, so the parts still make a URI.
+    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// Removes what is between two neighbours: the known names, and every name in every `Connection` line.

@@ -28,6 +28,7 @@ use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::metrics::Metrics;
 use crate::request_line::{Format, RequestLines};
+use crate::route::Hosts;
 use crate::settings::Settings;
 use crate::swap::{Gateway, SwapLayer};
 use crate::token::Tokens;
@@ -68,7 +69,8 @@ impl Server {
         let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
         let tokens = Arc::new(Tokens::new(&settings, &keys));
-        let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
+        let hosts = Hosts::of(&settings);
+        let gateway = Arc::new(Gateway { keys, hosts, tokens, metrics: Metrics::default() });
         Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
     }
 

@@ -7,6 +7,7 @@
 mod endpoint;
 pub(crate) mod file;
 mod proxy;
+mod resource;
 mod single;
 
 use std::net::SocketAddr;
@@ -141,6 +142,8 @@ pub struct Resource {
     pub plane: Plane,
     /// Its address.
     pub endpoint: Endpoint,
+    /// The hosts by which clients call it at our door, in lower case; that of its endpoint is one, unlisted.
+    pub hosts: Vec<Arc<str>>,
     /// Whose tokens it gets, by access.
     pub identity: ByAccess<Arc<str>>,
     /// The scope of those tokens.

@@ -33,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
-use crate::route::Route;
+use crate::route::{Hosts, Route};
 use crate::token::Tokens;
 use ongoing::Ongoing;
 
@@ -42,6 +42,8 @@ use ongoing::Ongoing;
 pub struct Gateway {
     /// The allowlist.
     pub keys: Keys,
+    /// The resources by the hosts that clients call.
+    pub hosts: Hosts,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -149,7 +151,7 @@ impl<S> Swap<S> {
     {
         let Self { gateway, mut forward, .. } = self;
         let (head, body) = request.into_parts();
-        let route = &*record.route.insert(Route::of(&head)?);
+        let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
         let caller = authenticate(&head, route, &gateway.keys, SystemTime::now())?;
         record.key = Some(caller.key().clone());
         let permit = authorize(route, caller)?;

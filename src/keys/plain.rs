@@ -10,7 +10,7 @@ use super::{Client, Digest, Grant, Key, Keys, Targets, file::named};
 use crate::document::{Mistake, Mistakes};
 use crate::family::Families;
 use crate::plane::Plane;
-use crate::settings::Settings;
+use crate::settings::{ByAccess, Settings};
 
 /// Azure's shortest keys have 32 characters; what is shorter was made up by a person.
 const SHORTEST: usize = 32;
@@ -79,6 +79,7 @@ fn grants(allow: &[String], settings: &Settings) -> Result<Vec<Grant>, Mistakes>
         .map(|resource| Grant {
             resource: resource.clone(),
             families: families(resource.plane),
+            access: ByAccess::always(true),
             targets: Targets::All,
             identity: resource.identity.clone(),
         })

@@ -10,54 +10,41 @@ use super::Target;
 use crate::family::Family;
 use crate::refusal::Refusal;
 
-/// The first words of the plane's paths.
-const ROOTS: [&str; 10] = [
-    "indexes",
-    "indexers",
-    "datasources",
-    "skillsets",
-    "synonymmaps",
-    "aliases",
-    "servicestats",
-    "knowledgebases",
-    "agents",
-    "knowledgesources",
-];
-
 /// A segment in OData form: its word, folded, and the key in its quotes.
 struct Word {
     word: String,
     key: Option<String>,
 }
 
-/// The family and the index of a path; `None` if its first word is none of the plane's.
+/// The family and the index of a path whose first word is one of the plane's.
 ///
 /// # Errors
 /// [`Refusal::Ambiguous`] for quotes or parentheses that do not stand as OData has them.
-pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<Option<(Family, Target)>, Refusal> {
-    let Some((first, rest)) = segments.split_first() else { return Ok(None) };
-    let root = Word::read(first)?;
-    if !ROOTS.contains(&root.word.as_str()) {
-        return Ok(None);
-    }
-    let words = rest.iter().map(|segment| Word::read(segment)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Family>, Target), Refusal> {
+    let words = segments.iter().map(|segment| Word::read(segment)).collect::<Result<Vec<_>, _>>()?;
+    let [root, rest @ ..] = &words[..] else { return Ok((None, Target::Unnamed)) };
+    // Of the names with a sign there is one alone that an operation is known by, and OData has some that hold any
+    // number of operations.
+    let odd = |word: &&Word| word.word.starts_with('$') && word.word != "$count";
+    let manage = (!words.iter().any(|word| odd(&word))).then_some(Family::Manage);
     if root.word != "indexes" {
-        return Ok(Some((Family::Manage, Target::Unnamed)));
+        return Ok((manage, Target::Unnamed));
     }
-    let (index, words) = match root.key {
-        Some(index) => (Some(index), &words[..]),
+    let (index, operation) = match &root.key {
+        Some(index) => (Some(index.clone()), rest),
         // In slash form the name stands as it came, a segment of its own.
-        None => (rest.first().map(|name| (*name).to_owned()), words.get(1..).unwrap_or(&[])),
+        None if rest.first().is_some_and(|name| name.key.is_some()) => return Err(ODD),
+        None => (segments.get(1).map(|name| (*name).to_owned()), rest.get(1..).unwrap_or_default()),
     };
     let target = index.map_or(Target::Unnamed, Target::Named);
-    Ok(Some((family(method, words), target)))
+    Ok((of_documents(method, operation).or(manage), target))
 }
 
-/// The family of an operation on one index.
-fn family(method: &Method, words: &[Word]) -> Family {
-    let [docs, operation @ ..] = words else { return Family::Manage };
+/// The family of an operation on the documents of an index.
+fn of_documents(method: &Method, words: &[Word]) -> Option<Family> {
+    let [docs, operation @ ..] = words else { return None };
     if docs.word != "docs" {
-        return Family::Manage;
+        return None;
     }
     let reading = match (method, &docs.key, operation) {
         // A search, or the look-up of a document.
@@ -76,19 +63,21 @@ fn family(method: &Method, words: &[Word]) -> Family {
             | "search"
             | "suggest"
             | "autocomplete" => true,
-            "search.index" | "index" => return Family::DocumentsWrite,
+            "search.index" | "index" => return Some(Family::DocumentsWrite),
             _ => false,
         },
         _ => false,
     };
-    if reading { Family::DocumentsRead } else { Family::Manage }
+    reading.then_some(Family::DocumentsRead)
 }
+
+/// Quotes and parentheses stand around a key at the end of a word, and nowhere else.
+const ODD: Refusal = Refusal::Ambiguous("its path has quotes or parentheses that OData does not know");
 
 // === impl Word ===
 
 impl Word {
     fn read(segment: &str) -> Result<Self, Refusal> {
-        const ODD: Refusal = Refusal::Ambiguous("its path has quotes or parentheses that OData does not know");
         let Some((word, rest)) = segment.split_once("('") else {
             if segment.contains(['\'', '(', ')']) {
                 return Err(ODD);
@@ -112,7 +101,7 @@ mod tests {
     fn classified(method: &str, path: &str) -> Option<Family> {
         let segments: Vec<_> = path.split('/').skip(1).collect();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        classify(&method, &segments).unwrap().map(|(family, _)| family)
+        classify(&method, &segments).unwrap().0
     }
 
     #[test]
@@ -157,19 +146,30 @@ mod tests {
             ("POST", "/indexes/i/docs/new"),
             ("HEAD", "/indexes/i/docs"),
             ("GET", "/indexes/i/docs/k/more"),
-            ("GET", "/indexes/i/docs('k')/$value"),
             ("POST", "/indexers('x')/search.run"),
             ("GET", "/servicestats"),
             ("POST", "/knowledgebases('k')/retrieve"),
         ] {
             assert_eq!(classified(method, path), Some(Family::Manage), "{method} {path}");
         }
-        assert_eq!(classified("GET", "/favicon.ico"), None);
+    }
+
+    #[test]
+    fn nobody_knows_what_lies_behind_a_sign() {
+        for (method, path) in [
+            ("POST", "/indexes/$batch"),
+            ("POST", "/indexes('i')/docs/$batch"),
+            ("GET", "/indexes/i/docs('k')/$value"),
+            ("GET", "/indexes/i/docs/$metadata"),
+            ("GET", "/indexers('x')/$ref"),
+        ] {
+            assert_eq!(classified(method, path), None, "{method} {path}");
+        }
     }
 
     #[test]
     fn an_index_is_named_in_both_forms_and_kept_as_written() {
-        let target = |segments: &[&str]| classify(&Method::GET, segments).unwrap().unwrap().1;
+        let target = |segments: &[&str]| classify(&Method::GET, segments).unwrap().1;
         assert_eq!(target(&["indexes('Hotels')", "docs"]), Target::Named("Hotels".into()));
         assert_eq!(target(&["indexes", "Hotels", "docs"]), Target::Named("Hotels".into()));
         assert_eq!(target(&["indexes('it''s')"]), Target::Named("it's".into()));
@@ -177,5 +177,6 @@ mod tests {
         for odd in ["indexes('a", "indexes('a')x", "indexes(a)", "indexes('')", "('a')", "indexes('a'b')", "a'b"] {
             assert!(classify(&Method::GET, &[odd]).is_err(), "{odd}");
         }
+        assert!(classify(&Method::GET, &["indexes", "hotels('x')", "docs"]).is_err());
     }
 }

@@ -19,6 +19,7 @@ mod early_refusal;
 mod bodies;
 mod memory;
 mod refusals;
+mod resources;
 mod grants;
 mod query_key_wall;
 mod upstream_answers;

@@ -12,6 +12,7 @@ use keyswap::forward::Replay;
 use keyswap::keys::Keys;
 use keyswap::metrics::Metrics;
 use keyswap::refusal::Failure;
+use keyswap::route::Hosts;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
 use keyswap::token::Tokens;
@@ -42,7 +43,7 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     let keys = Keys::read(&settings).unwrap();
     let tokens = Arc::new(Tokens::new(&settings, &keys));
     let _kept = tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
-    let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
+    let gateway = Arc::new(Gateway { keys, hosts: Hosts::of(&settings), tokens, metrics: Metrics::default() });
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = seen.clone();

@@ -9,7 +9,7 @@ use crate::world::{CHAT, Plan, SEARCH, World, client, saying};
 
 pub(crate) const OPENAI_WRONG_KEY: &str = r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}"#;
 
-const SEARCH_WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
+pub(crate) const SEARCH_WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
 
 fn is_openai_wrong_key(answer: &Answer) {
     assert_eq!(answer.status, 401);
@@ -74,7 +74,7 @@ async fn expired_and_early_keys_are_unknown_to_the_caller_and_known_to_the_opera
         keys: Box::new(|_, emulator| {
             let keys = emulator.keys();
             let dated = |name: &str, key: &str, date: &str| {
-                client(name, key, "{ resource = \"openai\" }").replace(" }]\ngrants", &format!(", {date} }}]\ngrants"))
+                client(name, key, "{ resource = \"ai\" }").replace(" }]\ngrants", &format!(", {date} }}]\ngrants"))
             };
             [
                 dated("old", &keys.openai, "expires = 2020-01-01T00:00:00Z"),

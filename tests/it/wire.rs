@@ -365,7 +365,7 @@ async fn a_client_that_takes_nothing_is_let_go() {
 #[tokio::test]
 async fn a_resource_has_its_connections_and_no_more() {
     let plan = Plan {
-        settings: Box::new(|text, _| text.replace("[resources.openai]\n", "[resources.openai]\nconnections = 1\n")),
+        settings: Box::new(|text, _| text.replace("[resources.ai]\n", "[resources.ai]\nconnections = 1\n")),
         ..Plan::default()
     };
     let world = plan.start().await;
