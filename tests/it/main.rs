@@ -21,6 +21,7 @@ mod memory;
 mod refusals;
 mod resources;
 mod grants;
+mod key_table;
 mod query_key_wall;
 mod upstream_answers;
 mod tokens;
