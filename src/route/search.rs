@@ -26,9 +26,11 @@ pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Fam
     // Of the names with a sign there is one alone that an operation is known by, and OData has some that hold any
     // number of operations.
     let odd = |word: &&Word| word.word.starts_with('$') && word.word != "$count";
-    let manage = (!words.iter().any(|word| odd(&word))).then_some(Family::Manage);
+    if words.iter().any(|word| odd(&word)) {
+        return Ok((None, Target::Unnamed));
+    }
     if root.word != "indexes" {
-        return Ok((manage, Target::Unnamed));
+        return Ok((Some(Family::Manage), Target::Unnamed));
     }
     let (index, operation) = match &root.key {
         Some(index) => (Some(index.clone()), rest),
@@ -36,25 +38,33 @@ pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Fam
         None if rest.first().is_some_and(|name| name.key.is_some()) => return Err(ODD),
         None => (segments.get(1).map(|name| (*name).to_owned()), rest.get(1..).unwrap_or_default()),
     };
+    if index.as_ref().is_some_and(|index| !is_name(index)) {
+        return Err(Refusal::Ambiguous("its path has a character that no name of Azure's has"));
+    }
     let target = index.map_or(Target::Unnamed, Target::Named);
-    Ok((of_documents(method, operation).or(manage), target))
+    let family = match operation {
+        [docs, operation @ ..] if docs.word == "docs" => of_documents(method, docs.key.as_deref(), operation),
+        _ => Some(Family::Manage),
+    };
+    Ok((family, target))
 }
 
-/// The family of an operation on the documents of an index.
-fn of_documents(method: &Method, words: &[Word]) -> Option<Family> {
-    let [docs, operation @ ..] = words else { return None };
-    if docs.word != "docs" {
-        return None;
-    }
-    let reading = match (method, &docs.key, operation) {
+/// The family of an operation on the documents of an index, or on the one that has this key.
+fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Option<Family> {
+    match (method, key, operation) {
         // A search, or the look-up of a document.
-        (&Method::GET, _, []) => true,
+        (&Method::GET, _, []) => Some(Family::DocumentsRead),
+        // What is done to one document is done by an operation on all.
+        (_, Some(_), _) => None,
         (&Method::GET, None, [Word { word, key: None }]) => match word.as_str() {
-            "search.suggest" | "suggest" | "search.autocomplete" | "autocomplete" | "$count" => true,
+            "search.suggest" | "suggest" | "search.autocomplete" | "autocomplete" | "$count" => {
+                Some(Family::DocumentsRead)
+            }
             // A document of that key can be had as docs('index'); written like the operation, it is not one.
-            "index" => false,
+            "index" => Some(Family::Manage),
             // Anything else without a sign of OData's is a document's key.
-            key => !key.starts_with("search.") && !key.starts_with('$'),
+            key if !key.starts_with("search.") && !key.starts_with('$') => Some(Family::DocumentsRead),
+            _ => Some(Family::Manage),
         },
         (&Method::POST, None, [Word { word, key: None }]) => match word.as_str() {
             "search.post.search"
@@ -62,13 +72,17 @@ fn of_documents(method: &Method, words: &[Word]) -> Option<Family> {
             | "search.post.autocomplete"
             | "search"
             | "suggest"
-            | "autocomplete" => true,
-            "search.index" | "index" => return Some(Family::DocumentsWrite),
-            _ => false,
+            | "autocomplete" => Some(Family::DocumentsRead),
+            "search.index" | "index" => Some(Family::DocumentsWrite),
+            _ => Some(Family::Manage),
         },
-        _ => false,
-    };
-    reading.then_some(Family::DocumentsRead)
+        _ => Some(Family::Manage),
+    }
+}
+
+/// Letters, digits and hyphens are what Azure allows; an underscore and a dot do no harm.
+fn is_name(index: &str) -> bool {
+    index.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// Quotes and parentheses stand around a key at the end of a word, and nowhere else.
@@ -140,7 +154,6 @@ mod tests {
             ("POST", "/indexes('i')/search.analyze"),
             ("GET", "/indexes/i/docs/index"),
             ("GET", "/indexes/i/docs/search.index"),
-            ("PUT", "/indexes('i')/docs('k')"),
             ("DELETE", "/indexes/i/docs/k"),
             ("POST", "/indexes/i/docs"),
             ("POST", "/indexes/i/docs/new"),
@@ -155,13 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn nobody_knows_what_lies_behind_a_sign() {
+    fn nobody_knows_what_lies_behind_a_sign_or_a_document() {
         for (method, path) in [
             ("POST", "/indexes/$batch"),
             ("POST", "/indexes('i')/docs/$batch"),
             ("GET", "/indexes/i/docs('k')/$value"),
             ("GET", "/indexes/i/docs/$metadata"),
             ("GET", "/indexers('x')/$ref"),
+            ("PUT", "/indexes('i')/docs('k')"),
+            ("POST", "/indexes('i')/docs('index')"),
         ] {
             assert_eq!(classified(method, path), None, "{method} {path}");
         }
@@ -172,9 +187,17 @@ mod tests {
         let target = |segments: &[&str]| classify(&Method::GET, segments).unwrap().1;
         assert_eq!(target(&["indexes('Hotels')", "docs"]), Target::Named("Hotels".into()));
         assert_eq!(target(&["indexes", "Hotels", "docs"]), Target::Named("Hotels".into()));
-        assert_eq!(target(&["indexes('it''s')"]), Target::Named("it's".into()));
         assert_eq!(target(&["indexes"]), Target::Unnamed);
-        for odd in ["indexes('a", "indexes('a')x", "indexes(a)", "indexes('')", "('a')", "indexes('a'b')", "a'b"] {
+        for odd in [
+            "indexes('a",
+            "indexes('a')x",
+            "indexes(a)",
+            "indexes('')",
+            "('a')",
+            "indexes('a'b')",
+            "a'b",
+            "indexes('it''s')",
+        ] {
             assert!(classify(&Method::GET, &[odd]).is_err(), "{odd}");
         }
         assert!(classify(&Method::GET, &["indexes", "hotels('x')", "docs"]).is_err());

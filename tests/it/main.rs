@@ -22,7 +22,7 @@ mod refusals;
 mod resources;
 mod grants;
 mod key_table;
-mod query_key_wall;
+mod bypass;
 mod upstream_answers;
 mod tokens;
 mod token_faults;
