@@ -7,6 +7,9 @@
 mod want;
 mod attempts;
 mod refused;
+mod judge;
+mod dressing;
+mod properties;
 
 use azure_emulator::{Door, Emulator, Entry, FixedTokens, Options};
 use http::Method;

@@ -282,6 +282,16 @@ pub fn careless_reading<B>(plane: Plane, request: &hyper::Request<B>) -> Option<
     }
 }
 
+/// What the other doors would take it for, whether or not they serve it.
+#[must_use]
+pub fn strict_reading<B>(plane: Plane, request: &hyper::Request<B>) -> Option<(&'static str, Option<String>)> {
+    match plane {
+        Plane::OpenAi => openai::recognise(request.method(), request.uri().path()),
+        Plane::Search => search::recognise(request.method(), request.uri().path()),
+        Plane::Entra | Plane::Identity | Plane::Imds => None,
+    }
+}
+
 impl fmt::Debug for Emulator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Emulator").field("control", &self.scene.control).finish_non_exhaustive()

@@ -166,9 +166,7 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
     let Reading { method, segments } = if lenient {
         lenient::read(&call.method, call.path, call.query, call.headers)
     } else {
-        let path = target::decode(call.path);
-        // A doubled slash is accepted by the real service (H5).
-        let segments = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let segments = segments(&target::decode(call.path)).into_iter().map(str::to_owned).collect();
         Reading { method: call.method.clone(), segments }
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -222,6 +220,20 @@ pub(crate) fn recognise_leniently(reading: &Reading) -> Option<(&'static str, Op
     let segments: Vec<&str> = reading.segments.iter().map(String::as_str).collect();
     let found = find_leniently(&reading.method, &segments)?;
     Some((found.operation.name, found.named.map(str::to_ascii_lowercase)))
+}
+
+/// The same of a careful server.
+pub(crate) fn recognise(method: &Method, raw_path: &str) -> Option<(&'static str, Option<String>)> {
+    let path = target::decode(raw_path);
+    let segments = segments(&path);
+    let found = find(OPERATIONS, method, &segments, false);
+    let found = found.or_else(|| find(unserved::OPERATIONS, method, &segments, false))?;
+    Some((found.operation.name, found.named.map(str::to_owned)))
+}
+
+/// A doubled slash is accepted by the real service (H5).
+fn segments(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).collect()
 }
 
 /// Ignores case, and knows what is not served besides.

@@ -237,6 +237,14 @@ pub(crate) fn recognise_leniently(reading: Reading) -> Option<(&'static str, Opt
     Some((operation.name, names.into_iter().next()))
 }
 
+/// The same of a careful server.
+pub(crate) fn recognise(method: &Method, raw_path: &str) -> Option<(&'static str, Option<String>)> {
+    let segments = route::read_raw(raw_path);
+    let found = route::find(OPERATIONS, method, &segments, false);
+    let (operation, names) = found.or_else(|| route::find(unserved::OPERATIONS, method, &segments, false))?;
+    Some((operation.name, names.into_iter().next()))
+}
+
 /// Ignores case, and knows what is not served besides.
 fn find_leniently(method: &Method, segments: &[route::Segment]) -> Option<(&'static Operation, Vec<String>)> {
     route::find(OPERATIONS, method, segments, true)
