@@ -33,6 +33,11 @@ pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Fam
     })
 }
 
+/// Whether a method only asks for what is there.
+fn looks(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
 /// In lower case, which real clients write already.
 fn folded(segment: &str) -> Cow<'_, str> {
     if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -47,7 +52,7 @@ fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Fa
     let target = name.map_or(Target::Untouched, |name| Target::Named(name.to_owned()));
     let family = match words {
         // The list, and one of it; making and deleting deployments was an operation of 2022.
-        [] => (method == Method::GET).then_some(Family::Inference),
+        [] => looks(method).then_some(Family::Inference),
         // Whatever is asked of a deployment is a call of its model, unless its word says otherwise.
         words => Some(family(method, words).unwrap_or(Family::Inference)),
     };
@@ -58,7 +63,7 @@ fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Fa
 fn account(method: &Method, words: &[&str]) -> (Option<Family>, Target) {
     match words {
         // The list of models, and polling for an image that was asked for by its deployment.
-        ["models" | "operations", ..] if method == Method::GET => (Some(Family::Inference), Target::Untouched),
+        ["models" | "operations", ..] if looks(method) => (Some(Family::Inference), Target::Untouched),
         // Only a model that was made by fine-tuning can be deleted.
         ["models", _] if method == Method::DELETE => (Some(Family::FineTuning), Target::Unnamed),
         words => (family(method, words), Target::Unnamed),

@@ -159,6 +159,10 @@ async fn whatever_names_two_hosts_or_two_methods_is_refused() {
         ("GET", docs.to_owned(), vec![("x-http-method-override", "POST")], "it asks for another method than its own"),
         ("GET", format!("{docs}&_Method=POST"), vec![], "it asks for another method than its own"),
         ("TRACE", docs.to_owned(), vec![], "its method is TRACE, whose answer would show the gateway's own token"),
+        ("GET", docs.to_owned(), vec![("x-original-url", "/indexes")], "it asks for another path than its own"),
+        ("GET", format!("ws://gateway{docs}"), vec![], "its target has another scheme than http and https"),
+        ("OPTIONS", "*".to_owned(), vec![], "its target is no path"),
+        ("CONNECT", "gateway".to_owned(), vec![], "its target is no path"),
     ] {
         let headers: Vec<_> = headers.into_iter().chain([("api-key", key.as_str())]).collect();
         let answer = raw(world.gateway.http, &request_text(method, &target, &headers)).await;
@@ -167,6 +171,12 @@ async fn whatever_names_two_hosts_or_two_methods_is_refused() {
         let message = refused(what);
         let message = message.split_once("\"message\"").unwrap().1.trim_end_matches('}');
         assert!(answer.contains(message), "{answer}");
+    }
+    for host in ["a, b", "user@a", "a:b", "a/b"] {
+        let request = request_text("GET", docs, &[("api-key", &key)]);
+        let request = String::from_utf8(request).unwrap().replace("host: gateway", &format!("host: {host}"));
+        let answer = raw(world.gateway.http, request.as_bytes()).await;
+        assert!(answer.contains("does not forward this request: its Host header is no host name."), "{answer}");
     }
     let absolute =
         raw(world.gateway.http, &request_text("GET", &format!("http://gateway{docs}"), &[("api-key", &key)])).await;
