@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::authenticate::Caller;
 use crate::family::Family;
 use crate::keys::{Grant, Targets};
+use crate::plane::Plane;
 use crate::refusal::Refusal;
-use crate::route::{Route, Target};
+use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
 
 /// Leave for one operation of one client on one resource. Made here alone.
@@ -14,6 +15,7 @@ use crate::settings::Resource;
 pub struct Permit {
     caller: Caller,
     resource: Arc<Resource>,
+    prefix: usize,
     family: Family,
     identity: Arc<str>,
     condition: Option<Condition>,
@@ -26,21 +28,23 @@ pub struct Condition {
     granted: Arc<[Targets]>,
 }
 
-/// Decides whether a client may do what its request wants, and settles the resource: the one of the plane that the
-/// client was granted.
+/// Decides whether a client may do what its request wants, and settles the resource.
 ///
 /// # Errors
-/// What is not granted.
+/// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
-    let client = &caller.key().client;
-    let grants = client.grants.iter().filter(|grant| grant.resource.plane == route.plane());
-    let mut grants: Vec<&Grant> = grants.collect();
-    let resource = only_resource(&grants)?;
-    let family = route.family().ok_or(Refusal::NoFamily)?;
-    grants.retain(|grant| grant.families.contains(family));
-    let first = grants.first().ok_or(Refusal::FamilyNotGranted(family))?;
+    let grants = &caller.key().client.grants;
+    let resource = resource(route, grants)?.clone();
+    let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
+    let grants = grants.iter().filter(|grant| grant.resource.name == resource.name);
+    let mut grants: Vec<_> = grants.filter(|grant| grant.families.contains(family)).collect();
+    if grants.is_empty() {
+        return Err(Refusal::FamilyNotGranted(family));
+    }
+    grants.retain(|grant| *grant.access.at(access));
+    let first = grants.first().ok_or(Refusal::AccessNotGranted(family, access))?;
     let covering = |name: Option<&str>| grants.iter().find(|grant| grant.targets.cover(name));
-    let identity = |grant: &Grant| grant.identity.at(family.access()).clone();
+    let identity = |grant: &Grant| grant.identity.at(access).clone();
     let (identity, condition) = match route.target() {
         Target::Untouched => (identity(first), None),
         Target::Named(name) => {
@@ -58,15 +62,43 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
             }
         },
     };
-    Ok(Permit { resource, family, identity, condition, caller })
+    let prefix = route.prefix().map_or(0, Prefix::length);
+    Ok(Permit { resource, prefix, family, identity, condition, caller })
 }
 
-fn only_resource(grants: &[&Grant]) -> Result<Arc<Resource>, Refusal> {
-    let (first, others) = grants.split_first().ok_or(Refusal::NoResource)?;
-    if others.iter().any(|grant| grant.resource.name != first.resource.name) {
-        return Err(Refusal::SeveralResources);
+/// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
+/// only one of the plane that the client may use. One that the client has no grant on is as good as none.
+fn resource<'g>(route: &Route, grants: &'g [Grant]) -> Result<&'g Arc<Resource>, Refusal> {
+    let granted = |name: &str| {
+        let mut resources = grants.iter().map(|grant| &grant.resource);
+        resources.find(|resource| &*resource.name == name).ok_or_else(|| Refusal::ResourceNotGranted(name.to_owned()))
+    };
+    let host = route.host().map(granted).transpose()?;
+    let prefix = route.prefix().map(|prefix| granted(prefix.name())).transpose()?;
+    let named = match (host, prefix) {
+        (Some(host), Some(prefix)) if host.name != prefix.name => {
+            return Err(Refusal::Ambiguous("its host names one resource and its path another"));
+        }
+        (named @ Some(_), _) | (None, named) => named,
+    };
+    match named {
+        Some(resource) if resource.plane == route.plane() => Ok(resource),
+        Some(resource) => Err(Refusal::OtherPlane(resource.name.clone())),
+        None => only_resource(route.plane(), grants),
     }
-    Ok(first.resource.clone())
+}
+
+fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refusal> {
+    let mut resources: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
+    resources.retain(|resource| resource.plane == plane);
+    let first = *resources.first().ok_or(Refusal::NoResource)?;
+    if resources.iter().all(|resource| resource.name == first.name) {
+        return Ok(first);
+    }
+    let mut names: Vec<_> = resources.into_iter().map(|resource| resource.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    Err(Refusal::SeveralResources(names))
 }
 
 // === impl Permit ===
@@ -80,6 +112,11 @@ impl Permit {
     /// Where the request may go, and nowhere else.
     pub fn resource(&self) -> &Arc<Resource> {
         &self.resource
+    }
+
+    /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
+    pub fn prefix(&self) -> usize {
+        self.prefix
     }
 
     /// What it does there.

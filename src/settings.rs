@@ -9,6 +9,7 @@ pub(crate) mod file;
 mod guessing;
 mod network;
 mod proxy;
+mod resource;
 mod single;
 mod trusted_proxies;
 
@@ -158,6 +159,8 @@ pub struct Resource {
     pub plane: Plane,
     /// Its address.
     pub endpoint: Endpoint,
+    /// The hosts by which clients call it at our door, in lower case; that of its endpoint is one, unlisted.
+    pub hosts: Vec<Arc<str>>,
     /// Whose tokens it gets, by access.
     pub identity: ByAccess<Arc<str>>,
     /// The scope of those tokens.

@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
-use crate::route::Route;
+use crate::route::{Hosts, Route};
 use crate::settings::Settings;
 use crate::token::Tokens;
 use ongoing::Ongoing;
@@ -46,6 +46,8 @@ pub struct Gateway {
     pub keys: Keys,
     /// Who tries keys that are not on it.
     pub guesses: Guesses,
+    /// The resources by the hosts that clients call.
+    pub hosts: Hosts,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -73,7 +75,7 @@ impl Gateway {
         let tokens = Arc::new(Tokens::new(settings, &keys));
         let guesses = Guesses::new(settings.guessing);
         let metrics = Metrics::new(guesses.counters().clone());
-        Self { keys, guesses, tokens, metrics }
+        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics }
     }
 }
 
@@ -165,7 +167,7 @@ impl<S> Swap<S> {
         let (mut head, body) = request.into_parts();
         // The log has what it needs of them, and nothing that is ours goes upstream.
         head.extensions.clear();
-        let route = &*record.route.insert(Route::of(&head)?);
+        let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
         let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
             Ok(caller) => caller,
             Err(refusal) => {

@@ -176,6 +176,7 @@ fn strip_subprotocols(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::Hosts;
 
     fn stripped(request: http::request::Builder) -> Parts {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
@@ -226,7 +227,7 @@ mod tests {
         let brought = |values: &[&str]| {
             let values = values.iter().fold(http::Request::get("/openai/models"), |r, v| r.header("api-key", *v));
             let (parts, ()) = values.body(()).unwrap().into_parts();
-            let route = Route::of(&parts).unwrap();
+            let route = Route::of(&parts, &Hosts::default()).unwrap();
             key(&parts, &route).map(|brought| format!("{brought:?}"))
         };
         let good = Ok(format!("{:?}", Brought::InHead(b"k")));

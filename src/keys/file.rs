@@ -8,8 +8,8 @@ use super::samples::Samples;
 use super::{Client, Digest, Grant, Key, Keys, Targets};
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::family::{Families, Family};
-use crate::plane::Plane;
-use crate::settings::{Settings, file::identity};
+use crate::plane::{Access, Plane};
+use crate::settings::{ByAccess, Settings, file::identity};
 
 /// Reads `text` as if it were the content of `path`.
 pub(super) fn parse(path: &Path, text: &str, settings: &Settings) -> Result<Keys, Mistakes> {
@@ -83,18 +83,35 @@ fn grant(section: &Section<'_>, settings: &Settings) -> Option<Grant> {
     });
     let plane = resource.as_ref().map(|resource| resource.plane);
     let allow = section.get("allow");
-    let families = match (&allow, plane) {
+    let mut families = match (&allow, plane) {
         (Some(value), _) => families(value, plane),
         (None, Some(plane)) => Some(Families::default_for(plane)),
         (None, None) => None,
     };
+    let access = section.get("access");
+    let access = access.map_or(Some(ByAccess::always(true)), |value| accesses(&value, families.as_mut()));
     let targets = targets(section, plane);
     let identities: Vec<_> = settings.identities.iter().map(|identity| identity.name.clone()).collect();
     let identity = match section.get("identity") {
         Some(value) => identity(&value, &identities),
         None => resource.as_ref().map(|resource| resource.identity.clone()),
     };
-    Some(Grant { resource: resource?, families: families?, targets: targets?, identity: identity? })
+    Some(Grant { resource: resource?, families: families?, access: access?, targets: targets?, identity: identity? })
+}
+
+/// How deep a grant reaches. Families that reach nowhere within it are not granted.
+fn accesses(value: &Value<'_>, families: Option<&mut Families>) -> Option<ByAccess<bool>> {
+    let listed: Vec<_> = value.list()?.iter().filter_map(|value| value.one_of(Access::NAMES)).collect();
+    if let Some(families) = families {
+        let within = |family: &Family| family.accesses().iter().any(|access| listed.contains(access));
+        let within: Vec<_> = families.iter().filter(within).collect();
+        if within.is_empty() {
+            value.wrong("leaves nothing of what is allowed: list read, write or manage, or leave it out for all");
+        }
+        *families = Families::of(&within);
+    }
+    let granted = |access| listed.contains(&access);
+    Some(ByAccess { read: granted(Access::Read), write: granted(Access::Write), manage: granted(Access::Manage) })
 }
 
 /// Families and presets, all of the resource's own plane.
@@ -199,6 +216,10 @@ allow = ["inference", "documents-read", "all"]
 indexes = ["x"]
 [[clients.app.grants]]
 resource = "other"
+[[clients.app.grants]]
+resource = "search"
+allow = ["documents-read"]
+access = ["write", "all"]
 [clients.two]
 grants = []
 keys = [
@@ -220,11 +241,13 @@ keys.toml:8:23: clients.app.grants[0].allow[1]: must be one of: inference, respo
 keys.toml:8:41: clients.app.grants[0].allow[2]: must be one of: inference, responses, files, batches, assistants, fine-tuning, evaluations, realtime, realtime-secrets, openai
 keys.toml:9:11: clients.app.grants[0].indexes: is of the other plane: this resource has deployments
 keys.toml:11:12: clients.app.grants[1].resource: names no resource of the settings
-keys.toml:16:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
-keys.toml:16:92: clients.two.keys[1].note: unknown key; known here: expires, id, not_before, sha256
-keys.toml:17:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty
-keys.toml:18:24: clients.two.keys[3].sha256: is the digest of a sample that everybody knows (<your-api-key>): hash a key of your own
-keys.toml:19:24: clients.two.keys[4].sha256: is the digest of a sample that everybody knows (AZURE_OPENAI_API_KEY, and a newline): hash a key of your own"
+keys.toml:15:10: clients.app.grants[2].access: leaves nothing of what is allowed: list read, write or manage, or leave it out for all
+keys.toml:15:20: clients.app.grants[2].access[1]: must be one of: read, write, manage
+keys.toml:20:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
+keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: expires, id, not_before, sha256
+keys.toml:21:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty
+keys.toml:22:24: clients.two.keys[3].sha256: is the digest of a sample that everybody knows (<your-api-key>): hash a key of your own
+keys.toml:23:24: clients.two.keys[4].sha256: is the digest of a sample that everybody knows (AZURE_OPENAI_API_KEY, and a newline): hash a key of your own"
         );
     }
 }

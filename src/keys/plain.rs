@@ -13,7 +13,7 @@ use super::{Client, Digest, Grant, Key, Keys, Targets};
 use crate::document::{Mistake, Mistakes};
 use crate::family::Families;
 use crate::plane::Plane;
-use crate::settings::Settings;
+use crate::settings::{ByAccess, Settings};
 
 /// The name of the client that all keys of the file belong to.
 const CLIENT: &str = "sidecar";
@@ -80,6 +80,7 @@ fn grants(allow: &[String], settings: &Settings) -> Result<Vec<Grant>, Mistakes>
         .map(|resource| Grant {
             resource: resource.clone(),
             families: families(resource.plane),
+            access: ByAccess::always(true),
             targets: Targets::All,
             identity: resource.identity.clone(),
         })

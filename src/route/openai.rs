@@ -11,35 +11,43 @@ use super::Target;
 use crate::family::Family;
 use crate::refusal::Refusal;
 
-/// Whether a path with this first segment belongs to the plane.
-pub(super) fn is_root(segment: &str) -> bool {
-    ["openai", "models", "anthropic", "api"].iter().any(|root| segment.eq_ignore_ascii_case(root))
-}
-
 /// The family and the deployment of a path whose first segment is a root of the plane.
 ///
 /// # Errors
-/// A query that names two deployments.
+/// [`Refusal::Ambiguous`] for quotes and parentheses, since OData is of the other plane, and for a query that names two
+/// deployments.
 pub(super) fn classify(method: &Method, segments: &[&str], query: &str) -> Result<(Option<Family>, Target), Refusal> {
+    if segments.iter().any(|segment| segment.contains(['\'', '(', ')'])) {
+        return Err(Refusal::Ambiguous("its path has quotes or parentheses"));
+    }
     let folded: Vec<_> = segments.iter().map(|segment| folded(segment)).collect();
     let words: Vec<_> = folded.iter().map(AsRef::as_ref).collect();
     match &words[..] {
-        ["models", words @ ..] | ["anthropic", "v1", words @ ..] => {
-            let family = Some(Family::Inference);
+        // Foundry's models; whatever is asked there is a call of one, unless its word says otherwise.
+        ["models", words @ ..] => {
+            let family = Some(family(method, words).unwrap_or(Family::Inference));
             Ok((family, model::target(method, family, words, query)?))
         }
-        ["anthropic", ..] => Ok((Some(Family::Inference), Target::Unnamed)),
+        ["anthropic", _, words @ ..] => {
+            let family = anthropic(words);
+            Ok((family, model::target(method, family, words, query)?))
+        }
         // A Foundry project has the whole surface below its own prefix. Its responses may name an agent, and that a model.
         ["api", "projects", _, "openai", ..] => {
-            let (family, target) = classify(method, &segments[3..], query)?;
+            let (family, target) = classify(method, segments.get(3..).unwrap_or_default(), query)?;
             Ok((family, if family == Some(Family::Responses) { Target::Unnamed } else { target }))
         }
         ["openai", "deployments", ..] => {
-            Ok(deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or(&[])))
+            Ok(deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or_default()))
         }
         ["openai", "v1", words @ ..] | ["openai", words @ ..] => account(method, words, query),
         _ => Ok((None, Target::Unnamed)),
     }
+}
+
+/// Whether a method only asks for what is there.
+fn looks(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// In lower case, which real clients write already.
@@ -55,9 +63,9 @@ fn folded(segment: &str) -> Cow<'_, str> {
 fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Family>, Target) {
     let family = match words {
         // The list, and one of it; making and deleting deployments was an operation of 2022.
-        [] => (method == Method::GET).then_some(Family::Inference),
+        [] => looks(method).then_some(Family::Inference),
         // Whatever is asked of a deployment is a call of its model, unless its word says otherwise.
-        words => Some(family(words).unwrap_or(Family::Inference)),
+        words => Some(family(method, words).unwrap_or(Family::Inference)),
     };
     let target = match (name, family) {
         (None, _) => Target::Untouched,
@@ -72,28 +80,40 @@ fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Fa
 fn account(method: &Method, words: &[&str], query: &str) -> Result<(Option<Family>, Target), Refusal> {
     Ok(match words {
         // The list of models, and polling for an image that was asked for by its deployment.
-        ["models" | "operations", ..] if method == Method::GET => (Some(Family::Inference), Target::Untouched),
+        ["models" | "operations", ..] if looks(method) => (Some(Family::Inference), Target::Untouched),
         // Only a model that was made by fine-tuning can be deleted.
         ["models", _] if method == Method::DELETE => (Some(Family::FineTuning), Target::Unnamed),
         words => {
-            let family = family(words);
+            let family = family(method, words);
             (family, model::target(method, family, words, query)?)
         }
     })
 }
 
-fn family(words: &[&str]) -> Option<Family> {
+fn family(method: &Method, words: &[&str]) -> Option<Family> {
     match words {
+        ["chat", "completions"] if method == Method::POST => Some(Family::Inference),
+        // A chat that was stored can be listed, changed and deleted, by whomever it was.
+        ["chat", "completions", ..] | ["responses" | "conversations", ..] => Some(Family::Responses),
         ["chat" | "completions" | "embeddings" | "images" | "audio" | "extensions", ..] => Some(Family::Inference),
-        ["responses" | "conversations", ..] => Some(Family::Responses),
         ["files" | "uploads" | "vector_stores", ..] => Some(Family::Files),
         ["batches", ..] => Some(Family::Batches),
         ["assistants" | "threads", ..] => Some(Family::Assistants),
         ["fine_tuning" | "fine-tunes", ..] => Some(Family::FineTuning),
         ["evals", ..] => Some(Family::Evaluations),
-        ["realtime"] => Some(Family::Realtime),
-        // client_secrets, calls and sessions: their answers let a client connect without us.
-        ["realtime" | "realtimeapi", ..] => Some(Family::RealtimeSecrets),
+        ["realtime"] if method == Method::GET => Some(Family::Realtime),
+        // client_secrets, calls, sessions, realtimeapi, realtimertc: their answers let a client connect without us.
+        [word, ..] if word.starts_with("realtime") => Some(Family::RealtimeSecrets),
+        _ => None,
+    }
+}
+
+/// Below `/anthropic/v1`.
+fn anthropic(words: &[&str]) -> Option<Family> {
+    match words {
+        ["messages", "batches", ..] => Some(Family::Batches),
+        ["files", ..] => Some(Family::Files),
+        ["messages" | "complete" | "models", ..] => Some(Family::Inference),
         _ => None,
     }
 }
@@ -119,8 +139,8 @@ mod tests {
             (post, "/openai/deployments", None, Target::Untouched),
             (post, "/openai/deployments/d/batches", Some(Family::Batches), Target::Unnamed),
             (post, "/openai/v1/chat/completions", Some(Family::Inference), Target::InBody),
-            (get, "/openai/v1/chat/completions", Some(Family::Inference), Target::Unnamed),
-            (post, "/openai/v1/chat/completions/chatcmpl-1", Some(Family::Inference), Target::Unnamed),
+            (get, "/openai/v1/chat/completions", Some(Family::Responses), Target::Unnamed),
+            (post, "/openai/v1/chat/completions/chatcmpl-1", Some(Family::Responses), Target::Unnamed),
             (post, "/openai/images/edits", Some(Family::Inference), Target::InBody),
             (post, "/openai/v1/responses", Some(Family::Responses), Target::InBody),
             (get, "/openai/v1/responses/resp_1", Some(Family::Responses), Target::Unnamed),
@@ -132,13 +152,19 @@ mod tests {
             (get, "/openai/operations/images/1", Some(Family::Inference), Target::Untouched),
             (get, "/openai/models", Some(Family::Inference), Target::Untouched),
             (&Method::DELETE, "/openai/models/ft-1", Some(Family::FineTuning), Target::Unnamed),
+            (post, "/openai/deployments/d/realtimertc", Some(Family::RealtimeSecrets), Target::Unnamed),
+            (post, "/openai/v1/realtime", Some(Family::RealtimeSecrets), Target::Unnamed),
+            (get, "/openai/v1/chat/completions", Some(Family::Responses), Target::Unnamed),
+            (&Method::DELETE, "/openai/deployments/d/chat/completions/c", Some(Family::Responses), Target::Unnamed),
             (get, "/openai/v1/realtime", Some(Family::Realtime), Target::Unnamed),
             (post, "/openai/v1/realtime/client_secrets", Some(Family::RealtimeSecrets), Target::Unnamed),
             (post, "/openai/realtimeapi/sessions", Some(Family::RealtimeSecrets), Target::Unnamed),
             (post, "/models/chat/completions", Some(Family::Inference), Target::InBody),
-            (get, "/models/info", Some(Family::Inference), Target::Unnamed),
+            (post, "/models/files", Some(Family::Files), Target::Untouched),
             (post, "/anthropic/v1/messages", Some(Family::Inference), Target::InBody),
-            (post, "/anthropic/v1/messages/batches", Some(Family::Inference), Target::Unnamed),
+            (post, "/anthropic/v1/messages/batches", Some(Family::Batches), Target::Unnamed),
+            (post, "/anthropic/v1/organizations", None, Target::Unnamed),
+            (get, "/models/info", Some(Family::Inference), Target::Unnamed),
             (post, "/api/projects/p/openai/v1/responses", Some(Family::Responses), Target::Unnamed),
             (post, "/api/projects/p/agents", None, Target::Unnamed),
             (post, "/openai/v1/something/new", None, Target::Unnamed),

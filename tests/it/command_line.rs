@@ -28,7 +28,9 @@ fn check_tells_what_the_settings_come_to() {
     let digest = "6f40cf141630466a3783a2147da4b80bba2f8e93cff3ed9c8ec9fa60c95f3ab2";
     let keys = format!(
         "[clients.app]\nkeys = [{{ id = \"one\", sha256 = \"{digest}\" }}]\n\
-         grants = [{{ resource = \"contoso\", allow = [\"inference\", \"files\"] }}]\n"
+         grants = [{{ resource = \"contoso\", allow = [\"inference\", \"files\"] }},\n\
+         {{ resource = \"contoso\", allow = [\"openai\"], access = [\"read\"], deployments = [\"x\"] }},\n\
+         {{ resource = \"contoso\", allow = [\"realtime-secrets\"] }}]\n"
     );
     let directory = directory(&[("keyswap.toml", SETTINGS), ("keys.toml", &keys)]);
     assert_eq!(
@@ -39,6 +41,10 @@ fn check_tells_what_the_settings_come_to() {
 resource contoso: openai at https://contoso.openai.azure.com, scope https://cognitiveservices.azure.com/.default
 client app: inference, files on contoso
   note: files share one upstream identity: clients can see what others stored there
+client app: inference, responses, files, batches, assistants, fine-tuning, evaluations, realtime (to read) on contoso
+  note: responses, files, batches, assistants, fine-tuning, evaluations share one upstream identity: clients can see what others stored there
+client app: realtime-secrets on contoso
+  note: realtime-secrets let a client go past keyswap
 ok: 1 keys
 "
             .to_owned(),

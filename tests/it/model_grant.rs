@@ -21,7 +21,7 @@ const TRANSCRIPTIONS: &str = "/openai/v1/audio/transcriptions";
 const JSON: &str = "application/json";
 
 /// Two deployments of the emulator's, out of seven.
-const GRANTS: &str = "{ resource = \"openai\", allow = [\"openai\"], deployments = [\"gpt-4o\", \"whis*\"] }";
+const GRANTS: &str = "{ resource = \"ai\", allow = [\"openai\"], deployments = [\"gpt-4o\", \"whis*\"] }";
 
 /// How a body comes to the gateway.
 #[derive(Clone, Copy, Debug)]
@@ -398,10 +398,10 @@ async fn what_names_no_deployment_is_granted_with_its_family_or_not_at_all() {
         (Method::POST, "/openai/v1/files", passed),
         (Method::GET, "/openai/v1/vector_stores", passed),
         (Method::GET, "/openai/v1/models", passed),
-        (Method::POST, "/openai/v1/realtime?model=gpt-4o", passed),
-        (Method::POST, "/openai/v1/realtime?model=tts", NOT_GRANTED),
-        (Method::POST, "/openai/v1/realtime?model=gpt-4o&deployment=tts", ambiguous),
-        (Method::POST, "/openai/v1/realtime", NOT_GRANTED),
+        (Method::GET, "/openai/v1/realtime?model=gpt-4o", passed),
+        (Method::GET, "/openai/v1/realtime?model=tts", NOT_GRANTED),
+        (Method::GET, "/openai/v1/realtime?model=gpt-4o&deployment=tts", ambiguous),
+        (Method::GET, "/openai/v1/realtime", NOT_GRANTED),
         (Method::GET, "/openai/v1/responses/resp_1", NOT_GRANTED),
         (Method::POST, "/openai/v1/responses/resp_1/cancel", NOT_GRANTED),
         (Method::POST, "/openai/v1/conversations", NOT_GRANTED),
@@ -428,13 +428,13 @@ async fn what_names_no_deployment_is_granted_with_its_family_or_not_at_all() {
 async fn several_limited_grants_count_together_if_they_ride_one_identity() {
     let plan = Plan {
         settings: Box::new(|text, emulator| {
-            let text = text.replacen("[resources.openai]", "[identities.second]\n[resources.openai]", 1);
+            let text = text.replacen("[resources.ai]", "[identities.second]\n[resources.ai]", 1);
             let secret = app_identity("second", &emulator.app(), &emulator.entra());
             text.replace("[identities.second]\n", &secret.replace("second.secret", "app.secret"))
         }),
         keys: Box::new(|_, emulator| {
             let grant = |deployment: &str, identity: &str| {
-                format!("{{ resource = \"openai\", deployments = [\"{deployment}\"], identity = \"{identity}\" }}")
+                format!("{{ resource = \"ai\", deployments = [\"{deployment}\"], identity = \"{identity}\" }}")
             };
             let grants = [grant("gpt-4o", "app"), grant("text-*", "app"), grant("tts", "second")].join(", ");
             client("app", &emulator.keys().openai, &grants)

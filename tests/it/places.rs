@@ -114,10 +114,10 @@ async fn world() -> World {
     let plan = Plan {
         keys: Box::new(|text, _| {
             let granted = "allow = [\"inference\", \"realtime\"]";
-            let text = text.replace("{ resource = \"openai\" }", &format!("{{ resource = \"openai\", {granted} }}"));
+            let text = text.replace("{ resource = \"ai\" }", &format!("{{ resource = \"ai\", {granted} }}"));
             let odd = [("latin", &b"caf\xe9-0123456789abcdefghijklmnopqrs"[..]), ("long", &[b'k'; 10_000][..])];
             odd.iter().fold(text, |text, (name, key)| {
-                let listed = client(name, "", &format!("{{ resource = \"openai\", {granted} }}"));
+                let listed = client(name, "", &format!("{{ resource = \"ai\", {granted} }}"));
                 text + &listed.replace(&Digest::of(b"").to_string(), &Digest::of(key).to_string())
             })
         }),
