@@ -43,6 +43,7 @@ client app: inference, files on contoso
   note: files share one upstream identity: clients can see what others stored there
 client app: inference, responses, files, batches, assistants, fine-tuning, evaluations, realtime (to read) on contoso
   note: responses, files, batches, assistants, fine-tuning, evaluations share one upstream identity: clients can see what others stored there
+  note: batches, assistants, fine-tuning, evaluations cannot be limited to some deployments: refused to this client
 client app: realtime-secrets on contoso
   note: realtime-secrets let a client go past keyswap
 ok: 1 keys
