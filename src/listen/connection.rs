@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tower::Service;
@@ -48,7 +49,8 @@ pub(crate) struct Connections<S> {
     handshakes: Arc<Semaphore>,
 }
 
-/// How many handshakes a worker does at once: a rush of them must not keep it from its streams.
+/// How many clients a worker answers the first message of TLS before it looks at its streams again: that is the work of
+/// a handshake, and a rush of them must not keep it from its streams.
 const HANDSHAKES: usize = 8;
 
 /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
@@ -102,10 +104,14 @@ where
                 // A client that says nothing yet takes no turn from those who do.
                 let hello = LazyConfigAcceptor::new(Acceptor::default(), io);
                 let hello = timeout(self.limits.first_byte, hello).await??;
-                let stream = {
+                let handshake = {
                     let _turn = self.handshakes.acquire().await?;
-                    timeout(self.limits.head, hello.into_stream(config)).await??
+                    let handshake = hello.into_stream(config);
+                    // The turn ends when all others had theirs. What is left waits for the client, who may take its time.
+                    yield_now().await;
+                    handshake
                 };
+                let stream = timeout(self.limits.head, handshake).await??;
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                     self.http2(stream, from).await
                 } else {

@@ -17,7 +17,7 @@ use keyswap::egress::{Connector, Egress};
 use keyswap::settings::{self, Timeouts};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -131,6 +131,22 @@ pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, re
 
 /// A TLS connection to the gateway that speaks this protocol.
 pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let config = tls(ca_pem, alpn);
+    let stream = TlsConnector::from(config).connect(gateway_name(), stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
+    stream
+}
+
+/// The first message of a TLS handshake, as bytes.
+pub(crate) fn client_hello(ca_pem: &str) -> Vec<u8> {
+    let mut client = ClientConnection::new(tls(ca_pem, b"http/1.1"), gateway_name()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+fn tls(ca_pem: &str, alpn: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -140,11 +156,11 @@ pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> Tl
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
-    stream
+    Arc::new(config)
+}
+
+fn gateway_name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
 }
 
 /// A connection of HTTP/2 to the gateway.

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::client::{http2, raw, request_text, secure};
+use crate::client::{client_hello, http2, raw, request_text, secure};
 use crate::gateway::LIMIT;
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -432,6 +432,36 @@ async fn silent_tls_clients_are_nobodys_trouble() {
     }
     drop(silent);
 }
+
+/// Nor do those that have said hello and leave it at that, more of them than handshakes may go on at once.
+#[tokio::test]
+async fn clients_that_leave_their_handshake_unfinished_are_nobodys_trouble() {
+    let world = with_timeouts("head = \"1h\"").start().await;
+    let address = world.gateway.https.unwrap();
+    let hello = client_hello(world.emulator.ca_pem());
+    let mut unfinished = Vec::new();
+    // As many for each of two workers as it answers at once.
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&hello).await.unwrap();
+        unfinished.push(stream);
+    }
+    for stream in &mut unfinished {
+        let answered = tokio::time::timeout(LIMIT, stream.read_u8()).await.expect("a turn");
+        assert_eq!(answered.unwrap(), HANDSHAKE_RECORD);
+    }
+    let key = world.emulator.keys().openai;
+    let url = format!("https://{address}/openai/models?api-version=2024-10-21");
+    for _ in 0..2 {
+        let answer = world.client.call(http::Method::GET, &url).header("connection", "close").key(&key).send();
+        let answer = tokio::time::timeout(LIMIT, answer).await.expect("a turn");
+        assert_eq!(answer.status, 200);
+    }
+    drop(unfinished);
+}
+
+/// The first byte of what a server answers to a client's hello.
+const HANDSHAKE_RECORD: u8 = 22;
 
 /// A silent client is proven there. (The other leg: see egress.)
 #[tokio::test]
