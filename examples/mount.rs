@@ -14,7 +14,6 @@ use axum::routing::get;
 use keyswap::egress::Egress;
 use keyswap::forward::{Bounds, Forward};
 use keyswap::keys::Keys;
-use keyswap::metrics::Metrics;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
 use keyswap::token::Tokens;
@@ -30,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The tasks that fetch tokens end when this is dropped.
     let _kept = tokens.keep(&settings, &egress);
 
-    let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
+    let gateway = Arc::new(Gateway::new(keys, tokens));
     let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Bounds::new(&settings)));
     let app = Router::new().route("/hello", get(|| async { "a route of your own\n" })).fallback_service(swap);
 

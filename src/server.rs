@@ -26,7 +26,6 @@ use crate::egress::Egress;
 use crate::forward::Bounds;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
-use crate::metrics::Metrics;
 use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
 use crate::swap::{Gateway, SwapLayer};
@@ -68,7 +67,7 @@ impl Server {
         let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
         let tokens = Arc::new(Tokens::new(&settings, &keys));
-        let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
+        let gateway = Arc::new(Gateway::new(keys, tokens));
         Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
     }
 
@@ -179,7 +178,8 @@ impl Server {
                 Some(()) = stops.recv() => Ok(Ended::AtOnce),
             }
         });
-        // Whatever still runs is dropped with its worker's runtime.
+        // Whatever still runs is dropped with its worker's runtime, and that is nobody's doing but ours.
+        gateway.cut_off();
         for worker in workers {
             worker.end();
         }

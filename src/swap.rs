@@ -9,6 +9,7 @@ mod ongoing;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub tokens: Arc<Tokens>,
     /// The counters.
     pub metrics: Metrics,
+    /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
+    cut: AtomicBool,
 }
 
 /// Puts the walk from key to token in front of a service.
@@ -61,6 +64,18 @@ pub struct Swap<S> {
     gateway: Arc<Gateway>,
     lines: Option<Lines>,
     forward: S,
+}
+
+impl Gateway {
+    /// What workers share, nothing counted yet.
+    pub fn new(keys: Keys, tokens: Arc<Tokens>) -> Self {
+        Self { keys, tokens, metrics: Metrics::default(), cut: AtomicBool::new(false) }
+    }
+
+    /// From now on, whatever has not ended is cut off by a stop.
+    pub(crate) fn cut_off(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
 }
 
 impl SwapLayer {

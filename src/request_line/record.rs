@@ -57,8 +57,10 @@ pub(crate) struct Upstream {
 pub(crate) enum Outcome {
     /// The whole answer was handed to the client's connection.
     Complete,
-    /// The client went away before that, or our own stop cut it off.
+    /// The client went away before that.
     ClientGone,
+    /// Our own stop cut it off: its deadline had passed, or it was told to end at once.
+    Stopped,
     /// The upstream broke its answer off.
     UpstreamBroke,
 }
@@ -181,6 +183,7 @@ impl Outcome {
         match self {
             Self::Complete => "complete",
             Self::ClientGone => "client-gone",
+            Self::Stopped => "stopped",
             Self::UpstreamBroke => "upstream-broke",
         }
     }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -65,7 +66,8 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        self.end(Outcome::ClientGone);
+        let cut = self.gateway.cut.load(Ordering::Relaxed);
+        self.end(if cut { Outcome::Stopped } else { Outcome::ClientGone });
     }
 }
 

@@ -10,7 +10,6 @@ use keyswap::admit::Admitted;
 use keyswap::egress::Egress;
 use keyswap::forward::Replay;
 use keyswap::keys::Keys;
-use keyswap::metrics::Metrics;
 use keyswap::refusal::Failure;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
@@ -42,7 +41,7 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     let keys = Keys::read(&settings).unwrap();
     let tokens = Arc::new(Tokens::new(&settings, &keys));
     let _kept = tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
-    let gateway = Arc::new(Gateway { keys, tokens, metrics: Metrics::default() });
+    let gateway = Arc::new(Gateway::new(keys, tokens));
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = seen.clone();
