@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
 pub use bodies::RequestBody;
-pub use connection::ClientAddress;
+pub use connection::{ClientAddress, Entrance};
 pub(crate) use connection::{Connections, Phase};
 
 use crate::document::Mistakes;

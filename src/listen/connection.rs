@@ -128,11 +128,12 @@ where
         let Self { service, mut phase, limits, .. } = self;
         let closing = phase.clone();
         let turn = Turn::default();
+        let entrance = io.entrance();
         let io = ClientStream::new(io, turn.clone(), limits);
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, from, Leftover::Connection(turn.clone())));
+            let answer = service.clone().call(prepared(request, from, entrance, Leftover::Connection(turn.clone())));
             async move {
                 let mut response = answer.await?;
                 if *closing.borrow() >= Phase::Closing || turn.is_unread() {
@@ -163,10 +164,11 @@ where
         // Streams come and go as they like: the timers of a turn are not theirs.
         let turn = Turn::default();
         turn.enter(Stage::Answering);
+        let entrance = io.entrance();
         let io = ClientStream::new(io, turn.clone(), limits);
         let service = service_fn(move |request| {
             let turn = turn.clone();
-            let answer = service.clone().call(prepared(request, from, Leftover::Stream));
+            let answer = service.clone().call(prepared(request, from, entrance, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -187,10 +189,17 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, leftover: Leftover) -> Request<RequestBody> {
+fn prepared(
+    request: Request<Incoming>,
+    from: Option<SocketAddr>,
+    entrance: Entrance,
+    leftover: Leftover,
+) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
+    let extensions = request.extensions_mut();
+    extensions.insert(entrance);
     if let Some(from) = from {
-        request.extensions_mut().insert(ClientAddress(from));
+        extensions.insert(ClientAddress(from));
     }
     request
 }
@@ -198,3 +207,12 @@ fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, leftover: Left
 /// The address that a connection came from: in every request's extensions, for the log alone.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub SocketAddr);
+
+/// How a connection came in: in every request's extensions, for the log alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance {
+    /// By which of the settings' listeners: `http`, `https` or `unix`.
+    pub listener: &'static str,
+    /// The version of TLS, such as `1.3`; none without TLS.
+    pub tls: Option<&'static str>,
+}

@@ -13,7 +13,7 @@ use crate::authorize::Permit;
 use crate::family::Family;
 use crate::forward::Held;
 use crate::keys::Key;
-use crate::listen::ClientAddress;
+use crate::listen::{ClientAddress, Entrance};
 use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
@@ -25,6 +25,7 @@ pub(crate) struct Record {
     came: SystemTime,
     begun: Instant,
     from: Option<SocketAddr>,
+    entrance: Option<Entrance>,
     version: Version,
     method: Method,
     target: Option<PathAndQuery>,
@@ -76,6 +77,7 @@ impl Record {
             came: SystemTime::now(),
             begun: Instant::now(),
             from: request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address),
+            entrance: request.extensions().get().copied(),
             version: request.version(),
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
@@ -132,6 +134,8 @@ impl Record {
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
         tell("from", self.from.as_ref().into());
+        tell("listener", self.entrance.map(|entrance| entrance.listener).into());
+        tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
         tell("http", text(version(self.version)));
         tell("method", text(self.method.as_str()));
         tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));

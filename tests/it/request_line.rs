@@ -47,12 +47,13 @@ async fn a_chat_is_told_in_full() {
     let answer = call.header("content-type", "application/json").body(body.clone().into()).await;
     let line = line_of(&world, &answer).await;
     let mut all = fields();
-    all.retain(|name| !["reason", "why"].contains(name));
+    all.retain(|name| !["tls", "reason", "why"].contains(name));
     all.sort_unstable();
     assert_eq!(names(&line), all);
     assert_eq!(
         steady(&line),
         json!({
+            "listener": "http",
             "http": "1.1",
             "method": "POST",
             "path": "/openai/deployments/gpt-4o/chat/completions",
@@ -132,6 +133,7 @@ async fn a_refusal_is_told_with_its_exact_cause() {
     assert_eq!(
         steady(&line),
         json!({
+            "listener": "http",
             "http": "1.1",
             "method": "POST",
             "path": "/openai/deployments/gpt-4o/chat/completions",
@@ -230,12 +232,13 @@ async fn uploads_heads_http_2_and_unix_sockets_are_told() {
     let request = Request::get("https://localhost/two?x=y").body(Full::default()).unwrap();
     h2.send_request(request).await.unwrap();
     let line = world.gateway.told(|line| line["path"] == "/two").await;
-    assert_eq!((&line["http"], &line["method"]), (&json!("2"), &json!("GET")));
+    let told = json!([line["http"], line["method"], line["listener"], line["tls"]]);
+    assert_eq!(told, json!(["2", "GET", "https", "1.3"]));
 
     let socket = UnixStream::connect(world.gateway.directory.path().join("keyswap.sock")).await.unwrap();
     exchange(socket, &request_text("GET", "/unix", &[])).await;
     let line = world.gateway.told(|line| line["path"] == "/unix").await;
-    assert_eq!(line.get("from"), None);
+    assert_eq!((line.get("from"), &line["listener"], line.get("tls")), (None, &json!("unix"), None));
 }
 
 /// A stop cuts off what outlasts its deadline, and everything at its second signal: neither is the client's doing.
@@ -296,8 +299,9 @@ async fn lines_can_be_text_or_off() {
         assert_eq!(lines.len(), told, "{format}: {lines:?}");
         for line in lines {
             let line = line.as_str().expect("no JSON").to_owned();
-            let parts =
-                [" method=GET path=/nowhere user_agent=\"two words\" status=404 reason=no-plane why=\"the path "];
+            let parts = [
+                " listener=http http=1.1 method=GET path=/nowhere user_agent=\"two words\" status=404 reason=no-plane why=\"the path ",
+            ];
             assert!(line.starts_with("time=2"), "{line}");
             assert!(parts.iter().all(|part| line.contains(part)), "{line}");
         }
