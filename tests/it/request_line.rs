@@ -266,7 +266,8 @@ async fn what_a_stop_cuts_off_is_told_so_before_the_end() {
                 request_text("POST", CHAT, &[("api-key", &key), ("content-length", &body.len().to_string())]);
             request.extend_from_slice(body.as_bytes());
             client.write_all(&request).await.unwrap();
-            let arrived = |entry: &azure_emulator::Entry| entry.sequence > newest && entry.body_whole;
+            let arrived =
+                |entry: &azure_emulator::Entry| entry.sequence > newest && entry.target == CHAT && entry.body_whole;
             world.emulator.journal().wait_for(arrived, LIMIT).await.unwrap();
             clients.push(client);
         }
