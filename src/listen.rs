@@ -7,10 +7,12 @@
 mod bodies;
 mod client_stream;
 mod connection;
+mod mishap;
 mod own_words;
 mod socket;
 mod tls;
 mod turn;
+mod wordless;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use tracing::warn;
 pub use bodies::RequestBody;
 pub use connection::{ClientAddress, Entrance};
 pub(crate) use connection::{Connections, Phase};
+pub(crate) use mishap::{Cause, Mishap, Tell, What};
 
 use crate::document::Mistakes;
 use crate::settings::Listen;

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
 use crate::token::Tokens;
@@ -23,6 +24,7 @@ pub struct Metrics {
     durations: Family<OfPlane, Histogram, fn() -> Histogram>,
     received: Family<OfPlane, Counter>,
     sent: Family<OfPlane, Counter>,
+    lost: Family<Lost, Counter>,
     lines_dropped: Counter,
 }
 
@@ -40,6 +42,12 @@ struct Answered {
 struct Unfinished {
     plane: &'static str,
     outcome: &'static str,
+}
+
+/// Why a connection ended before there was a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lost {
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +77,7 @@ impl Default for Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             received: Family::default(),
             sent: Family::default(),
+            lost: Family::default(),
             lines_dropped: Counter::default(),
         }
     }
@@ -93,6 +102,11 @@ impl Metrics {
         }
     }
 
+    /// A connection has ended before there was a request, the first or the next.
+    pub(crate) fn lost(&self, cause: Cause) {
+        self.lost.get_or_create(&Lost { cause: cause.name() }).inc();
+    }
+
     /// Where request lines are counted that nobody will see.
     pub(crate) fn lines_dropped(&self) -> &Counter {
         &self.lines_dropped
@@ -114,6 +128,8 @@ impl Metrics {
         registry.register_with_unit("request_duration", durations, Unit::Seconds, self.durations.clone());
         registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
         registry.register("sent_bytes", "Bytes of answer bodies", self.sent.clone());
+        let lost = "Connections that ended before there was a request, the first or the next";
+        registry.register("connections_lost", lost, self.lost.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
         registry.register_collector(Box::new(TokenCollector(tokens)));

@@ -4,6 +4,7 @@
 //! to Azure. Inside, each step decides with `?`; outside, one place renders and logs. `examples/mount.rs` mounts it in
 //! an axum program.
 
+mod mishaps;
 mod ongoing;
 
 use std::convert::Infallible;
@@ -14,19 +15,17 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 use tracing::warn;
-use uuid::Uuid;
 
 pub use ongoing::ToldBody;
 
 use crate::admit::Admitted;
 use crate::authenticate::authenticate;
 use crate::authorize::authorize;
-use crate::dialect::{Asked, REQUEST_ID, render};
+use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
 use crate::forward::Replay;
 use crate::keys::Keys;
@@ -131,7 +130,7 @@ impl<S> Swap<S> {
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let id = request_id();
+        let id = new_id();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
         let record = Record::of(&request, id.clone());
         let mut ongoing = Ongoing::begin(record, self.gateway.clone(), self.lines.clone());
@@ -220,13 +219,6 @@ where
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
 fn is_repeatable(method: &Method, family: Family) -> bool {
     method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
-}
-
-fn request_id() -> HeaderValue {
-    let mut buffer = Uuid::encode_buffer();
-    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-    // Hexadecimal digits and hyphens make a header.
-    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
 }
 
 /// Tells the operator that something broke; the line of the same request has the rest.

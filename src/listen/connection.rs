@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,8 +25,10 @@ use tracing::debug;
 
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
+use super::mishap::{Cause, Tell, Witness};
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
+use super::wordless::Worded;
 use super::{Accepted, Front, Handed};
 use crate::settings::ClientTimeouts;
 
@@ -41,12 +44,13 @@ pub(crate) enum Phase {
 }
 
 /// Serves connections with a service. Each worker has its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Connections<S> {
     service: S,
     phase: watch::Receiver<Phase>,
     limits: ClientTimeouts,
     handshakes: Arc<Semaphore>,
+    tell: Tell,
 }
 
 /// How many clients a worker answers the first message of TLS before it looks at its streams again: that is the work of
@@ -56,10 +60,15 @@ const HANDSHAKES: usize = 8;
 /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
 
-/// The largest head that is parsed, in bytes. What is refused as too large is less, and has a text.
-const LARGEST_HEAD: u32 = 128 * 1024;
+/// The largest head of HTTP/1.1 that is parsed, in bytes. What is refused as too large is less; a head that is larger
+/// still is refused in the same words.
+const LARGEST_HEAD: usize = 128 * 1024;
 
-/// The most header fields that are parsed.
+/// The largest head of HTTP/2 that is parsed, in bytes as its header list is counted: each field has 32 more than its
+/// name and value. Up to here a head is refused in words, and beyond its connection ends.
+const LARGEST_LIST: u32 = 512 * 1024;
+
+/// The most header fields of HTTP/1.1 that are parsed.
 const MOST_FIELDS: usize = 256;
 
 impl<S, A> Connections<S>
@@ -69,9 +78,10 @@ where
     A: Body<Data = Bytes> + Send + Unpin + 'static,
     A::Error: Into<BoxError> + Send + Unpin,
 {
-    /// Serves with this service, stops with this phase, and gives clients this time.
-    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>, limits: ClientTimeouts) -> Self {
-        Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)) }
+    /// Serves with this service, stops with this phase, gives clients this time, and tells of what the service cannot
+    /// see.
+    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>, limits: ClientTimeouts, tell: Tell) -> Self {
+        Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)), tell }
     }
 
     /// Serves one connection to its end.
@@ -98,26 +108,39 @@ where
     where
         I: Socket,
     {
-        match front {
-            Front::Plain => self.http1(io, from).await,
-            Front::Tls(config) => {
-                // A client that says nothing yet takes no turn from those who do.
-                let hello = LazyConfigAcceptor::new(Acceptor::default(), io);
-                let hello = timeout(self.limits.first_byte, hello).await??;
-                let handshake = {
-                    let _turn = self.handshakes.acquire().await?;
-                    let handshake = hello.into_stream(config);
-                    // The turn ends when all others had theirs. What is left waits for the client, who may take its time.
-                    yield_now().await;
-                    handshake
-                };
-                let stream = timeout(self.limits.head, handshake).await??;
-                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, from).await
-                } else {
-                    self.http1(stream, from).await
-                }
-            }
+        let config = match front {
+            Front::Plain => return self.http1(io, from).await,
+            Front::Tls(config) => config,
+        };
+        let witness = Witness::new(from, Entrance { listener: "https", tls: None }, self.tell.clone());
+        let late = |cause| {
+            witness.ended(cause);
+            io::Error::from(io::ErrorKind::TimedOut)
+        };
+        let failed = |error: io::Error| {
+            witness.ended_with(Cause::of_tls(&error), &error);
+            error
+        };
+        // A client that says nothing yet takes no turn from those who do.
+        let hello = timeout(self.limits.first_byte, LazyConfigAcceptor::new(Acceptor::default(), io)).await;
+        let hello = match hello.map_err(|_| late(Cause::Silent))? {
+            // It closed before it had said what it wants: whoever looks whether a port is open does.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(error.into()),
+            hello => hello.map_err(failed)?,
+        };
+        let handshake = {
+            let _turn = self.handshakes.acquire().await?;
+            let handshake = hello.into_stream(config);
+            // The turn ends when all others had theirs. What is left waits for the client, who may take its time.
+            yield_now().await;
+            handshake
+        };
+        let stream = timeout(self.limits.head, handshake).await;
+        let stream = stream.map_err(|_| late(Cause::SlowTls))?.map_err(failed)?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            self.http2(stream, from).await
+        } else {
+            self.http1(stream, from).await
         }
     }
 
@@ -125,11 +148,12 @@ where
     where
         I: Socket,
     {
-        let Self { service, mut phase, limits, .. } = self;
+        let Self { service, mut phase, limits, tell, .. } = self;
         let closing = phase.clone();
         let turn = Turn::default();
         let entrance = io.entrance();
-        let io = ClientStream::new(io, turn.clone(), limits);
+        let witness = Witness::new(from, entrance, tell);
+        let io = ClientStream::new(io, turn.clone(), limits, witness.clone());
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let (closing, turn) = (closing.clone(), turn.clone());
@@ -144,36 +168,50 @@ where
         });
         let connection = http1::Builder::new()
             .header_read_timeout(None)
-            .max_buf_size(LARGEST_HEAD as usize)
+            .max_buf_size(LARGEST_HEAD)
             .max_headers(MOST_FIELDS)
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
-        tokio::select! {
-            done = connection.as_mut() => return Ok(done?),
+        let done = tokio::select! {
+            done = connection.as_mut() => Some(done),
             // An idle connection must not be cut while clients may still use it: that waits until nobody is sent here.
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => connection.as_mut().graceful_shutdown(),
-        }
-        Ok(connection.await?)
+            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => None,
+        };
+        let done = match done {
+            Some(done) => done,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        done.map_err(|error| {
+            // What hyper answers is told already; to HTTP/2 it has no answer.
+            if error.is_parse() {
+                witness.ended_with(Cause::NotHttp, &error);
+            }
+            error.into()
+        })
     }
 
     async fn http2<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
     where
         I: Socket,
     {
-        let Self { service, mut phase, limits, .. } = self;
-        // Streams come and go as they like: the timers of a turn are not theirs.
+        let Self { service, mut phase, limits, tell, .. } = self;
+        // The timers are for the first request alone: afterwards streams come and go as they like.
         let turn = Turn::default();
-        turn.enter(Stage::Answering);
         let entrance = io.entrance();
-        let io = ClientStream::new(io, turn.clone(), limits);
+        let witness = Witness::new(from, entrance, tell);
+        let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone()), witness);
         let service = service_fn(move |request| {
+            turn.enter(Stage::Answering);
             let turn = turn.clone();
             let answer = service.clone().call(prepared(request, from, entrance, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_header_list_size(LARGEST_HEAD)
+            .max_header_list_size(LARGEST_LIST)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .serve_connection(TokioIo::new(io), service);

@@ -26,8 +26,8 @@ pub(crate) struct Record {
     begun: Instant,
     from: Option<SocketAddr>,
     entrance: Option<Entrance>,
-    version: Version,
-    method: Method,
+    version: Option<Version>,
+    method: Option<Method>,
     target: Option<PathAndQuery>,
     user_agent: Option<HeaderValue>,
     pub(crate) route: Option<Route>,
@@ -72,16 +72,29 @@ const REQUEST_IDS: [&str; 3] = ["apim-request-id", "request-id", "x-ms-request-i
 impl Record {
     /// A request that has just come.
     pub(crate) fn of<B>(request: &Request<B>, id: HeaderValue) -> Self {
+        let extensions = request.extensions();
+        let from = extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address);
+        Self {
+            version: Some(request.version()),
+            method: Some(request.method().clone()),
+            target: request.uri().path_and_query().cloned(),
+            user_agent: request.headers().get(USER_AGENT).cloned(),
+            ..Self::unread(from, extensions.get().copied(), id)
+        }
+    }
+
+    /// A request that has just come, and whose head cannot be read.
+    pub(crate) fn unread(from: Option<SocketAddr>, entrance: Option<Entrance>, id: HeaderValue) -> Self {
         Self {
             id,
             came: SystemTime::now(),
             begun: Instant::now(),
-            from: request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address),
-            entrance: request.extensions().get().copied(),
-            version: request.version(),
-            method: request.method().clone(),
-            target: request.uri().path_and_query().cloned(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
+            from,
+            entrance,
+            version: None,
+            method: None,
+            target: None,
+            user_agent: None,
             route: None,
             key: None,
             permit: None,
@@ -100,8 +113,9 @@ impl Record {
         self.id.to_str().unwrap_or_default()
     }
 
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
+    /// Unless its head could not be read.
+    pub(crate) fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
     }
 
     /// Once it is known.
@@ -136,9 +150,9 @@ impl Record {
         tell("from", self.from.as_ref().into());
         tell("listener", self.entrance.map(|entrance| entrance.listener).into());
         tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
-        tell("http", text(version(self.version)));
-        tell("method", text(self.method.as_str()));
-        tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));
+        tell("http", self.version.map(version).into());
+        tell("method", self.method.as_ref().map(Method::as_str).into());
+        tell("path", self.target.as_ref().map(PathAndQuery::path).into());
         tell("user_agent", self.user_agent.as_ref().map(header).into());
         tell("plane", self.plane().map(Plane::name).into());
         tell("family", route.and_then(Route::family).map(Family::name).into());

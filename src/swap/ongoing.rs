@@ -46,7 +46,7 @@ impl Ongoing {
             body.let_go();
         }
         self.gateway.metrics.count(record.plane(), by, response.status());
-        if *record.method() == Method::HEAD || response.body().is_end_stream() {
+        if record.method() == Some(&Method::HEAD) || response.body().is_end_stream() {
             self.end(Outcome::Complete);
         }
         response.map(|body| ToldBody { body, ongoing: self })

@@ -15,6 +15,7 @@ mod command_line;
 mod front;
 mod forwarding;
 mod wire;
+mod mishaps;
 mod early_refusal;
 mod bodies;
 mod memory;
