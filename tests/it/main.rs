@@ -16,6 +16,7 @@ mod front;
 mod forwarding;
 mod wire;
 mod mishaps;
+mod vanished;
 mod early_refusal;
 mod bodies;
 mod memory;
