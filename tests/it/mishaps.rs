@@ -97,6 +97,18 @@ async fn a_head_that_is_no_http_or_too_much_of_it_is_answered_in_words_and_told(
     assert!(answer.starts_with("HTTP/1.1 401 PermissionDenied\r\n"), "{answer}");
 }
 
+/// Whoever sends nonsense on the heels of a request gets both answers whole.
+#[tokio::test]
+async fn nonsense_after_a_request_is_answered_in_words_too() {
+    let world = World::start().await;
+    let two = [&b"GET /openai/models HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"nonsense\r\n\r\n"].concat();
+    let answers = raw(world.gateway.http, &two).await;
+    assert!(answers.starts_with("HTTP/1.1 401 PermissionDenied\r\n"), "{answers}");
+    assert!(answers.contains("HTTP/1.1 400 Bad Request\r\n"), "{answers}");
+    assert!(answers.ends_with(&error("BadRequest", "The request is not valid HTTP.")), "{answers}");
+    assert_eq!(world.gateway.told(|line| line["reason"] == "not-http").await["status"], 400);
+}
+
 /// Over HTTP/2 a head is refused in words as far as it is read. A larger one ends its connection, and the client is told
 /// why; it never gets h2's own answer, which has no word.
 #[tokio::test]
