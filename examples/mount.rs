@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use keyswap::egress::Egress;
-use keyswap::forward::{Bounds, Forward};
+use keyswap::forward::{Forward, Pools};
 use keyswap::keys::Keys;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let _kept = tokens.keep(&settings, &egress);
 
     let gateway = Arc::new(Gateway::new(keys, tokens));
-    let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Bounds::new(&settings)));
+    let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Pools::new(&settings)));
     let app = Router::new().route("/hello", get(|| async { "a route of your own\n" })).fallback_service(swap);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

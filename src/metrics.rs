@@ -24,8 +24,20 @@ pub struct Metrics {
     durations: Family<OfPlane, Histogram, fn() -> Histogram>,
     received: Family<OfPlane, Counter>,
     sent: Family<OfPlane, Counter>,
+    /// What is counted of every request, looked up once.
+    openai: Traffic,
+    search: Traffic,
+    no_plane: Traffic,
     lost: Family<Lost, Counter>,
     lines_dropped: Counter,
+}
+
+/// What is counted of every request of a plane.
+#[derive(Clone, Debug)]
+struct Traffic {
+    durations: Histogram,
+    received: Counter,
+    sent: Counter,
 }
 
 /// How a request was answered.
@@ -70,13 +82,26 @@ const DURATIONS: [f64; 12] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0
 
 impl Default for Metrics {
     fn default() -> Self {
+        let durations = Family::<_, _, fn() -> _>::new_with_constructor(|| Histogram::new(DURATIONS));
+        let (received, sent) = (Family::<_, Counter>::default(), Family::<_, Counter>::default());
+        let traffic = |plane| {
+            let labels = OfPlane { plane: label(plane) };
+            Traffic {
+                durations: durations.get_or_create_owned(&labels),
+                received: received.get_or_create_owned(&labels),
+                sent: sent.get_or_create_owned(&labels),
+            }
+        };
         Self {
             requests: Family::default(),
             in_flight: Gauge::default(),
             unfinished: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
-            received: Family::default(),
-            sent: Family::default(),
+            openai: traffic(Some(Plane::OpenAi)),
+            search: traffic(Some(Plane::Search)),
+            no_plane: traffic(None),
+            durations,
+            received,
+            sent,
             lost: Family::default(),
             lines_dropped: Counter::default(),
         }
@@ -92,12 +117,16 @@ impl Metrics {
     /// A request has ended, in whatever way.
     pub(crate) fn end(&self, record: &Record) {
         self.in_flight.dec();
-        let plane = label(record.plane());
-        let labels = OfPlane { plane };
-        self.durations.get_or_create(&labels).observe(record.duration().as_secs_f64());
-        self.received.get_or_create(&labels).inc_by(record.bytes_in());
-        self.sent.get_or_create(&labels).inc_by(record.bytes_out);
+        let traffic = match record.plane() {
+            Some(Plane::OpenAi) => &self.openai,
+            Some(Plane::Search) => &self.search,
+            None => &self.no_plane,
+        };
+        traffic.durations.observe(record.duration().as_secs_f64());
+        traffic.received.inc_by(record.bytes_in());
+        traffic.sent.inc_by(record.bytes_out);
         if record.outcome != Outcome::Complete {
+            let plane = label(record.plane());
             self.unfinished.get_or_create(&Unfinished { plane, outcome: record.outcome.name() }).inc();
         }
     }

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::document::Mistakes;
 use crate::egress::Egress;
-use crate::forward::Bounds;
+use crate::forward::Pools;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::request_line::{Format, RequestLines};
@@ -126,14 +126,14 @@ impl Server {
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
         let Self { control, settings, egress, gateway, lines, listeners, admin, addresses, admin_address } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let bounds = Bounds::new(&settings);
+        let pools = Pools::new(&settings);
         let workers = (0..settings.workers.get()).map(|n| {
             let swap = SwapLayer::new(gateway.clone());
             let swap = match &lines {
                 Some(lines) => swap.telling(lines.lines()),
                 None => swap,
             };
-            Worker::start(n, swap, egress.clone(), bounds.clone(), settings.timeouts.client, phases.clone())
+            Worker::start(n, swap, egress.clone(), pools.clone(), settings.timeouts.client, phases.clone())
         });
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
         let dispatch =

@@ -112,6 +112,13 @@ pub struct UpstreamTimeouts {
     pub answer: Duration,
     /// To send more of an answer that has begun.
     pub stream: Duration,
+    /// How long a request waits for a connection when its resource has all that it may have.
+    pub wait: Duration,
+    /// How long a connection is kept for the next request. Azure closes idle ones after minutes; we want to be first.
+    pub idle: Duration,
+    /// How long after its opening a connection still takes a request. The next one looks the name up anew: addresses
+    /// move.
+    pub age: Duration,
 }
 
 /// How a stop goes: first the balancers learn, then the listeners close, then what still runs gets its time.
@@ -274,7 +281,13 @@ impl Timeouts {
             write: Duration::from_secs(60),
         },
         egress: EgressTimeouts { connect: Duration::from_secs(5), tls: Duration::from_secs(5) },
-        upstream: UpstreamTimeouts { answer: Duration::from_secs(30 * 60), stream: Duration::from_secs(10 * 60) },
+        upstream: UpstreamTimeouts {
+            answer: Duration::from_secs(30 * 60),
+            stream: Duration::from_secs(10 * 60),
+            wait: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            age: Duration::from_secs(10 * 60),
+        },
     };
 }
 

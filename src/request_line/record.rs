@@ -147,7 +147,7 @@ impl Record {
 
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
-        tell("from", self.from.as_ref().into());
+        tell("from", self.from.into());
         tell("listener", self.entrance.map(|entrance| entrance.listener).into());
         tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
         tell("http", self.version.map(version).into());

@@ -126,6 +126,9 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         upstream: UpstreamTimeouts {
             answer: limit("answer", upstream.answer),
             stream: limit("stream", upstream.stream),
+            wait: limit("wait", upstream.wait),
+            idle: limit("idle", upstream.idle),
+            age: limit("age", upstream.age),
         },
     }
 }

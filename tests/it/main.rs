@@ -15,6 +15,7 @@ mod command_line;
 mod front;
 mod forwarding;
 mod wire;
+mod pool;
 mod mishaps;
 mod vanished;
 mod early_refusal;
