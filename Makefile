@@ -1,12 +1,13 @@
 # make demo   the main job, on this machine alone
 # make test   every test, the real SDKs included; installs what they need
 # make soak   what takes minutes: gigabytes through little memory, peers that vanish
+# make fuzz   ten minutes of requests that nobody would think of; SECONDS=60 for one
 # make bench  against nginx on the same job; writes benches/runs
 # make lint   formatting, clippy, docs, dependencies
 
 DEMO = target/debug/examples/demo
 
-.PHONY: demo test soak bench lint sdk clean
+.PHONY: demo test soak fuzz bench lint sdk clean
 
 demo:
 	cargo run --quiet --release --example demo
@@ -25,6 +26,22 @@ soak:
 sdk:
 	cargo build --example demo
 	python3 tests/sdk/run.py --demo "$(DEMO) --json" $(if $(SUITE),--suite $(SUITE))
+
+# libFuzzer without cargo-fuzz: what that would add is a nightly compiler, for a sanitizer that safe code does not need.
+# Needs a C++ compiler. What it finds is in fuzz/artifacts: make it a test of src/route or an attempt of tests/it/bypass.
+FUZZ = target/fuzz
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+WATCHED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+
+fuzz:
+	mkdir -p $(FUZZ)/corpus fuzz/artifacts
+	rustc --edition 2024 -o $(FUZZ)/seeds fuzz/seeds.rs
+	$(FUZZ)/seeds $(FUZZ)/seeds.d
+	RUSTFLAGS="$(WATCHED)" CARGO_TARGET_DIR=$(FUZZ) cargo build --manifest-path fuzz/Cargo.toml --release --target $(HOST)
+	$(FUZZ)/$(HOST)/release/permit $(FUZZ)/corpus $(FUZZ)/seeds.d -dict=fuzz/words.dict -max_len=512 \
+		-max_total_time=$(or $(SECONDS),600) -artifact_prefix=fuzz/artifacts/ -print_final_stats=1
 
 # Needs nginx-light, wrk, valgrind and openssl (Debian's names); says so if they are missing.
 bench:

@@ -16,7 +16,6 @@ use keyswap::forward::{Forward, Pools};
 use keyswap::keys::Keys;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
-use keyswap::token::Tokens;
 use tower::Layer;
 
 #[tokio::main]
@@ -25,11 +24,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::read(&file)?;
     let keys = Keys::read(&settings)?;
     let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
-    let tokens = Arc::new(Tokens::new(&settings, &keys));
+    let gateway = Arc::new(Gateway::new(&settings, keys));
     // The tasks that fetch tokens end when this is dropped.
-    let _kept = tokens.keep(&settings, &egress);
+    let _kept = gateway.tokens.keep(&settings, &egress);
 
-    let gateway = Arc::new(Gateway::new(keys, tokens));
     let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Pools::new(&settings)));
     let app = Router::new().route("/hello", get(|| async { "a route of your own\n" })).fallback_service(swap);
 

@@ -1,11 +1,12 @@
 //! The end of the walk: a request that may go, with the leave and the token it goes on.
 
 use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, TE};
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
 
 use crate::authenticate::strip;
 use crate::authorize::Permit;
+use crate::listen::strip_forwarded;
 use crate::token::Bearer;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
@@ -22,6 +23,8 @@ impl<B> Admitted<B> {
     pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Self {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
+        strip_forwarded(&mut parts.headers);
+        cut(&mut parts.uri, permit.prefix());
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
@@ -47,6 +50,16 @@ impl<B> Admitted<B> {
         parts.headers.insert(AUTHORIZATION, self.bearer.header().clone());
         Request::from_parts(parts, body)
     }
+}
+
+/// Takes the resource's name from the beginning of a path; every other byte stays.
+fn cut(uri: &mut Uri, prefix: usize) {
+    let rest = uri.path_and_query().and_then(|target| target.as_str().get(prefix..));
+    let Some(Ok(target)) = rest.filter(|_| prefix > 0).map(str::parse) else { return };
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(target);
+    // The path became shorter and still begins with a slash, so the parts still make a URI.
+    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// Removes what is between two neighbours (RFC 9110, 7.6.1): the known names, and every name in every `Connection` line.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::authenticate::{Caller, Place};
-use crate::family::{Families, Family};
+use crate::authenticate::Caller;
+use crate::family::Family;
 use crate::keys::Grant;
+use crate::plane::Plane;
 use crate::refusal::Refusal;
-use crate::route::{Route, Target};
+use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
 
 /// Leave for one operation of one client on one resource. Made here alone.
@@ -14,27 +15,27 @@ use crate::settings::Resource;
 pub struct Permit {
     caller: Caller,
     resource: Arc<Resource>,
+    prefix: usize,
     family: Family,
     identity: Arc<str>,
 }
 
-/// Decides whether a client may do what its request wants, and settles the resource: the one of the plane that the
-/// client was granted.
+/// Decides whether a client may do what its request wants, and settles the resource.
 ///
 /// # Errors
-/// What is not granted, and [`Refusal::AdminKeyInUrl`] for a key that may do more than query and stands in the URL.
+/// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
-    let client = &caller.key().client;
-    let grants = client.grants.iter().filter(|grant| grant.resource.plane == route.plane());
-    let grants: Vec<&Grant> = grants.collect();
-    let resource = only_resource(&grants)?;
-    if caller.place() == Place::Url && grants.iter().any(|grant| grant.families != QUERY_KEY) {
-        return Err(Refusal::AdminKeyInUrl);
-    }
-    let family = route.family().ok_or(Refusal::NoFamily)?;
-    let mut grants = grants.into_iter().filter(|grant| grant.families.contains(family)).peekable();
-    if grants.peek().is_none() {
+    let grants = &caller.key().client.grants;
+    let resource = resource(route, grants)?.clone();
+    let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
+    let grants = grants.iter().filter(|grant| grant.resource.name == resource.name);
+    let grants: Vec<_> = grants.filter(|grant| grant.families.contains(family)).collect();
+    if grants.is_empty() {
         return Err(Refusal::FamilyNotGranted(family));
+    }
+    let mut grants = grants.into_iter().filter(|grant| *grant.access.at(access)).peekable();
+    if grants.peek().is_none() {
+        return Err(Refusal::AccessNotGranted(family, access));
     }
     let name = match route.target() {
         Target::Named(name) => Some(name.as_str()),
@@ -43,19 +44,44 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grant = grants
         .find(|grant| grant.targets.cover(name) || *route.target() == Target::Untouched)
         .ok_or_else(|| Refusal::TargetNotGranted(name.map(str::to_owned)))?;
-    let identity = grant.identity.at(family.access()).clone();
-    Ok(Permit { resource, family, identity, caller })
+    let identity = grant.identity.at(access).clone();
+    let prefix = route.prefix().map_or(0, Prefix::length);
+    Ok(Permit { resource, prefix, family, identity, caller })
 }
 
-/// What makes a key of Search a query key: it may read documents, and no more.
-const QUERY_KEY: Families = Families::of(&[Family::DocumentsRead]);
-
-fn only_resource(grants: &[&Grant]) -> Result<Arc<Resource>, Refusal> {
-    let (first, others) = grants.split_first().ok_or(Refusal::NoResource)?;
-    if others.iter().any(|grant| grant.resource.name != first.resource.name) {
-        return Err(Refusal::SeveralResources);
+/// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
+/// only one of the plane that the client may use. One that the client has no grant on is as good as none.
+fn resource<'g>(route: &Route, grants: &'g [Grant]) -> Result<&'g Arc<Resource>, Refusal> {
+    let granted = |name: &str| {
+        let mut resources = grants.iter().map(|grant| &grant.resource);
+        resources.find(|resource| &*resource.name == name).ok_or_else(|| Refusal::ResourceNotGranted(name.to_owned()))
+    };
+    let host = route.host().map(granted).transpose()?;
+    let prefix = route.prefix().map(|prefix| granted(prefix.name())).transpose()?;
+    let named = match (host, prefix) {
+        (Some(host), Some(prefix)) if host.name != prefix.name => {
+            return Err(Refusal::Ambiguous("its host names one resource and its path another"));
+        }
+        (named @ Some(_), _) | (None, named) => named,
+    };
+    match named {
+        Some(resource) if resource.plane == route.plane() => Ok(resource),
+        Some(resource) => Err(Refusal::OtherPlane(resource.name.clone())),
+        None => only_resource(route.plane(), grants),
     }
-    Ok(first.resource.clone())
+}
+
+fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refusal> {
+    let mut resources: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
+    resources.retain(|resource| resource.plane == plane);
+    let first = *resources.first().ok_or(Refusal::NoResource)?;
+    if resources.iter().all(|resource| resource.name == first.name) {
+        return Ok(first);
+    }
+    let mut names: Vec<_> = resources.into_iter().map(|resource| resource.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    Err(Refusal::SeveralResources(names))
 }
 
 // === impl Permit ===
@@ -69,6 +95,11 @@ impl Permit {
     /// Where the request may go, and nowhere else.
     pub fn resource(&self) -> &Arc<Resource> {
         &self.resource
+    }
+
+    /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
+    pub fn prefix(&self) -> usize {
+        self.prefix
     }
 
     /// What it does there.

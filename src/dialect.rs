@@ -159,9 +159,11 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         |message: String| ours(StatusCode::FORBIDDEN, if search { "" } else { "PermissionDenied" }, message);
     match refusal {
         // A key that is good elsewhere is as wrong here as any: Azure says the same to it.
-        Refusal::NoCredential | Refusal::UnknownKey(_) | Refusal::NoResource => wrong_key,
+        Refusal::NoCredential | Refusal::UnknownKey(_) | Refusal::NoResource | Refusal::ResourceNotGranted(_) => {
+            wrong_key
+        }
         // Azure's word for a query key that wants to write.
-        Refusal::FamilyNotGranted(_) | Refusal::NoFamily if search => wrong_key,
+        Refusal::FamilyNotGranted(_) | Refusal::AccessNotGranted(..) | Refusal::NoFamily if search => wrong_key,
         Refusal::NotHttp => ours(StatusCode::BAD_REQUEST, "BadRequest", "The request is not valid HTTP.".to_owned()),
         Refusal::HeadTooLarge => ours(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -191,13 +193,30 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::AdminKeyInUrl => {
             ours(StatusCode::FORBIDDEN, "", "The given API key is not permitted in the URI query string.".to_owned())
         }
-        Refusal::SeveralResources => ours(
-            StatusCode::BAD_REQUEST,
-            "BadRequest",
-            "This key may use several resources of this kind behind keyswap, and the request names none. Ask the \
-             gateway's owner for a key that is granted one."
-                .to_owned(),
-        ),
+        Refusal::SeveralResources(names) => {
+            let first = names.first().map_or("", |name| name);
+            ours(
+                StatusCode::BAD_REQUEST,
+                "BadRequest",
+                format!(
+                    "This key may use several resources here ({}), and the request names none. Call keyswap by the \
+                     host name of one, or put its name before the path: https://.../{first}/...",
+                    names.join(", ")
+                ),
+            )
+        }
+        Refusal::OtherPlane(name) => {
+            let (path, resource) =
+                if search { ("Azure AI Search", "Azure OpenAI") } else { ("Azure OpenAI", "Azure AI Search") };
+            ours(
+                StatusCode::NOT_FOUND,
+                if search { "" } else { "404" },
+                format!(
+                    "Resource not found: the path is one of {path}, and '{name}' is {resource}. Check the endpoint that \
+                     the client was given."
+                ),
+            )
+        }
         Refusal::NoFamily => forbidden(
             "keyswap does not know this operation, and so no key can be granted it. Newer versions may know it."
                 .to_owned(),
@@ -206,6 +225,12 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
             "This key may not use {} operations. Ask the gateway's owner to grant '{}'.",
             family.name(),
             family.name()
+        )),
+        Refusal::AccessNotGranted(family, access) => forbidden(format!(
+            "This key may use {} operations, but none that {}. Ask the gateway's owner to grant '{}'.",
+            family.name(),
+            access.name(),
+            access.name()
         )),
         Refusal::TargetNotGranted(Some(target)) => {
             let what = if search { "index" } else { "deployment" };

@@ -3,14 +3,16 @@
 //! A grant never lists paths. It lists families, and an operation belongs to one by rule (see [`crate::route`]),
 //! so that an operation which Azure adds tomorrow is covered or refused without a release of ours.
 
+use http::Method;
+
 use crate::plane::{Access, Plane};
 
 /// Operations that are granted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// OpenAI: chat, completions, embeddings, images and their polling, audio, `/models`, `/anthropic`.
+    /// OpenAI: chat, completions, embeddings, images and their polling, audio, `/models`, `/anthropic` messages.
     Inference,
-    /// OpenAI: the Responses API. It stores by default and can name what other clients stored.
+    /// OpenAI: the Responses API, which stores by default and can name what other clients stored; stored chats.
     Responses,
     /// OpenAI: files, uploads, vector stores.
     Files,
@@ -70,12 +72,27 @@ impl Family {
         }
     }
 
-    /// How deep these operations reach; an identity may be chosen by it.
-    pub fn access(self) -> Access {
+    /// How deep an operation of this method reaches; a grant may be narrowed by it, and an identity chosen.
+    ///
+    /// On OpenAI, looking at what is stored is reading, as it is for Azure's own roles. On Search it is not: definitions
+    /// are shown to those alone who may change them (azure-wire, B2).
+    pub fn access(self, method: &Method) -> Access {
+        let looks = *method == Method::GET || *method == Method::HEAD;
+        match self.accesses() {
+            [Access::Read, ..] if looks => Access::Read,
+            [.., deepest] => *deepest,
+            [] => Access::Manage,
+        }
+    }
+
+    /// How deep its operations may reach, the deepest last.
+    pub fn accesses(self) -> &'static [Access] {
         match self {
-            Self::Inference | Self::Realtime | Self::DocumentsRead => Access::Read,
-            Self::Responses | Self::Files | Self::Batches | Self::Assistants | Self::DocumentsWrite => Access::Write,
-            Self::FineTuning | Self::Evaluations | Self::RealtimeSecrets | Self::Manage => Access::Manage,
+            Self::Inference | Self::Realtime | Self::DocumentsRead => &[Access::Read],
+            Self::Responses | Self::Files | Self::Batches | Self::Assistants => &[Access::Read, Access::Write],
+            Self::FineTuning | Self::Evaluations => &[Access::Read, Access::Manage],
+            Self::DocumentsWrite => &[Access::Write],
+            Self::RealtimeSecrets | Self::Manage => &[Access::Manage],
         }
     }
 

@@ -5,6 +5,8 @@
 
 mod file;
 mod plain;
+mod samples;
+mod weak;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +17,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use wildmatch::WildMatch;
 
 use crate::document::Mistakes;
-use crate::family::Families;
+use crate::family::{Families, Family};
+use crate::plane::Access;
 use crate::settings::{ByAccess, KeySource, Resource, Settings};
 
 /// Every key that is known, by digest.
@@ -57,6 +60,8 @@ pub struct Grant {
     pub resource: Arc<Resource>,
     /// The operations.
     pub families: Families,
+    /// How deep they may reach.
+    pub access: ByAccess<bool>,
     /// The deployments, or the indexes.
     pub targets: Targets,
     /// Whose tokens its requests ride.
@@ -177,6 +182,17 @@ impl Key {
         } else {
             Ok(())
         }
+    }
+}
+
+// === impl Grant ===
+
+impl Grant {
+    /// The accesses that its operations can come to.
+    pub fn accesses(&self) -> impl Iterator<Item = Access> {
+        let within = self.families.iter().flat_map(Family::accesses).copied();
+        let within: Vec<_> = within.filter(|access| *self.access.at(*access)).collect();
+        Access::NAMES.iter().map(|(_, access)| *access).filter(move |access| within.contains(access))
     }
 }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use keyswap::document::Mistakes;
 use keyswap::egress::Egress;
-use keyswap::keys::Keys;
+use keyswap::family::Family;
+use keyswap::keys::{Grant, Keys};
 use keyswap::listen::check_certificate;
 use keyswap::outlet::Outlet;
+use keyswap::plane::{Access, Plane};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
@@ -159,21 +161,36 @@ fn report(settings: &Settings, keys: &Keys) -> String {
     }
     for client in keys.clients() {
         for grant in &client.grants {
-            let families: Vec<_> = grant.families.iter().collect();
-            let names: Vec<_> = families.iter().map(|family| family.name()).collect();
-            lines.push(format!("client {}: {} on {}", client.name, names.join(", "), grant.resource.name));
-            let shared: Vec<_> =
-                families.iter().filter(|family| family.is_shared()).map(|family| family.name()).collect();
-            if !shared.is_empty() && grant.resource.plane == keyswap::plane::Plane::OpenAi {
-                lines.push(format!(
-                    "  note: {} share one upstream identity: clients can see what others stored there",
-                    shared.join(", ")
-                ));
-            }
+            lines.extend(report_grant(&client.name, grant));
         }
     }
     lines.push(format!("ok: {} keys\n", keys.len()));
     lines.join("\n")
+}
+
+/// What a grant comes to, and what its owner should know of it.
+fn report_grant(client: &str, grant: &Grant) -> Vec<String> {
+    let families: Vec<_> = grant.families.iter().collect();
+    let names = |families: &[Family]| families.iter().map(|family| family.name()).collect::<Vec<_>>().join(", ");
+    let accesses: Vec<_> = Access::NAMES.iter().filter(|(_, access)| *grant.access.at(*access)).collect();
+    let narrowed = match accesses.len() {
+        3 => String::new(),
+        _ => format!(" (to {})", accesses.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+    };
+    let mut lines = vec![format!("client {client}: {}{narrowed} on {}", names(&families), grant.resource.name)];
+    let shared = |family: &Family| family.is_shared() && family.plane() == Plane::OpenAi;
+    let (past, shared): (Vec<_>, Vec<_>) =
+        families.into_iter().filter(shared).partition(|family| *family == Family::RealtimeSecrets);
+    if !shared.is_empty() {
+        lines.push(format!(
+            "  note: {} share one upstream identity: clients can see what others stored there",
+            names(&shared)
+        ));
+    }
+    if !past.is_empty() {
+        lines.push(format!("  note: {} let a client go past keyswap", names(&past)));
+    }
+    lines
 }
 
 fn health(admin: std::net::SocketAddr, live: bool) -> ExitCode {

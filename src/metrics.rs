@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::authenticate::GuessCounters;
 use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
@@ -30,6 +31,7 @@ pub struct Metrics {
     no_plane: Traffic,
     lost: Family<Lost, Counter>,
     lines_dropped: Counter,
+    guesses: GuessCounters,
 }
 
 /// What is counted of every request of a plane.
@@ -80,8 +82,9 @@ struct TokenCollector(Arc<Tokens>);
 /// In seconds: from a refusal to a reasoning model that thinks for half an hour.
 const DURATIONS: [f64; 12] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 1800.0];
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Nothing is counted yet but, elsewhere, guesses.
+    pub(crate) fn new(guesses: GuessCounters) -> Self {
         let durations = Family::<_, _, fn() -> _>::new_with_constructor(|| Histogram::new(DURATIONS));
         let (received, sent) = (Family::<_, Counter>::default(), Family::<_, Counter>::default());
         let traffic = |plane| {
@@ -104,11 +107,10 @@ impl Default for Metrics {
             sent,
             lost: Family::default(),
             lines_dropped: Counter::default(),
+            guesses,
         }
     }
-}
 
-impl Metrics {
     /// A request has come.
     pub(crate) fn begin(&self) {
         self.in_flight.inc();
@@ -161,6 +163,10 @@ impl Metrics {
         registry.register("connections_lost", lost, self.lost.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
+        registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());
+        let delayed = "Refusals of such keys that were delayed, since their source brought many";
+        registry.register("refusals_delayed", delayed, self.guesses.delayed.clone());
+        registry.register("refusals_held", "Refusals that are delayed now", self.guesses.held.clone());
         registry.register_collector(Box::new(TokenCollector(tokens)));
         registry
     }

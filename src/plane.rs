@@ -61,6 +61,29 @@ impl Plane {
         (".search.azure.cn", Self::Search),
     ];
 
+    /// The first words of the planes' paths (azure-wire, A3 and B3). An operation of any other root is of no plane.
+    const ROOTS: &[(&str, Self)] = &[
+        ("openai", Self::OpenAi),
+        ("models", Self::OpenAi),
+        ("anthropic", Self::OpenAi),
+        ("api", Self::OpenAi),
+        ("indexes", Self::Search),
+        ("indexers", Self::Search),
+        ("datasources", Self::Search),
+        ("skillsets", Self::Search),
+        ("synonymmaps", Self::Search),
+        ("aliases", Self::Search),
+        ("servicestats", Self::Search),
+        ("knowledgebases", Self::Search),
+        ("agents", Self::Search),
+        ("knowledgesources", Self::Search),
+    ];
+
+    /// The plane whose paths begin with this word, in whatever case.
+    pub fn of_root(word: &str) -> Option<Self> {
+        Self::ROOTS.iter().find(|(root, _)| word.eq_ignore_ascii_case(root)).map(|(_, plane)| *plane)
+    }
+
     /// The plane that a host name of Azure's own belongs to; `None` for every other host.
     pub fn of_host(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
@@ -100,6 +123,15 @@ impl Cloud {
 impl Access {
     /// The names that settings use.
     pub const NAMES: &[(&str, Self)] = &[("read", Self::Read), ("write", Self::Write), ("manage", Self::Manage)];
+
+    /// The name that settings and refusals use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Manage => "manage",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::family::Family;
+use crate::plane::Access;
 
 /// We said no. Every refusal is decided before anything is sent upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +32,18 @@ pub enum Refusal {
     AdminKeyInUrl,
     /// The client has no grant on a resource of this plane.
     NoResource,
-    /// The client may use several resources of this plane, and the request names none.
-    SeveralResources,
+    /// The request names a resource on which the client has no grant, whether or not there is one of that name.
+    ResourceNotGranted(String),
+    /// The request names a resource of the other plane than its path's.
+    OtherPlane(Arc<str>),
+    /// The client may use these resources of this plane, and the request names none.
+    SeveralResources(Vec<Arc<str>>),
     /// The operation belongs to no family, so that no grant can cover it.
     NoFamily,
     /// The client's grants do not hold this family.
     FamilyNotGranted(Family),
+    /// The client's grants hold this family, but no operations of it that reach so deep.
+    AccessNotGranted(Family, Access),
     /// The client's grants do not cover this deployment or index; `None` where the request names none in its path
     /// and the grant is limited to some.
     TargetNotGranted(Option<String>),
@@ -47,6 +54,8 @@ pub enum Refusal {
 pub enum UnknownKey {
     /// No such key.
     NotListed,
+    /// Different keys in one place: whichever is meant, it is not said.
+    Several,
     /// A key of ours, at the wrong time: its id, and `expired` or `not-yet-valid`.
     NotNow(Arc<str>, &'static str),
 }
@@ -104,9 +113,12 @@ impl Refusal {
             Self::ClientToken => "client-token",
             Self::AdminKeyInUrl => "admin-key-in-url",
             Self::NoResource => "no-resource",
-            Self::SeveralResources => "several-resources",
+            Self::ResourceNotGranted(_) => "resource-not-granted",
+            Self::OtherPlane(_) => "other-plane",
+            Self::SeveralResources(_) => "several-resources",
             Self::NoFamily => "no-family",
             Self::FamilyNotGranted(_) => "family-not-granted",
+            Self::AccessNotGranted(..) => "access-not-granted",
             Self::TargetNotGranted(_) => "target-not-granted",
         }
     }
@@ -123,13 +135,21 @@ impl fmt::Display for Refusal {
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
             Self::NoCredential => f.write_str("no credential"),
             Self::UnknownKey(UnknownKey::NotListed) => f.write_str("the key is not listed"),
+            Self::UnknownKey(UnknownKey::Several) => f.write_str("one place has different keys"),
             Self::UnknownKey(UnknownKey::NotNow(id, why)) => write!(f, "the key {id} is {why}"),
             Self::ClientToken => f.write_str("the client brought a token of its own"),
             Self::AdminKeyInUrl => f.write_str("an admin key in the URL"),
             Self::NoResource => f.write_str("the client has no grant on a resource of this plane"),
-            Self::SeveralResources => f.write_str("the client may use several resources and the request names none"),
+            Self::ResourceNotGranted(name) => write!(f, "the client has no grant on a resource {name}"),
+            Self::OtherPlane(name) => write!(f, "the resource {name} is of the other plane"),
+            Self::SeveralResources(names) => {
+                write!(f, "the request names none of the resources that the client may use: {}", names.join(", "))
+            }
             Self::NoFamily => f.write_str("the operation belongs to no family"),
             Self::FamilyNotGranted(family) => write!(f, "{} is not granted", family.name()),
+            Self::AccessNotGranted(family, access) => {
+                write!(f, "{} is granted, but not to {}", family.name(), access.name())
+            }
             Self::TargetNotGranted(Some(target)) => write!(f, "{target} is not granted"),
             Self::TargetNotGranted(None) => f.write_str("the grant is limited to some names, and the path names none"),
         }

@@ -1,42 +1,58 @@
-//! What a request wants, read from its method, path and host: which plane, which operation, on what.
+//! What a request wants, read from its method, path and host: which plane, which operation, on what, and the resource,
+//! where it names one.
 //!
 //! The decision stands on one canonical form of the path (see [`path`]); the raw path is what is forwarded. Whatever
 //! could be read in two ways is refused, so that no server behind us can read a request otherwise than we did.
 //!
+//! A resource is named by its host, or by its own name before the path. The plane is read from the path alone: so the
+//! answer to a wrong key tells nothing of the resources that there are.
+//!
 //! ```
 //! use keyswap::family::Family;
-//! use keyswap::route::{Route, Target};
+//! use keyswap::route::{Hosts, Route, Target};
 //!
+//! let hosts = Hosts::default();
 //! let (parts, ()) = http::Request::post("/openai/deployments/gpt-4o/chat/completions").body(())?.into_parts();
-//! let route = Route::of(&parts).unwrap();
+//! let route = Route::of(&parts, &hosts).unwrap();
 //! assert_eq!(route.family(), Some(Family::Inference));
 //! assert_eq!(route.target(), &Target::Named("gpt-4o".into()));
+//! assert_eq!(route.prefix(), None);
+//!
+//! let (parts, ()) = http::Request::get("/contoso-search/indexes/hotels/docs").body(())?.into_parts();
+//! let route = Route::of(&parts, &hosts).unwrap();
+//! assert_eq!(route.prefix().map(|prefix| prefix.name()), Some("contoso-search"));
 //!
 //! let (parts, ()) = http::Request::post("/indexes/hotels/docs/%69ndex/../search").body(())?.into_parts();
-//! assert!(Route::of(&parts).is_err());
+//! assert!(Route::of(&parts, &hosts).is_err());
 //! # Ok::<(), http::Error>(())
 //! ```
 
+mod head;
+mod hosts;
 mod openai;
 mod path;
 mod search;
 
-pub(crate) use path::parameters;
+use std::sync::Arc;
 
-use http::Method;
-use http::header::{HOST, HeaderName};
 use http::request::Parts;
 
+pub use head::{LARGEST_HEAD, MOST_FIELDS};
+pub use hosts::Hosts;
+pub(crate) use path::parameters;
+
 use crate::family::Family;
-use crate::plane::Plane;
+use crate::plane::{Access, Plane};
 use crate::refusal::Refusal;
 
 /// What a request wants. Made here alone, from a request that can be read in one way only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     plane: Plane,
-    family: Option<Family>,
+    operation: Option<(Family, Access)>,
     target: Target,
+    host: Option<Arc<str>>,
+    prefix: Option<Prefix>,
 }
 
 /// The deployment or index that a request works on.
@@ -50,37 +66,36 @@ pub enum Target {
     Untouched,
 }
 
-/// Headers by which some servers let a request say another method than its own. Azure needs none of them.
-const METHOD_OVERRIDES: [HeaderName; 3] = [
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-];
-
-/// The query parameter that does the same.
-const METHOD_PARAMETER: &str = "_method";
+/// The first segment of a path that names a resource there. It is for us: what is forwarded begins after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix {
+    name: String,
+    length: usize,
+}
 
 impl Route {
     /// Reads what a request wants.
     ///
     /// # Errors
     /// [`Refusal::NoPlane`] for a path of neither plane, [`Refusal::Ambiguous`] for a request that can be read in two
-    /// ways.
-    pub fn of(request: &Parts) -> Result<Self, Refusal> {
-        head_fits(request)?;
-        one_host(request)?;
-        one_method(request)?;
-        let segments = path::canonical(request.uri.path()).map_err(Refusal::Ambiguous)?;
+    /// ways, [`Refusal::HeadTooLarge`].
+    pub fn of(request: &Parts, hosts: &Hosts) -> Result<Self, Refusal> {
+        let host = head::check(request)?;
+        let raw = request.uri.path();
+        let segments = path::canonical(raw).map_err(Refusal::Ambiguous)?;
         let segments: Vec<_> = segments.iter().map(AsRef::as_ref).collect();
-        let first = segments.first().ok_or(Refusal::NoPlane)?;
-        if openai::is_root(first) {
-            let (family, target) = openai::classify(&request.method, &segments);
-            return Ok(Self { plane: Plane::OpenAi, family, target });
-        }
-        let Some((family, target)) = search::classify(&request.method, &segments)? else {
-            return Err(Refusal::NoPlane);
+        let (prefix, segments, plane) = below_prefix(&segments).ok_or(Refusal::NoPlane)?;
+        let (family, target) = match plane {
+            Plane::OpenAi => openai::classify(&request.method, segments)?,
+            Plane::Search => search::classify(&request.method, segments)?,
         };
-        Ok(Self { plane: Plane::Search, family: Some(family), target })
+        Ok(Self {
+            plane,
+            operation: family.map(|family| (family, family.access(&request.method))),
+            target,
+            host: host.and_then(|host| hosts.find(host, plane)).cloned(),
+            prefix: prefix.map(|name| Prefix { name: name.to_owned(), length: path::first_length(raw) }),
+        })
     }
 
     /// The plane whose path it is.
@@ -90,52 +105,51 @@ impl Route {
 
     /// The family that the operation belongs to; `None` for an operation that no rule places.
     pub fn family(&self) -> Option<Family> {
-        self.family
+        self.operation.map(|(family, _)| family)
+    }
+
+    /// The family, and how deep the operation reaches.
+    pub fn operation(&self) -> Option<(Family, Access)> {
+        self.operation
     }
 
     /// What the operation works on.
     pub fn target(&self) -> &Target {
         &self.target
     }
-}
 
-/// The largest head of a request, in bytes of its target, names and values.
-pub const LARGEST_HEAD: usize = 64 * 1024;
-
-/// The most header fields of a request.
-pub const MOST_FIELDS: usize = 200;
-
-/// The same bounds for every version of HTTP. Whoever parses has bounds of its own, to be safe and not to be exact.
-fn head_fits(request: &Parts) -> Result<(), Refusal> {
-    let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if request.headers.len() > MOST_FIELDS || fields.sum::<usize>() + target > LARGEST_HEAD {
-        return Err(Refusal::HeadTooLarge);
+    /// The resource whose host was called.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
-    Ok(())
-}
 
-/// An absolute-form target must agree with Host, and there is one Host at most.
-fn one_host(request: &Parts) -> Result<(), Refusal> {
-    let mut hosts = request.headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Err(Refusal::Ambiguous("it has more than one Host header"));
-    }
-    match (request.uri.authority(), host) {
-        (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
-            Err(Refusal::Ambiguous("its target and its Host header name different hosts"))
-        }
-        _ => Ok(()),
+    /// The resource, there or not, whose name stands before the path.
+    pub fn prefix(&self) -> Option<&Prefix> {
+        self.prefix.as_ref()
     }
 }
 
-fn one_method(request: &Parts) -> Result<(), Refusal> {
-    if request.method == Method::TRACE {
-        return Err(Refusal::Ambiguous("its method is TRACE, whose answer would show the gateway's own token"));
+/// A path without the resource's name that may stand before it: that name, the rest, and the plane by its first word.
+fn below_prefix<'s, 'p>(segments: &'s [&'p str]) -> Option<(Option<&'p str>, &'s [&'p str], Plane)> {
+    // `indexes('hotels')` is the word `indexes`.
+    let plane = |segment: &&str| Plane::of_root(segment.split_once('(').map_or(*segment, |(word, _)| word));
+    let (first, rest) = segments.split_first()?;
+    match plane(first) {
+        Some(plane) => Some((None, segments, plane)),
+        None => Some((Some(*first), rest, rest.first().and_then(plane)?)),
     }
-    let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(name));
-    let parameter = parameters(request.uri.query().unwrap_or_default())
-        .any(|parameter| parameter.name().eq_ignore_ascii_case(METHOD_PARAMETER));
-    if header || parameter { Err(Refusal::Ambiguous("it asks for another method than its own")) } else { Ok(()) }
+}
+
+// === impl Prefix ===
+
+impl Prefix {
+    /// The name, decoded.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many bytes of the raw path it takes, with the slashes before it.
+    pub fn length(&self) -> usize {
+        self.length
+    }
 }

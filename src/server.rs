@@ -29,7 +29,6 @@ use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
 use crate::swap::{Gateway, SwapLayer};
-use crate::token::Tokens;
 use worker::Worker;
 
 /// A gateway that has bound its addresses and serves none of them yet.
@@ -66,8 +65,7 @@ impl Server {
         };
         let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
-        let tokens = Arc::new(Tokens::new(&settings, &keys));
-        let gateway = Arc::new(Gateway::new(keys, tokens));
+        let gateway = Arc::new(Gateway::new(&settings, keys));
         Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
     }
 

@@ -6,8 +6,12 @@
 
 mod endpoint;
 pub(crate) mod file;
+mod guessing;
+mod network;
 mod proxy;
+mod resource;
 mod single;
+mod trusted_proxies;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -19,8 +23,11 @@ use zeroize::Zeroizing;
 
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
+pub use guessing::Guessing;
+pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
+pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 
 use crate::document::Mistakes;
 use crate::plane::{Access, Plane};
@@ -36,6 +43,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// How long everybody may take.
     pub timeouts: Timeouts,
+    /// What somebody meets who tries keys.
+    pub guessing: Guessing,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.
@@ -59,6 +68,8 @@ pub struct Listen {
     pub unix: Option<PathBuf>,
     /// How many connections are served at once; more wait until one ends.
     pub connections: usize,
+    /// Who is believed about the addresses of clients.
+    pub proxies: TrustedProxies,
 }
 
 /// The address that speaks TLS, and what it shows.
@@ -148,6 +159,8 @@ pub struct Resource {
     pub plane: Plane,
     /// Its address.
     pub endpoint: Endpoint,
+    /// The hosts by which clients call it at our door, in lower case; that of its endpoint is one, unlisted.
+    pub hosts: Vec<Arc<str>>,
     /// Whose tokens it gets, by access.
     pub identity: ByAccess<Arc<str>>,
     /// The scope of those tokens.
@@ -264,8 +277,13 @@ impl Listen {
     pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
 
     /// No address at all; what the rest is when nothing is said.
-    pub(crate) const NOWHERE: Self =
-        Self { http: None, https: None, unix: None, connections: Self::DEFAULT_CONNECTIONS };
+    pub(crate) const NOWHERE: Self = Self {
+        http: None,
+        https: None,
+        unix: None,
+        connections: Self::DEFAULT_CONNECTIONS,
+        proxies: TrustedProxies::NONE,
+    };
 
     /// How many connections are served at once when nothing is said.
     pub const DEFAULT_CONNECTIONS: usize = 8192;

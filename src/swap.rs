@@ -23,7 +23,7 @@ use tracing::warn;
 pub use ongoing::ToldBody;
 
 use crate::admit::Admitted;
-use crate::authenticate::authenticate;
+use crate::authenticate::{Guesses, authenticate};
 use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
@@ -33,15 +33,20 @@ use crate::metrics::Metrics;
 use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
-use crate::route::Route;
+use crate::route::{Hosts, Route};
+use crate::settings::Settings;
 use crate::token::Tokens;
 use ongoing::Ongoing;
 
-/// What every worker shares: the keys, the tokens, the counters.
+/// What every worker shares: the keys, who guesses some, the tokens, the counters.
 #[derive(Debug)]
 pub struct Gateway {
     /// The allowlist.
     pub keys: Keys,
+    /// Who tries keys that are not on it.
+    pub guesses: Guesses,
+    /// The resources by the hosts that clients call.
+    pub hosts: Hosts,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -66,9 +71,12 @@ pub struct Swap<S> {
 }
 
 impl Gateway {
-    /// What workers share, nothing counted yet.
-    pub fn new(keys: Keys, tokens: Arc<Tokens>) -> Self {
-        Self { keys, tokens, metrics: Metrics::default(), cut: AtomicBool::new(false) }
+    /// A gateway that has no token yet: [`Tokens::keep`] gets them.
+    pub fn new(settings: &Settings, keys: Keys) -> Self {
+        let tokens = Arc::new(Tokens::new(settings, &keys));
+        let guesses = Guesses::new(settings.guessing);
+        let metrics = Metrics::new(guesses.counters().clone());
+        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics, cut: AtomicBool::new(false) }
     }
 
     /// From now on, whatever has not ended is cut off by a stop.
@@ -165,8 +173,14 @@ impl<S> Swap<S> {
         let (mut head, body) = request.into_parts();
         // The log has what it needs of them, and nothing that is ours goes upstream.
         head.extensions.clear();
-        let route = &*record.route.insert(Route::of(&head)?);
-        let caller = authenticate(&head, route, &gateway.keys, SystemTime::now())?;
+        let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
+        let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                gateway.guesses.hold(&refusal, record.from).await;
+                return Err(refusal.into());
+            }
+        };
         record.key = Some(caller.key().clone());
         let permit = authorize(route, caller)?;
         record.permit = Some(permit.clone());

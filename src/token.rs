@@ -102,10 +102,9 @@ impl Tokens {
         let grants = clients.iter().flat_map(|client| &client.grants);
         let purposes = grants.flat_map(|grant| {
             let scope = &grant.resource.scope;
-            grant.families.iter().map(move |family| Purpose {
-                identity: grant.identity.at(family.access()).clone(),
-                scope: scope.clone(),
-            })
+            grant
+                .accesses()
+                .map(move |access| Purpose { identity: grant.identity.at(access).clone(), scope: scope.clone() })
         });
         let tokens = Self::of(purposes, Clock::default());
         debug_assert!(tokens.slots.keys().all(|purpose| settings.identity(&purpose.identity).is_some()));

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +25,7 @@ use tracing::debug;
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
 use super::mishap::{Cause, Tell, Witness};
+use super::origin::Origin;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
 use super::wordless::Worded;
@@ -86,33 +86,45 @@ where
 
     /// Serves one connection to its end.
     pub(crate) async fn serve(self, accepted: Accepted) {
-        let Accepted { socket, front, from, place } = accepted;
+        let Accepted { socket, front, origin, place } = accepted;
+        let from = origin.clone();
         // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
         let done = match socket {
             Handed::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
-                Ok(stream) => self.speak(stream, front, from).await,
+                Ok(stream) => self.speak(stream, front, origin).await,
                 Err(error) => Err(error.into()),
             },
             Handed::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
-                Ok(stream) => self.speak(stream, front, from).await,
+                Ok(stream) => self.speak(stream, front, origin).await,
                 Err(error) => Err(error.into()),
             },
         };
         if let Err(error) = done {
-            debug!(%error, from = ?from, "connection ended");
+            debug!(%error, %from, "connection ended");
         }
         drop(place);
     }
 
-    async fn speak<I>(self, io: I, front: Front, from: Option<SocketAddr>) -> Result<(), BoxError>
+    async fn speak<I>(self, mut io: I, front: Front, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
+        let entrance = match front {
+            Front::Plain => io.entrance(),
+            Front::Tls(_) => Entrance { listener: "https", tls: None },
+        };
+        let proxy = Witness::new(origin.peer(), entrance, self.tell.clone());
+        let origin =
+            origin.announced(&mut io, self.limits.first_byte).await.inspect_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => proxy.ended(Cause::Silent),
+                io::ErrorKind::InvalidData => proxy.ended_with(Cause::NoProxyHeader, error),
+                _ => {}
+            })?;
         let config = match front {
-            Front::Plain => return self.http1(io, from).await,
+            Front::Plain => return self.http1(io, origin).await,
             Front::Tls(config) => config,
         };
-        let witness = Witness::new(from, Entrance { listener: "https", tls: None }, self.tell.clone());
+        let witness = Witness::new(origin.peer(), entrance, self.tell.clone());
         let late = |cause| {
             witness.ended(cause);
             io::Error::from(io::ErrorKind::TimedOut)
@@ -138,13 +150,13 @@ where
         let stream = timeout(self.limits.head, handshake).await;
         let stream = stream.map_err(|_| late(Cause::SlowTls))?.map_err(failed)?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.http2(stream, from).await
+            self.http2(stream, origin).await
         } else {
-            self.http1(stream, from).await
+            self.http1(stream, origin).await
         }
     }
 
-    async fn http1<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
+    async fn http1<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
@@ -152,12 +164,12 @@ where
         let closing = phase.clone();
         let turn = Turn::default();
         let entrance = io.entrance();
-        let witness = Witness::new(from, entrance, tell);
+        let witness = Witness::new(origin.peer(), entrance, tell);
         let io = ClientStream::new(io, turn.clone(), limits, witness.clone());
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, from, entrance, Leftover::Connection(turn.clone())));
+            let answer = service.clone().call(prepared(request, &origin, entrance, Leftover::Connection(turn.clone())));
             async move {
                 let mut response = answer.await?;
                 if *closing.borrow() >= Phase::Closing || turn.is_unread() {
@@ -193,7 +205,7 @@ where
         })
     }
 
-    async fn http2<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
+    async fn http2<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
@@ -201,12 +213,12 @@ where
         // The timers are for the first request alone: afterwards streams come and go as they like.
         let turn = Turn::default();
         let entrance = io.entrance();
-        let witness = Witness::new(from, entrance, tell);
+        let witness = Witness::new(origin.peer(), entrance, tell);
         let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone()), witness);
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let turn = turn.clone();
-            let answer = service.clone().call(prepared(request, from, entrance, Leftover::Stream));
+            let answer = service.clone().call(prepared(request, &origin, entrance, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -229,22 +241,19 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn prepared(
     request: Request<Incoming>,
-    from: Option<SocketAddr>,
+    origin: &Origin,
     entrance: Entrance,
     leftover: Leftover,
 ) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
+    let client = origin.client(request.headers());
     let extensions = request.extensions_mut();
     extensions.insert(entrance);
-    if let Some(from) = from {
-        extensions.insert(ClientAddress(from));
+    if let Some(client) = client {
+        extensions.insert(client);
     }
     request
 }
-
-/// The address that a connection came from: in every request's extensions, for the log alone.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub SocketAddr);
 
 /// How a connection came in: in every request's extensions, for the log alone.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,12 +11,13 @@ use http::{HeaderValue, Response};
 use rustls::{AlertDescription, Error as TlsError};
 
 use super::connection::Entrance;
+use super::origin::ClientAddress;
 use crate::refusal::Refusal;
 
 /// What went wrong, and on which connection.
 #[derive(Debug)]
 pub(crate) struct Mishap {
-    pub(crate) from: Option<SocketAddr>,
+    pub(crate) from: Option<ClientAddress>,
     pub(crate) entrance: Entrance,
     pub(crate) what: What,
 }
@@ -51,6 +51,8 @@ pub(crate) enum Cause {
     NotHttp,
     /// A head over HTTP/2 that is too large even to be read.
     HeadTooLarge,
+    /// A trusted proxy does not say for whom the connection is, though it has to.
+    NoProxyHeader,
 }
 
 /// Who is told.
@@ -61,7 +63,7 @@ pub(crate) type Tell = Arc<dyn Fn(Mishap) + Send + Sync>;
 pub(super) struct Witness(Arc<Watched>);
 
 struct Watched {
-    from: Option<SocketAddr>,
+    from: Option<ClientAddress>,
     entrance: Entrance,
     tell: Tell,
     told: AtomicBool,
@@ -82,6 +84,7 @@ impl Cause {
             Self::TlsBroken => "tls-broken",
             Self::NotHttp => "not-http",
             Self::HeadTooLarge => "head-too-large",
+            Self::NoProxyHeader => "no-proxy-header",
         }
     }
 
@@ -112,7 +115,7 @@ impl Cause {
 // === impl Witness ===
 
 impl Witness {
-    pub(super) fn new(from: Option<SocketAddr>, entrance: Entrance, tell: Tell) -> Self {
+    pub(super) fn new(from: Option<ClientAddress>, entrance: Entrance, tell: Tell) -> Self {
         Self(Arc::new(Watched { from, entrance, tell, told: AtomicBool::new(false) }))
     }
 

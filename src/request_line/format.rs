@@ -1,13 +1,14 @@
 //! How a line is written: in place, without an allocation for what is usual.
 
 use std::fmt::{self, Display, Write as _};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use time::OffsetDateTime;
 
 use super::Record;
+use crate::listen::ClientAddress;
 use crate::refusal::Verdict;
 
 /// How lines are written.
@@ -27,7 +28,7 @@ pub(super) enum Value<'v> {
     Number(u64),
     Milliseconds(Duration),
     Time(SystemTime),
-    Address(SocketAddr),
+    Address(ClientAddress),
     Text(&'v str),
     /// A text that may not be one.
     Bytes(&'v [u8]),
@@ -103,13 +104,17 @@ impl Value<'_> {
                 digits(line, micros % 1000, 3);
             }
             Self::Time(time) => rfc3339(line, time),
-            Self::Address(SocketAddr::V4(address)) => {
-                line.push(b'"');
-                for (number, mark) in address.ip().octets().into_iter().zip([b'.', b'.', b'.', b':']) {
-                    digits(line, number.into(), 1);
+            Self::Address(ClientAddress { ip: IpAddr::V4(ip), port }) => {
+                let mut mark = b'"';
+                for number in ip.octets() {
                     line.push(mark);
+                    digits(line, number.into(), 1);
+                    mark = b'.';
                 }
-                digits(line, address.port().into(), 1);
+                if let Some(port) = port {
+                    line.push(b':');
+                    digits(line, port.into(), 1);
+                }
                 line.push(b'"');
             }
             Self::Address(address) => quoted(line, |quote| write!(quote, "{address}")),
@@ -141,8 +146,8 @@ impl From<Option<Duration>> for Value<'_> {
     }
 }
 
-impl From<Option<SocketAddr>> for Value<'_> {
-    fn from(address: Option<SocketAddr>) -> Self {
+impl From<Option<ClientAddress>> for Value<'_> {
+    fn from(address: Option<ClientAddress>) -> Self {
         address.map_or(Self::Absent, Self::Address)
     }
 }
@@ -228,6 +233,8 @@ impl fmt::Write for Escaped<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn written(value: Value<'_>) -> String {
@@ -263,9 +270,13 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_everybody_writes_them() {
-        for address in ["127.0.0.1:8080", "10.200.3.255:65535", "0.0.0.0:0", "[::1]:443", "[2001:db8::7%3]:1"] {
-            let parsed: SocketAddr = address.parse().unwrap();
+        for address in ["127.0.0.1:8080", "10.200.3.255:65535", "0.0.0.0:0", "[::1]:443", "[2001:db8::7]:1"] {
+            let parsed = ClientAddress::from(address.parse::<SocketAddr>().unwrap());
             assert_eq!(written(Value::Address(parsed)), format!("\"{address}\""));
+        }
+        for ip in ["192.0.2.1", "2001:db8::7"] {
+            let parsed = ClientAddress { ip: ip.parse().unwrap(), port: None };
+            assert_eq!(written(Value::Address(parsed)), format!("\"{ip}\""));
         }
     }
 

@@ -1,6 +1,5 @@
 //! What is known of a request.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +23,7 @@ pub(crate) struct Record {
     id: HeaderValue,
     came: SystemTime,
     begun: Instant,
-    from: Option<SocketAddr>,
+    pub(crate) from: Option<ClientAddress>,
     entrance: Option<Entrance>,
     version: Option<Version>,
     method: Option<Method>,
@@ -73,18 +72,17 @@ impl Record {
     /// A request that has just come.
     pub(crate) fn of<B>(request: &Request<B>, id: HeaderValue) -> Self {
         let extensions = request.extensions();
-        let from = extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address);
         Self {
             version: Some(request.version()),
             method: Some(request.method().clone()),
             target: request.uri().path_and_query().cloned(),
             user_agent: request.headers().get(USER_AGENT).cloned(),
-            ..Self::unread(from, extensions.get().copied(), id)
+            ..Self::unread(extensions.get().copied(), extensions.get().copied(), id)
         }
     }
 
     /// A request that has just come, and whose head cannot be read.
-    pub(crate) fn unread(from: Option<SocketAddr>, entrance: Option<Entrance>, id: HeaderValue) -> Self {
+    pub(crate) fn unread(from: Option<ClientAddress>, entrance: Option<Entrance>, id: HeaderValue) -> Self {
         Self {
             id,
             came: SystemTime::now(),

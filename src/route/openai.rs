@@ -7,24 +7,35 @@ use http::Method;
 
 use super::Target;
 use crate::family::Family;
-
-/// Whether a path with this first segment belongs to the plane.
-pub(super) fn is_root(segment: &str) -> bool {
-    ["openai", "models", "anthropic", "api"].iter().any(|root| segment.eq_ignore_ascii_case(root))
-}
+use crate::refusal::Refusal;
 
 /// The family and the deployment of a path whose first segment is a root of the plane.
-pub(super) fn classify(method: &Method, segments: &[&str]) -> (Option<Family>, Target) {
+///
+/// # Errors
+/// [`Refusal::Ambiguous`] for quotes and parentheses: OData is of the other plane.
+pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Family>, Target), Refusal> {
+    if segments.iter().any(|segment| segment.contains(['\'', '(', ')'])) {
+        return Err(Refusal::Ambiguous("its path has quotes or parentheses"));
+    }
     let folded: Vec<_> = segments.iter().map(|segment| folded(segment)).collect();
     let words: Vec<_> = folded.iter().map(AsRef::as_ref).collect();
-    match &words[..] {
-        ["models" | "anthropic", ..] => (Some(Family::Inference), Target::Unnamed),
+    Ok(match &words[..] {
+        // Foundry's models; whatever is asked there is a call of one, unless its word says otherwise.
+        ["models", words @ ..] => (Some(family(method, words).unwrap_or(Family::Inference)), Target::Unnamed),
+        ["anthropic", _, words @ ..] => (anthropic(words), Target::Unnamed),
         // A Foundry project has the whole surface below its own prefix.
-        ["api", "projects", _, "openai", ..] => classify(method, &segments[3..]),
-        ["openai", "deployments", ..] => deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or(&[])),
+        ["api", "projects", _, "openai", ..] => return classify(method, segments.get(3..).unwrap_or_default()),
+        ["openai", "deployments", ..] => {
+            deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or_default())
+        }
         ["openai", "v1", words @ ..] | ["openai", words @ ..] => account(method, words),
         _ => (None, Target::Unnamed),
-    }
+    })
+}
+
+/// Whether a method only asks for what is there.
+fn looks(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// In lower case, which real clients write already.
@@ -41,9 +52,9 @@ fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Fa
     let target = name.map_or(Target::Untouched, |name| Target::Named(name.to_owned()));
     let family = match words {
         // The list, and one of it; making and deleting deployments was an operation of 2022.
-        [] => (method == Method::GET).then_some(Family::Inference),
+        [] => looks(method).then_some(Family::Inference),
         // Whatever is asked of a deployment is a call of its model, unless its word says otherwise.
-        words => Some(family(words).unwrap_or(Family::Inference)),
+        words => Some(family(method, words).unwrap_or(Family::Inference)),
     };
     (family, target)
 }
@@ -52,25 +63,37 @@ fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Fa
 fn account(method: &Method, words: &[&str]) -> (Option<Family>, Target) {
     match words {
         // The list of models, and polling for an image that was asked for by its deployment.
-        ["models" | "operations", ..] if method == Method::GET => (Some(Family::Inference), Target::Untouched),
+        ["models" | "operations", ..] if looks(method) => (Some(Family::Inference), Target::Untouched),
         // Only a model that was made by fine-tuning can be deleted.
         ["models", _] if method == Method::DELETE => (Some(Family::FineTuning), Target::Unnamed),
-        words => (family(words), Target::Unnamed),
+        words => (family(method, words), Target::Unnamed),
     }
 }
 
-fn family(words: &[&str]) -> Option<Family> {
+fn family(method: &Method, words: &[&str]) -> Option<Family> {
     match words {
+        ["chat", "completions"] if method == Method::POST => Some(Family::Inference),
+        // A chat that was stored can be listed, changed and deleted, by whomever it was.
+        ["chat", "completions", ..] | ["responses" | "conversations", ..] => Some(Family::Responses),
         ["chat" | "completions" | "embeddings" | "images" | "audio" | "extensions", ..] => Some(Family::Inference),
-        ["responses" | "conversations", ..] => Some(Family::Responses),
         ["files" | "uploads" | "vector_stores", ..] => Some(Family::Files),
         ["batches", ..] => Some(Family::Batches),
         ["assistants" | "threads", ..] => Some(Family::Assistants),
         ["fine_tuning" | "fine-tunes", ..] => Some(Family::FineTuning),
         ["evals", ..] => Some(Family::Evaluations),
-        ["realtime"] => Some(Family::Realtime),
-        // client_secrets, calls and sessions: their answers let a client connect without us.
-        ["realtime" | "realtimeapi", ..] => Some(Family::RealtimeSecrets),
+        ["realtime"] if method == Method::GET => Some(Family::Realtime),
+        // client_secrets, calls, sessions, realtimeapi, realtimertc: their answers let a client connect without us.
+        [word, ..] if word.starts_with("realtime") => Some(Family::RealtimeSecrets),
+        _ => None,
+    }
+}
+
+/// Below `/anthropic/v1`.
+fn anthropic(words: &[&str]) -> Option<Family> {
+    match words {
+        ["messages", "batches", ..] => Some(Family::Batches),
+        ["files", ..] => Some(Family::Files),
+        ["messages" | "complete" | "models", ..] => Some(Family::Inference),
         _ => None,
     }
 }
@@ -81,7 +104,7 @@ mod tests {
 
     fn classified(method: &Method, path: &str) -> (Option<Family>, Target) {
         let segments: Vec<_> = path.split('/').skip(1).collect();
-        classify(method, &segments)
+        classify(method, &segments).unwrap()
     }
 
     #[test]
@@ -100,11 +123,18 @@ mod tests {
             (get, "/openai/operations/images/1", Some(Family::Inference), Target::Untouched),
             (get, "/openai/models", Some(Family::Inference), Target::Untouched),
             (&Method::DELETE, "/openai/models/ft-1", Some(Family::FineTuning), Target::Unnamed),
+            (post, "/openai/deployments/d/realtimertc", Some(Family::RealtimeSecrets), named("d")),
+            (post, "/openai/v1/realtime", Some(Family::RealtimeSecrets), Target::Unnamed),
+            (get, "/openai/v1/chat/completions", Some(Family::Responses), Target::Unnamed),
+            (&Method::DELETE, "/openai/deployments/d/chat/completions/c", Some(Family::Responses), named("d")),
             (get, "/openai/v1/realtime", Some(Family::Realtime), Target::Unnamed),
             (post, "/openai/v1/realtime/client_secrets", Some(Family::RealtimeSecrets), Target::Unnamed),
             (post, "/openai/realtimeapi/sessions", Some(Family::RealtimeSecrets), Target::Unnamed),
             (post, "/models/chat/completions", Some(Family::Inference), Target::Unnamed),
+            (post, "/models/files", Some(Family::Files), Target::Unnamed),
             (post, "/anthropic/v1/messages", Some(Family::Inference), Target::Unnamed),
+            (post, "/anthropic/v1/messages/batches", Some(Family::Batches), Target::Unnamed),
+            (post, "/anthropic/v1/organizations", None, Target::Unnamed),
             (post, "/api/projects/p/openai/v1/responses", Some(Family::Responses), Target::Unnamed),
             (post, "/api/projects/p/agents", None, Target::Unnamed),
             (post, "/openai/v1/something/new", None, Target::Unnamed),

@@ -3,7 +3,8 @@
 //! Percent-encoding is undone once; repeated slashes count as one, since real clients send `//openai/...` and the real
 //! service takes it. Everything else that some server might read otherwise is refused: an encoding within an encoding,
 //! an encoded slash (but in a quoted document key, where Azure allows it), dot segments, trailing dots and blanks,
-//! matrix parameters, backslashes, control characters, bytes that are not UTF-8, letters beyond ASCII.
+//! matrix parameters, backslashes, control characters, bytes that are not UTF-8, letters beyond ASCII, and whatever else
+//! no name of Azure's has.
 
 use std::borrow::Cow;
 
@@ -20,12 +21,27 @@ pub(crate) struct Parameter<'q> {
 /// # Errors
 /// What makes the path ambiguous, as a clause that follows "keyswap does not forward this request:".
 pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
+    if !raw.starts_with('/') {
+        return Err("its target is no path");
+    }
     raw.split('/').filter(|segment| !segment.is_empty()).map(segment).collect()
+}
+
+/// How many bytes of a path its first segment takes, with the slashes before it.
+pub(super) fn first_length(raw: &str) -> usize {
+    let segment = raw.trim_start_matches('/');
+    let slashes = raw.len() - segment.len();
+    slashes + segment.find('/').unwrap_or(segment.len())
 }
 
 /// The parameters of a query, in order, empty ones too.
 pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
     query.split('&').map(|raw| Parameter { raw })
+}
+
+/// The names of a query's parameters, decoded, whichever sign a server takes for the end of one.
+pub(super) fn parameter_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    query.split(['&', ';']).map(|raw| Parameter { raw }.name())
 }
 
 fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
@@ -41,10 +57,10 @@ fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| "its path is not UTF-8")?;
     match document_key(&decoded) {
         // A key may hold what a name may not, but nothing that another server could take for structure.
-        Some(key) => key.split('/').try_for_each(plain)?,
+        Some(key) => key.split('/').try_for_each(|part| plain(part, KEY_SIGNS))?,
         None if decoded.contains('/') => return Err("its path has an encoded slash"),
         None if !decoded.is_ascii() => return Err("its path has letters beyond ASCII"),
-        None => plain(&decoded)?,
+        None => plain(&decoded, SIGNS)?,
     }
     Ok(decoded)
 }
@@ -55,7 +71,13 @@ fn is_plain_word(raw: &str) -> bool {
     raw.bytes().all(plain) && !raw.ends_with('.')
 }
 
-fn plain(part: &str) -> Result<(), &'static str> {
+/// What the names in Azure's paths are made of, besides letters and digits.
+const SIGNS: &str = "-_.:$=@'()";
+
+/// The same for the keys of documents.
+const KEY_SIGNS: &str = "-_.:$=@'()+,!*~& ";
+
+fn plain(part: &str, signs: &str) -> Result<(), &'static str> {
     if part.contains('%') {
         return Err("its path is percent-encoded more than once");
     }
@@ -73,6 +95,10 @@ fn plain(part: &str) -> Result<(), &'static str> {
     }
     if part.starts_with(' ') || part.ends_with([' ', '.']) {
         return Err("its path has a segment that is dots or ends in a dot or blank");
+    }
+    // Such as a + or a blank within: some servers take them for each other.
+    if !part.chars().all(|sign| sign.is_alphanumeric() || signs.contains(sign)) {
+        return Err("its path has a character that no name of Azure's has");
     }
     Ok(())
 }
@@ -151,6 +177,13 @@ mod tests {
             "/docs('a%5Cb')",
             "/docs('%2527')",
             "/x('a%2Fb')",
+            "/docs('a%ef%bc%8fb')",
+            "/a+b",
+            "/a%20b",
+            "/a%22b",
+            "/index~1",
+            "*",
+            "",
         ] {
             assert!(canonical(raw).is_err(), "{raw}");
         }

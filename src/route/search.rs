@@ -10,64 +10,61 @@ use super::Target;
 use crate::family::Family;
 use crate::refusal::Refusal;
 
-/// The first words of the plane's paths.
-const ROOTS: [&str; 10] = [
-    "indexes",
-    "indexers",
-    "datasources",
-    "skillsets",
-    "synonymmaps",
-    "aliases",
-    "servicestats",
-    "knowledgebases",
-    "agents",
-    "knowledgesources",
-];
-
 /// A segment in OData form: its word, folded, and the key in its quotes.
 struct Word {
     word: String,
     key: Option<String>,
 }
 
-/// The family and the index of a path; `None` if its first word is none of the plane's.
+/// The family and the index of a path whose first word is one of the plane's.
 ///
 /// # Errors
 /// [`Refusal::Ambiguous`] for quotes or parentheses that do not stand as OData has them.
-pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<Option<(Family, Target)>, Refusal> {
-    let Some((first, rest)) = segments.split_first() else { return Ok(None) };
-    let root = Word::read(first)?;
-    if !ROOTS.contains(&root.word.as_str()) {
-        return Ok(None);
+pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Family>, Target), Refusal> {
+    let words = segments.iter().map(|segment| Word::read(segment)).collect::<Result<Vec<_>, _>>()?;
+    let [root, rest @ ..] = &words[..] else { return Ok((None, Target::Unnamed)) };
+    // Of the names with a sign there is one alone that an operation is known by, and OData has some that hold any
+    // number of operations.
+    let odd = |word: &&Word| word.word.starts_with('$') && word.word != "$count";
+    if words.iter().any(|word| odd(&word)) {
+        return Ok((None, Target::Unnamed));
     }
-    let words = rest.iter().map(|segment| Word::read(segment)).collect::<Result<Vec<_>, _>>()?;
     if root.word != "indexes" {
-        return Ok(Some((Family::Manage, Target::Unnamed)));
+        return Ok((Some(Family::Manage), Target::Unnamed));
     }
-    let (index, words) = match root.key {
-        Some(index) => (Some(index), &words[..]),
+    let (index, operation) = match &root.key {
+        Some(index) => (Some(index.clone()), rest),
         // In slash form the name stands as it came, a segment of its own.
-        None => (rest.first().map(|name| (*name).to_owned()), words.get(1..).unwrap_or(&[])),
+        None if rest.first().is_some_and(|name| name.key.is_some()) => return Err(ODD),
+        None => (segments.get(1).map(|name| (*name).to_owned()), rest.get(1..).unwrap_or_default()),
     };
+    if index.as_ref().is_some_and(|index| !is_name(index)) {
+        return Err(Refusal::Ambiguous("its path has a character that no name of Azure's has"));
+    }
     let target = index.map_or(Target::Unnamed, Target::Named);
-    Ok(Some((family(method, words), target)))
+    let family = match operation {
+        [docs, operation @ ..] if docs.word == "docs" => of_documents(method, docs.key.as_deref(), operation),
+        _ => Some(Family::Manage),
+    };
+    Ok((family, target))
 }
 
-/// The family of an operation on one index.
-fn family(method: &Method, words: &[Word]) -> Family {
-    let [docs, operation @ ..] = words else { return Family::Manage };
-    if docs.word != "docs" {
-        return Family::Manage;
-    }
-    let reading = match (method, &docs.key, operation) {
+/// The family of an operation on the documents of an index, or on the one that has this key.
+fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Option<Family> {
+    match (method, key, operation) {
         // A search, or the look-up of a document.
-        (&Method::GET, _, []) => true,
+        (&Method::GET, _, []) => Some(Family::DocumentsRead),
+        // What is done to one document is done by an operation on all.
+        (_, Some(_), _) => None,
         (&Method::GET, None, [Word { word, key: None }]) => match word.as_str() {
-            "search.suggest" | "suggest" | "search.autocomplete" | "autocomplete" | "$count" => true,
+            "search.suggest" | "suggest" | "search.autocomplete" | "autocomplete" | "$count" => {
+                Some(Family::DocumentsRead)
+            }
             // A document of that key can be had as docs('index'); written like the operation, it is not one.
-            "index" => false,
+            "index" => Some(Family::Manage),
             // Anything else without a sign of OData's is a document's key.
-            key => !key.starts_with("search.") && !key.starts_with('$'),
+            key if !key.starts_with("search.") && !key.starts_with('$') => Some(Family::DocumentsRead),
+            _ => Some(Family::Manage),
         },
         (&Method::POST, None, [Word { word, key: None }]) => match word.as_str() {
             "search.post.search"
@@ -75,20 +72,26 @@ fn family(method: &Method, words: &[Word]) -> Family {
             | "search.post.autocomplete"
             | "search"
             | "suggest"
-            | "autocomplete" => true,
-            "search.index" | "index" => return Family::DocumentsWrite,
-            _ => false,
+            | "autocomplete" => Some(Family::DocumentsRead),
+            "search.index" | "index" => Some(Family::DocumentsWrite),
+            _ => Some(Family::Manage),
         },
-        _ => false,
-    };
-    if reading { Family::DocumentsRead } else { Family::Manage }
+        _ => Some(Family::Manage),
+    }
 }
+
+/// Letters, digits and hyphens are what Azure allows; an underscore and a dot do no harm.
+fn is_name(index: &str) -> bool {
+    index.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// Quotes and parentheses stand around a key at the end of a word, and nowhere else.
+const ODD: Refusal = Refusal::Ambiguous("its path has quotes or parentheses that OData does not know");
 
 // === impl Word ===
 
 impl Word {
     fn read(segment: &str) -> Result<Self, Refusal> {
-        const ODD: Refusal = Refusal::Ambiguous("its path has quotes or parentheses that OData does not know");
         let Some((word, rest)) = segment.split_once("('") else {
             if segment.contains(['\'', '(', ')']) {
                 return Err(ODD);
@@ -112,7 +115,7 @@ mod tests {
     fn classified(method: &str, path: &str) -> Option<Family> {
         let segments: Vec<_> = path.split('/').skip(1).collect();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        classify(&method, &segments).unwrap().map(|(family, _)| family)
+        classify(&method, &segments).unwrap().0
     }
 
     #[test]
@@ -151,31 +154,52 @@ mod tests {
             ("POST", "/indexes('i')/search.analyze"),
             ("GET", "/indexes/i/docs/index"),
             ("GET", "/indexes/i/docs/search.index"),
-            ("PUT", "/indexes('i')/docs('k')"),
             ("DELETE", "/indexes/i/docs/k"),
             ("POST", "/indexes/i/docs"),
             ("POST", "/indexes/i/docs/new"),
             ("HEAD", "/indexes/i/docs"),
             ("GET", "/indexes/i/docs/k/more"),
-            ("GET", "/indexes/i/docs('k')/$value"),
             ("POST", "/indexers('x')/search.run"),
             ("GET", "/servicestats"),
             ("POST", "/knowledgebases('k')/retrieve"),
         ] {
             assert_eq!(classified(method, path), Some(Family::Manage), "{method} {path}");
         }
-        assert_eq!(classified("GET", "/favicon.ico"), None);
+    }
+
+    #[test]
+    fn nobody_knows_what_lies_behind_a_sign_or_a_document() {
+        for (method, path) in [
+            ("POST", "/indexes/$batch"),
+            ("POST", "/indexes('i')/docs/$batch"),
+            ("GET", "/indexes/i/docs('k')/$value"),
+            ("GET", "/indexes/i/docs/$metadata"),
+            ("GET", "/indexers('x')/$ref"),
+            ("PUT", "/indexes('i')/docs('k')"),
+            ("POST", "/indexes('i')/docs('index')"),
+        ] {
+            assert_eq!(classified(method, path), None, "{method} {path}");
+        }
     }
 
     #[test]
     fn an_index_is_named_in_both_forms_and_kept_as_written() {
-        let target = |segments: &[&str]| classify(&Method::GET, segments).unwrap().unwrap().1;
+        let target = |segments: &[&str]| classify(&Method::GET, segments).unwrap().1;
         assert_eq!(target(&["indexes('Hotels')", "docs"]), Target::Named("Hotels".into()));
         assert_eq!(target(&["indexes", "Hotels", "docs"]), Target::Named("Hotels".into()));
-        assert_eq!(target(&["indexes('it''s')"]), Target::Named("it's".into()));
         assert_eq!(target(&["indexes"]), Target::Unnamed);
-        for odd in ["indexes('a", "indexes('a')x", "indexes(a)", "indexes('')", "('a')", "indexes('a'b')", "a'b"] {
+        for odd in [
+            "indexes('a",
+            "indexes('a')x",
+            "indexes(a)",
+            "indexes('')",
+            "('a')",
+            "indexes('a'b')",
+            "a'b",
+            "indexes('it''s')",
+        ] {
             assert!(classify(&Method::GET, &[odd]).is_err(), "{odd}");
         }
+        assert!(classify(&Method::GET, &["indexes", "hotels('x')", "docs"]).is_err());
     }
 }

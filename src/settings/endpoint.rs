@@ -64,6 +64,11 @@ impl Endpoint {
     pub fn host(&self) -> &str {
         self.authority.host()
     }
+
+    /// Whether it is on this machine, under a name that every machine has.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(self.host())
+    }
 }
 
 /// Whether a host of a URL is this machine.

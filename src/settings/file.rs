@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Https, Identity, IdentityKind,
-    KeySource, Listen, Proxy, Resource, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
-    default_workers,
+    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing, Https, Identity,
+    IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, TrustedProxies, UpstreamTimeouts,
+    UserAssigned, default_workers, resource,
 };
 use crate::document::{Document, Mistakes, Section, Value};
-use crate::plane::{Cloud, Plane};
+use crate::plane::Cloud;
 
 /// The kinds of identity by name.
 #[derive(Clone, Copy)]
@@ -53,17 +53,19 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         .section("admin")
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
+    let guessing = root.section("guessing").map_or(Some(Guessing::DEFAULT), |section| Guessing::read(&section));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
     let (declared, identities) = identities(root, base, cloud);
-    let resources = resources(root, cloud, &declared);
+    let resources = resource::resources(root, cloud, &declared);
     let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
     Some(Settings {
         listen: listen?,
         admin: admin?,
         workers: workers?,
         timeouts,
+        guessing: guessing?,
         drain,
         egress,
         resources,
@@ -91,6 +93,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
     });
     let unix = section.get("unix").map(|value| path(&value, base));
     let connections = connections(&section, Listen::DEFAULT_CONNECTIONS);
+    let proxies = TrustedProxies::read(&section);
     if http.is_none() && https.is_none() && unix.is_none() {
         section.wrong("names no address: set http, https or unix");
         return None;
@@ -101,11 +104,12 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         https: https.map_or(Some(None), |https| https.map(Some))?,
         unix: unix.map_or(Some(None), |path| path.map(Some))?,
         connections: connections?,
+        proxies: proxies?,
     })
 }
 
 /// How many connections there may be at once, to us or to a resource.
-fn connections(section: &Section<'_>, default: usize) -> Option<usize> {
+pub(super) fn connections(section: &Section<'_>, default: usize) -> Option<usize> {
     match section.get("connections") {
         Some(value) => usize::try_from(value.whole(1..=65_535)?).ok(),
         None => Some(default),
@@ -230,50 +234,6 @@ pub(super) fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base:
     }
 }
 
-fn resources(root: &Section<'_>, cloud: Option<Cloud>, identities: &[Arc<str>]) -> Vec<Arc<Resource>> {
-    let sections = root.named_sections("resources");
-    if sections.is_empty() {
-        root.wrong("names no resource: add a table like [resources.contoso] with endpoint and identity");
-    }
-    sections
-        .into_iter()
-        .filter_map(|(name, section)| resource(name, &section, cloud, identities).map(Arc::new))
-        .collect()
-}
-
-fn resource(name: &str, section: &Section<'_>, cloud: Option<Cloud>, identities: &[Arc<str>]) -> Option<Resource> {
-    let endpoint = section
-        .need("endpoint", "the resource's URL, like https://contoso.openai.azure.com")
-        .and_then(|value| endpoint(&value));
-    let plane = match section.get("plane") {
-        Some(value) => value.one_of(Plane::NAMES),
-        None => endpoint.as_ref().and_then(|endpoint| {
-            let plane = Plane::of_host(endpoint.host());
-            if plane.is_none() {
-                section.wrong("needs plane, openai or search: the host is no name of Azure's that tells it");
-            }
-            plane
-        }),
-    };
-    let identity = section
-        .need("identity", "name the identity whose tokens it gets")
-        .and_then(|value| identity(&value, identities));
-    let scope = section.get("scope").map(|value| value.text().map(str::to_owned));
-    let scope = match scope {
-        Some(written) => written?,
-        None => plane?.scope(cloud?).to_owned(),
-    };
-    let connections = connections(section, Resource::DEFAULT_CONNECTIONS);
-    Some(Resource {
-        name: name.into(),
-        plane: plane?,
-        endpoint: endpoint?,
-        identity: identity?,
-        scope: scope.into(),
-        connections: connections?,
-    })
-}
-
 /// A name, or a table of names by access.
 pub(crate) fn identity(value: &Value<'_>, identities: &[Arc<str>]) -> Option<ByAccess<Arc<str>>> {
     let name = |value: &Value<'_>| {
@@ -291,10 +251,6 @@ pub(crate) fn identity(value: &Value<'_>, identities: &[Arc<str>]) -> Option<ByA
     let of = |key| section.need(key, "name an identity for this access").and_then(|value| name(&value));
     let (read, write, manage) = (of("read"), of("write"), of("manage"));
     Some(ByAccess { read: read?, write: write?, manage: manage? })
-}
-
-fn endpoint(value: &Value<'_>) -> Option<Endpoint> {
-    Endpoint::parse(value.text()?).map_err(|fix| value.wrong(fix)).ok()
 }
 
 fn authority(value: &Value<'_>) -> Option<String> {
@@ -335,6 +291,7 @@ fn workers(value: &Value<'_>) -> Option<NonZeroUsize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plane::Plane;
 
     const GOOD: &str = r#"
         keys = "keys.toml"
@@ -406,7 +363,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, timeouts, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

@@ -9,9 +9,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::file::{check_authority, default_authority};
+use super::resource::check_name;
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, NoProxy, Proxy,
-    Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
+    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity, IdentityKind, KeySource, Listen,
+    NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -186,6 +187,7 @@ impl Single {
             admin: self.admin.unwrap_or(DEFAULT_ADMIN),
             workers: self.workers.unwrap_or_else(default_workers),
             timeouts: Timeouts::DEFAULT,
+            guessing: Guessing::DEFAULT,
             drain: Drain {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),
@@ -241,13 +243,15 @@ impl Single {
             .ok_or(("--plane", "is missing: the host of --upstream is no name of Azure's that tells it"))?;
         // A host is named by its first label, as its owner would; an address by its plane.
         let label = endpoint.host().split('.').next().unwrap_or_default();
-        let name = if Plane::of_host(endpoint.host()).is_some() { label } else { &plane.to_string() };
+        let named = Plane::of_host(endpoint.host()).is_some() && check_name(label).is_ok();
+        let name = if named { label } else { &format!("azure-{plane}") };
         Ok(Resource {
             name: name.into(),
             plane,
             identity: ByAccess::always(IDENTITY.into()),
             scope: plane.scope(cloud).into(),
             connections: Resource::DEFAULT_CONNECTIONS,
+            hosts: Vec::new(),
             endpoint,
         })
     }

@@ -20,7 +20,9 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 fn request(world: &World, method: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let key = world.emulator.keys().openai;
     let headers = [&[("api-key", key.as_str())], headers].concat();
-    [request_text(method, CHAT, &headers), body.as_bytes().to_vec()].concat()
+    // Asking for chats is another family's affair.
+    let target = if method == "POST" { CHAT } else { "/openai/models?api-version=2024-10-21" };
+    [request_text(method, target, &headers), body.as_bytes().to_vec()].concat()
 }
 
 /// A piece of a body in chunked framing.

@@ -250,11 +250,11 @@ async fn managed_identities_are_asked_without_the_proxy() {
         let settings = format!(
             "keys = \"keys.toml\"\n[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
              [egress]\nca = \"ca.pem\"\nproxy = \"http://{}\"\n[identities.machine]\nkind = \"managed-identity\"\n\
-             [resources.openai]\nendpoint = \"https://contoso.openai.azure.com\"\nidentity = \"machine\"\n",
+             [resources.ai]\nendpoint = \"https://contoso.openai.azure.com\"\nidentity = \"machine\"\n",
             proxy.address
         );
         let key = emulator.keys().openai;
-        let keys = crate::world::client("chat", &key, "{ resource = \"openai\" }");
+        let keys = crate::world::client("chat", &key, "{ resource = \"ai\" }");
         let files = directory(&[("keyswap.toml", &settings), ("keys.toml", &keys), ("ca.pem", emulator.ca_pem())]);
         let client = Client::trusting(&files.path().join("ca.pem"));
         let gateway = Gateway::start(files, &[], environment).await;

@@ -3,6 +3,7 @@
 use azure_emulator::Emulator;
 use serde_json::json;
 
+use crate::refusals::SEARCH_WRONG_KEY;
 use crate::world::{CHAT, Plan, SEARCH, app_identity, client, saying};
 
 fn granting(grants: &'static str) -> Plan {
@@ -14,7 +15,7 @@ fn granting(grants: &'static str) -> Plan {
 
 #[tokio::test]
 async fn without_a_word_a_grant_is_inference_or_documents() {
-    let world = granting("{ resource = \"openai\" }, { resource = \"search\" }").start().await;
+    let world = granting("{ resource = \"ai\" }, { resource = \"search\" }").start().await;
     let key = world.emulator.keys().openai;
     assert_eq!(world.post(CHAT).key(&key).json(&saying("hello")).await.status, 200);
     assert_eq!(world.post(SEARCH).key(&key).json(&json!({"search": "*"})).await.status, 200);
@@ -30,10 +31,14 @@ async fn without_a_word_a_grant_is_inference_or_documents() {
         ("/openai/threads?api-version=2024-05-01-preview", "assistants"),
         ("/openai/fine_tuning/jobs?api-version=2024-10-21", "fine-tuning"),
         ("/openai/v1/evals", "evaluations"),
-        ("/openai/realtime?api-version=2024-10-01-preview&deployment=gpt-4o-realtime-preview", "realtime"),
         ("/openai/v1/realtime/client_secrets", "realtime-secrets"),
+        ("GET /openai/realtime?api-version=2024-10-01-preview&deployment=gpt-4o-realtime-preview", "realtime"),
+        ("GET /openai/v1/chat/completions", "responses"),
     ] {
-        let answer = world.post(target).key(&key).json(&json!({})).await;
+        let answer = match target.strip_prefix("GET ") {
+            Some(target) => world.get(target).key(&key).send().await,
+            None => world.post(target).key(&key).json(&json!({})).await,
+        };
         assert_eq!((answer.status.as_u16(), answer.reason()), (403, "family-not-granted"), "{target}");
         let text = format!("This key may not use {family} operations. Ask the gateway's owner to grant '{family}'.");
         let error =
@@ -49,7 +54,7 @@ async fn without_a_word_a_grant_is_inference_or_documents() {
 
 #[tokio::test]
 async fn deployments_are_granted_by_name_and_glob() {
-    let world = granting("{ resource = \"openai\", deployments = [\"gpt-4o\", \"text-*\"] }").start().await;
+    let world = granting("{ resource = \"ai\", deployments = [\"gpt-4o\", \"text-*\"] }").start().await;
     let key = world.emulator.keys().openai;
     let embeddings = "/openai/deployments/Text-embedding-3-small/embeddings?api-version=2024-10-21";
     assert_eq!(world.post(CHAT).key(&key).json(&saying("hello")).await.status, 200);
@@ -123,15 +128,24 @@ async fn the_identity_follows_from_client_resource_and_access() {
     assert_eq!(principals, [reader.clone(), reader.clone(), app, reader]);
 }
 
+/// Whoever may only look at what is stored is told so, and rides the identity for reading.
 #[tokio::test]
-async fn a_key_that_may_use_two_resources_of_a_plane_is_told_so() {
-    let plan = Plan {
-        settings: Box::new(|text, _| {
-            text + "[resources.second]\nplane = \"openai\"\nendpoint = \"https://127.0.0.1:1\"\nidentity = \"app\"\n"
-        }),
-        ..granting("{ resource = \"openai\" }, { resource = \"second\" }")
-    };
-    let world = plan.start().await;
-    let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying("hello")).await;
-    assert_eq!((answer.status.as_u16(), answer.reason()), (400, "several-resources"));
+async fn a_grant_can_be_narrowed_by_access() {
+    let grants = "{ resource = \"ai\", allow = [\"openai\"], access = [\"read\"] }, \
+                  { resource = \"search\", allow = [\"search-admin\"], access = [\"read\", \"write\"] }";
+    let world = granting(grants).start().await;
+    let key = world.emulator.keys().openai;
+    assert_eq!(world.post(CHAT).key(&key).json(&saying("hello")).await.status, 200);
+    // The emulator has no files; that it is asked is enough.
+    assert_eq!(world.get("/openai/v1/files").key(&key).send().await.status, 404);
+    assert_eq!(world.arrived().len(), 2);
+    let answer = world.post("/openai/v1/files").key(&key).json(&json!({})).await;
+    assert_eq!((answer.status.as_u16(), answer.reason()), (403, "access-not-granted"));
+    let text = "This key may use files operations, but none that write. Ask the gateway's owner to grant 'write'.";
+    assert_eq!(answer.json()["error"]["message"], text);
+
+    assert_eq!(world.post(SEARCH).key(&key).json(&json!({})).await.status, 200);
+    let answer = world.get("/indexes/hotels?api-version=2024-07-01").key(&key).send().await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (403, SEARCH_WRONG_KEY));
+    assert_eq!(world.arrived().len(), 3);
 }

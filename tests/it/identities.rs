@@ -55,7 +55,7 @@ async fn a_managed_identity_of_app_service() {
         let id = emulator.system_identity().client_id;
         let identity = identity.replace("ID", &id);
         let settings = settings_without_entra(&emulator, &identity);
-        let keys = crate::world::client("chat", &emulator.keys().openai, "{ resource = \"openai\" }");
+        let keys = crate::world::client("chat", &emulator.keys().openai, "{ resource = \"ai\" }");
         let files = directory(&[("keyswap.toml", &settings), ("keys.toml", &keys), ("ca.pem", emulator.ca_pem())]);
         let client = crate::client::Client::trusting(&files.path().join("ca.pem"));
         let environment = [("IDENTITY_ENDPOINT", endpoint.url), ("IDENTITY_HEADER", endpoint.header)];
@@ -127,7 +127,7 @@ async fn a_secret_can_be_rotated() {
 fn settings_without_entra(emulator: &Emulator, identity: &str) -> String {
     format!(
         "keys = \"keys.toml\"\n[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n[egress]\nca = \"ca.pem\"\n\
-         [identities.app]\n{identity}\n[resources.openai]\nplane = \"openai\"\nendpoint = \"{}\"\nidentity = \"app\"\n",
+         [identities.app]\n{identity}\n[resources.ai]\nplane = \"openai\"\nendpoint = \"{}\"\nidentity = \"app\"\n",
         emulator.openai(Door::Behind)
     )
 }

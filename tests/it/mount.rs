@@ -13,7 +13,6 @@ use keyswap::keys::Keys;
 use keyswap::refusal::Failure;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
-use keyswap::token::Tokens;
 use tower::{Layer, Service, service_fn};
 
 use crate::gateway::directory;
@@ -39,9 +38,8 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     ]);
     let settings = Settings::read(&files.path().join("keyswap.toml")).unwrap();
     let keys = Keys::read(&settings).unwrap();
-    let tokens = Arc::new(Tokens::new(&settings, &keys));
-    let _kept = tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
-    let gateway = Arc::new(Gateway::new(keys, tokens));
+    let gateway = Arc::new(Gateway::new(&settings, keys));
+    let _kept = gateway.tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = seen.clone();

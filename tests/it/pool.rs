@@ -22,7 +22,7 @@ fn answer(text: &str) -> Vec<u8> {
 
 fn with(resource: &'static str, timeouts: &'static str) -> Plan {
     let settings = move |text: String, _: &Emulator| {
-        let text = text.replace("[resources.openai]\n", &format!("[resources.openai]\n{resource}\n"));
+        let text = text.replace("[resources.ai]\n", &format!("[resources.ai]\n{resource}\n"));
         format!("{text}[timeouts]\n{timeouts}\n")
     };
     Plan { settings: Box::new(settings), ..Plan::default() }

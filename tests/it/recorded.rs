@@ -27,18 +27,18 @@ async fn the_recorded_exchanges_pass_as_recorded() {
     let upstream = Replay::start(&script, &tokens);
     let emulator = Emulator::start(Options { fixed_tokens: Some(tokens), ..Options::default() }).await.unwrap();
     let key = emulator.keys().openai;
-    let resource = |plane: &str| {
-        format!("[resources.{plane}]\nplane = \"{plane}\"\nendpoint = \"{}\"\nidentity = \"app\"\n", upstream.url)
+    let resource = |name: &str, plane: &str| {
+        format!("[resources.{name}]\nplane = \"{plane}\"\nendpoint = \"{}\"\nidentity = \"app\"\n", upstream.url)
     };
     let settings = [
         "keys = \"keys.toml\"\n[listen]\nhttp = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n".to_owned(),
         "[egress]\nca = \"ca.pem\"\n[drain]\ndelay = \"0s\"\n".to_owned(),
         app_identity("app", &emulator.app(), &emulator.entra()),
-        resource("openai"),
-        resource("search"),
+        resource("ai", "openai"),
+        resource("search", "search"),
     ]
     .concat();
-    let everything = "{ resource = \"openai\", allow = [\"openai\", \"realtime-secrets\"] }, \
+    let everything = "{ resource = \"ai\", allow = [\"openai\", \"realtime-secrets\"] }, \
                       { resource = \"search\", allow = [\"search-admin\"] }";
     let files = directory(&[
         ("keyswap.toml", &settings),

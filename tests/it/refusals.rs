@@ -9,7 +9,7 @@ use crate::world::{CHAT, Plan, SEARCH, World, client, saying};
 
 pub(crate) const OPENAI_WRONG_KEY: &str = r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}"#;
 
-const SEARCH_WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
+pub(crate) const SEARCH_WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
 
 fn is_openai_wrong_key(answer: &Answer) {
     assert_eq!(answer.status, 401);
@@ -74,7 +74,7 @@ async fn expired_and_early_keys_are_unknown_to_the_caller_and_known_to_the_opera
         keys: Box::new(|_, emulator| {
             let keys = emulator.keys();
             let dated = |name: &str, key: &str, date: &str| {
-                client(name, key, "{ resource = \"openai\" }").replace(" }]\ngrants", &format!(", {date} }}]\ngrants"))
+                client(name, key, "{ resource = \"ai\" }").replace(" }]\ngrants", &format!(", {date} }}]\ngrants"))
             };
             [
                 dated("old", &keys.openai, "expires = 2020-01-01T00:00:00Z"),
@@ -159,6 +159,10 @@ async fn whatever_names_two_hosts_or_two_methods_is_refused() {
         ("GET", docs.to_owned(), vec![("x-http-method-override", "POST")], "it asks for another method than its own"),
         ("GET", format!("{docs}&_Method=POST"), vec![], "it asks for another method than its own"),
         ("TRACE", docs.to_owned(), vec![], "its method is TRACE, whose answer would show the gateway's own token"),
+        ("GET", docs.to_owned(), vec![("x-original-url", "/indexes")], "it asks for another path than its own"),
+        ("GET", format!("ws://gateway{docs}"), vec![], "its target has another scheme than http and https"),
+        ("OPTIONS", "*".to_owned(), vec![], "its target is no path"),
+        ("CONNECT", "gateway".to_owned(), vec![], "its target is no path"),
     ] {
         let headers: Vec<_> = headers.into_iter().chain([("api-key", key.as_str())]).collect();
         let answer = raw(world.gateway.http, &request_text(method, &target, &headers)).await;
@@ -167,6 +171,12 @@ async fn whatever_names_two_hosts_or_two_methods_is_refused() {
         let message = refused(what);
         let message = message.split_once("\"message\"").unwrap().1.trim_end_matches('}');
         assert!(answer.contains(message), "{answer}");
+    }
+    for host in ["a, b", "user@a", "a:b", "a/b"] {
+        let request = request_text("GET", docs, &[("api-key", &key)]);
+        let request = String::from_utf8(request).unwrap().replace("host: gateway", &format!("host: {host}"));
+        let answer = raw(world.gateway.http, request.as_bytes()).await;
+        assert!(answer.contains("does not forward this request: its Host header is no host name."), "{answer}");
     }
     let absolute =
         raw(world.gateway.http, &request_text("GET", &format!("http://gateway{docs}"), &[("api-key", &key)])).await;

@@ -63,7 +63,7 @@ async fn a_chat_is_told_in_full() {
             "target": "gpt-4o",
             "client": "chat",
             "key": "chat",
-            "resource": "openai",
+            "resource": "ai",
             "identity": "app",
             "status": 200,
             "outcome": "complete",

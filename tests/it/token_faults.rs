@@ -29,7 +29,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn chat_alone(life: Duration) -> Plan {
     Plan {
         options: Options { token_life: life, ..Options::default() },
-        keys: Box::new(|_, emulator| client("chat", &emulator.keys().openai, "{ resource = \"openai\" }")),
+        keys: Box::new(|_, emulator| client("chat", &emulator.keys().openai, "{ resource = \"ai\" }")),
         ..Plan::default()
     }
 }

@@ -148,17 +148,19 @@ pub(crate) fn app_identity(name: &str, app: &App, authority: &str) -> String {
 
 /// The usual settings: both planes, one identity that may do everything.
 pub(crate) fn settings(emulator: &Emulator, door: Door) -> String {
-    let resource = |name: &str, endpoint: String| {
-        format!("[resources.{name}]\nplane = \"{name}\"\nendpoint = \"{endpoint}\"\nidentity = \"app\"\n")
+    let resource = |name: &str, plane: &str, endpoint: String| {
+        format!("[resources.{name}]\nplane = \"{plane}\"\nendpoint = \"{endpoint}\"\nidentity = \"app\"\n")
     };
     [
         "keys = \"keys.toml\"\nworkers = 2\n".to_owned(),
         "[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\nunix = \"keyswap.sock\"\n".to_owned(),
         "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n".to_owned(),
         "[admin]\naddress = \"127.0.0.1:0\"\n[egress]\nca = \"ca.pem\"\n[drain]\ndelay = \"0s\"\n".to_owned(),
+        // Tests try more wrong keys than anybody who is honest.
+        "[guessing]\nfree = 1000000\n".to_owned(),
         app_identity("app", &emulator.app(), &emulator.entra()),
-        resource("openai", emulator.openai(door)),
-        resource("search", emulator.search(door)),
+        resource("ai", "openai", emulator.openai(door)),
+        resource("search", "search", emulator.search(door)),
     ]
     .concat()
 }
@@ -167,7 +169,7 @@ pub(crate) fn settings(emulator: &Emulator, door: Door) -> String {
 pub(crate) fn keys(emulator: &Emulator) -> String {
     let keys = emulator.keys();
     [
-        client("chat", &keys.openai, "{ resource = \"openai\" }"),
+        client("chat", &keys.openai, "{ resource = \"ai\" }"),
         client("admin", &keys.search_admin, "{ resource = \"search\", allow = [\"search-admin\"] }"),
         client("query", &keys.search_query, "{ resource = \"search\", allow = [\"search-query\"] }"),
     ]

@@ -260,6 +260,38 @@ impl Emulator {
     }
 }
 
+/// What [`Door::Lenient`] would take a request for, without asking it: the name of the operation as the journal has it,
+/// and the deployment, index or other thing that the path names, in lower case. `None` if no careless server would do
+/// anything, or at a plane that has no doors.
+///
+/// ```
+/// use azure_emulator::{Plane, careless_reading};
+///
+/// let request = hyper::Request::post("/indexes/Hotels/docs/%2569ndex;x").body(()).unwrap();
+/// let read = careless_reading(Plane::Search, &request);
+/// assert_eq!(read, Some(("docs-index", Some("hotels".to_owned()))));
+/// ```
+#[must_use]
+pub fn careless_reading<B>(plane: Plane, request: &hyper::Request<B>) -> Option<(&'static str, Option<String>)> {
+    let query = request.uri().query().unwrap_or_default();
+    let reading = lenient::read(request.method(), request.uri().path(), query, request.headers());
+    match plane {
+        Plane::OpenAi => openai::recognise_leniently(&reading),
+        Plane::Search => search::recognise_leniently(reading),
+        Plane::Entra | Plane::Identity | Plane::Imds => None,
+    }
+}
+
+/// What the other doors would take it for, whether or not they serve it.
+#[must_use]
+pub fn strict_reading<B>(plane: Plane, request: &hyper::Request<B>) -> Option<(&'static str, Option<String>)> {
+    match plane {
+        Plane::OpenAi => openai::recognise(request.method(), request.uri().path()),
+        Plane::Search => search::recognise(request.method(), request.uri().path()),
+        Plane::Entra | Plane::Identity | Plane::Imds => None,
+    }
+}
+
 impl fmt::Debug for Emulator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Emulator").field("control", &self.scene.control).finish_non_exhaustive()

@@ -10,7 +10,7 @@ use crate::azure::Azure;
 use crate::credentials::{self, Key};
 use crate::directory::{Judgement, Role};
 use crate::exchange::Call;
-use crate::lenient;
+use crate::lenient::{self, Reading};
 use crate::{Door, Plane, target};
 
 mod audio;
@@ -24,6 +24,7 @@ mod models;
 mod refusal;
 mod reply;
 mod speech;
+mod unserved;
 
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 
@@ -161,17 +162,17 @@ pub(crate) async fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
 }
 
 fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<Answer, Answer> {
-    let (method, path) = match call.door {
-        Door::Lenient => (lenient::method(call), lenient::path(call.path)),
-        Door::Behind | Door::Direct | Door::KeysEnabled => {
-            (call.method.clone(), target::decode(call.path).into_owned())
-        }
+    let lenient = call.door == Door::Lenient;
+    let Reading { method, segments } = if lenient {
+        lenient::read(&call.method, call.path, call.query, call.headers)
+    } else {
+        let segments = segments(&target::decode(call.path)).into_iter().map(str::to_owned).collect();
+        Reading { method: call.method.clone(), segments }
     };
-    // A doubled slash is accepted by the real service (H5).
-    let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let v1 = segments.get(1).is_some_and(|part| part.eq_ignore_ascii_case("v1"));
     let surface = if v1 { Surface::V1 } else { Surface::Legacy };
-    let found = find(&method, &segments, call.door == Door::Lenient);
+    let found = if lenient { find_leniently(&method, &segments) } else { find(OPERATIONS, &method, &segments, false) };
     if let Some(found) = &found {
         call.record.note(|entry| entry.operation = Some(found.operation.name));
     }
@@ -193,8 +194,9 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
         Run::OnDeployment(kind, run) => {
             let name = named.or_else(|| request.body.text("model"));
             let name = name.unwrap_or_default();
-            call.record.note(|entry| entry.subject = Some(name.to_owned()));
-            let deployment = deployments::find(name)
+            let name = if lenient { name.to_ascii_lowercase() } else { name.to_owned() };
+            call.record.note(|entry| entry.subject = Some(name.clone()));
+            let deployment = deployments::find(&name)
                 .ok_or_else(|| refusal::unknown_deployment(call, azure.options.unknown_deployment))?;
             if deployment.kind != kind {
                 return Err(refusal::not_supported(call, operation.name, deployment));
@@ -213,11 +215,37 @@ struct Found<'a> {
     named: Option<&'a str>,
 }
 
-/// `fold` ignores case.
-fn find<'a>(method: &Method, segments: &[&'a str], fold: bool) -> Option<Found<'a>> {
+/// What a careless server takes a request for: the operation's name, and what it names in its path.
+pub(crate) fn recognise_leniently(reading: &Reading) -> Option<(&'static str, Option<String>)> {
+    let segments: Vec<&str> = reading.segments.iter().map(String::as_str).collect();
+    let found = find_leniently(&reading.method, &segments)?;
+    Some((found.operation.name, found.named.map(str::to_ascii_lowercase)))
+}
+
+/// The same of a careful server.
+pub(crate) fn recognise(method: &Method, raw_path: &str) -> Option<(&'static str, Option<String>)> {
+    let path = target::decode(raw_path);
+    let segments = segments(&path);
+    let found = find(OPERATIONS, method, &segments, false);
+    let found = found.or_else(|| find(unserved::OPERATIONS, method, &segments, false))?;
+    Some((found.operation.name, found.named.map(str::to_owned)))
+}
+
+/// A doubled slash is accepted by the real service (H5).
+fn segments(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).collect()
+}
+
+/// Ignores case, and knows what is not served besides.
+fn find_leniently<'a>(method: &Method, segments: &[&'a str]) -> Option<Found<'a>> {
+    find(OPERATIONS, method, segments, true).or_else(|| find(unserved::OPERATIONS, method, segments, true))
+}
+
+/// The first operation whose method and path fit; `fold` ignores case.
+fn find<'a>(operations: &'static [Operation], method: &Method, segments: &[&'a str], fold: bool) -> Option<Found<'a>> {
     let same =
         |wanted: &str, given: &str| wanted == "{}" || wanted == given || (fold && wanted.eq_ignore_ascii_case(given));
-    for operation in OPERATIONS.iter().filter(|operation| operation.method == *method) {
+    for operation in operations.iter().filter(|operation| operation.method == *method) {
         for pattern in operation.paths {
             let wanted: Vec<&str> = pattern.split('/').collect();
             let mut pairs = wanted.iter().zip(segments);

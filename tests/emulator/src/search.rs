@@ -13,7 +13,8 @@ use crate::azure::Azure;
 use crate::credentials::{self, Key};
 use crate::directory::{Judgement, Role};
 use crate::exchange::Call;
-use crate::{Door, Plane, lenient, target};
+use crate::lenient::{self, Reading};
+use crate::{Door, Plane, target};
 
 mod documents;
 mod filter;
@@ -29,6 +30,7 @@ mod selection;
 mod service;
 mod statistics;
 mod suggestions;
+mod unserved;
 
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 pub(crate) use service::Service;
@@ -201,11 +203,13 @@ pub(crate) fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
 fn decide(azure: &Azure, call: &Call<'_>) -> Result<Answer, Answer> {
     let lenient = call.door == Door::Lenient;
     let (method, segments) = if lenient {
-        (lenient::method(call), route::read_decoded(&lenient::path(call.path)))
+        let Reading { method, segments } = lenient::read(&call.method, call.path, call.query, call.headers);
+        (method, route::of_careless(segments))
     } else {
         (call.method.clone(), route::read_raw(call.path))
     };
-    let found = route::find(OPERATIONS, &method, &segments, lenient);
+    let found =
+        if lenient { find_leniently(&method, &segments) } else { route::find(OPERATIONS, &method, &segments, false) };
     if let Some((operation, names)) = &found {
         call.record.note(|entry| {
             entry.operation = Some(operation.name);
@@ -225,6 +229,26 @@ fn decide(azure: &Azure, call: &Call<'_>) -> Result<Answer, Answer> {
     let answer = (operation.run)(&request)?;
     call.record.note(|entry| entry.completed = true);
     Ok(answer)
+}
+
+/// What a careless server takes a request for: the operation's name, and the index or other thing that its path names.
+pub(crate) fn recognise_leniently(reading: Reading) -> Option<(&'static str, Option<String>)> {
+    let (operation, names) = find_leniently(&reading.method, &route::of_careless(reading.segments))?;
+    Some((operation.name, names.into_iter().next()))
+}
+
+/// The same of a careful server.
+pub(crate) fn recognise(method: &Method, raw_path: &str) -> Option<(&'static str, Option<String>)> {
+    let segments = route::read_raw(raw_path);
+    let found = route::find(OPERATIONS, method, &segments, false);
+    let (operation, names) = found.or_else(|| route::find(unserved::OPERATIONS, method, &segments, false))?;
+    Some((operation.name, names.into_iter().next()))
+}
+
+/// Ignores case, and knows what is not served besides.
+fn find_leniently(method: &Method, segments: &[route::Segment]) -> Option<(&'static Operation, Vec<String>)> {
+    route::find(OPERATIONS, method, segments, true)
+        .or_else(|| route::find(unserved::OPERATIONS, method, segments, true))
 }
 
 fn authenticate(azure: &Azure, call: &Call<'_>) -> Result<Caller, Answer> {

@@ -19,10 +19,9 @@ pub(super) fn read_raw(path: &str) -> Vec<Segment> {
     path.split('/').flat_map(|part| read(&target::decode(part))).collect()
 }
 
-/// The segments of a path that is decoded already.
-pub(super) fn read_decoded(path: &str) -> Vec<Segment> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.split('/').flat_map(read).collect()
+/// The same of segments that a careless server has read.
+pub(super) fn of_careless(segments: Vec<String>) -> Vec<Segment> {
+    segments.into_iter().map(|text| Segment { text, keyed: false }).collect()
 }
 
 /// `docs('1')` is two segments, `docs` one.

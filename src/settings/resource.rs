@@ -1,0 +1,143 @@
+//! `[resources.NAME]`: an Azure resource, and how a request names it.
+
+use std::sync::Arc;
+
+use http::uri::Authority;
+
+use super::file::{connections, identity};
+use super::{Endpoint, Resource};
+use crate::document::{Section, Value};
+use crate::plane::{Cloud, Plane};
+
+/// A host that a resource lists, and its plane.
+type Listed = (Plane, Arc<str>);
+
+pub(super) fn resources(root: &Section<'_>, cloud: Option<Cloud>, identities: &[Arc<str>]) -> Vec<Arc<Resource>> {
+    let sections = root.named_sections("resources");
+    if sections.is_empty() {
+        root.wrong("names no resource: add a table like [resources.contoso] with endpoint and identity");
+    }
+    let mut listed = Vec::new();
+    sections
+        .into_iter()
+        .filter_map(|(name, section)| resource(name, &section, cloud, identities, &mut listed).map(Arc::new))
+        .collect()
+}
+
+fn resource(
+    name: &str,
+    section: &Section<'_>,
+    cloud: Option<Cloud>,
+    identities: &[Arc<str>],
+    listed: &mut Vec<Listed>,
+) -> Option<Resource> {
+    if let Err(fix) = check_name(name) {
+        section.wrong(fix);
+    }
+    let endpoint = section
+        .need("endpoint", "the resource's URL, like https://contoso.openai.azure.com")
+        .and_then(|value| endpoint(&value));
+    let plane = match section.get("plane") {
+        Some(value) => value.one_of(Plane::NAMES),
+        None => endpoint.as_ref().and_then(|endpoint| {
+            let plane = Plane::of_host(endpoint.host());
+            if plane.is_none() {
+                section.wrong("needs plane, openai or search: the host is no name of Azure's that tells it");
+            }
+            plane
+        }),
+    };
+    let hosts = section.get("hosts");
+    let identity = section
+        .need("identity", "name the identity whose tokens it gets")
+        .and_then(|value| identity(&value, identities));
+    let scope = section.get("scope").map(|value| value.text().map(str::to_owned));
+    let connections = connections(section, Resource::DEFAULT_CONNECTIONS);
+    let scope = match scope {
+        Some(written) => written?,
+        None => plane?.scope(cloud?).to_owned(),
+    };
+    let hosts = hosts.map_or(Some(Vec::new()), |value| hosts_of(plane?, &value, listed));
+    Some(Resource {
+        name: name.into(),
+        plane: plane?,
+        endpoint: endpoint?,
+        hosts: hosts?,
+        identity: identity?,
+        scope: scope.into(),
+        connections: connections?,
+    })
+}
+
+/// A name may stand first in a path, so it must be one segment that nobody reads otherwise, and no word of Azure's.
+pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if Plane::of_root(name).is_some() {
+        return Err(
+            "has a name with which Azure's own paths begin, and a path may begin with a resource's name, too: \
+                    name it otherwise, like \"contoso\"",
+        );
+    }
+    if !name.bytes().all(plain) || name.is_empty() || name.starts_with('.') || name.ends_with('.') {
+        return Err("has a name that cannot stand in a path: use letters, digits, hyphens and underscores");
+    }
+    Ok(())
+}
+
+/// The hosts that a resource lists, in lower case. No other resource of the plane may list them.
+fn hosts_of(plane: Plane, value: &Value<'_>, listed: &mut Vec<Listed>) -> Option<Vec<Arc<str>>> {
+    let mut hosts = Vec::new();
+    for value in value.list()? {
+        let Some(text) = value.text() else { continue };
+        let host: Arc<str> = text.to_ascii_lowercase().into();
+        if !host.parse::<Authority>().is_ok_and(|authority| authority.host() == &*host) {
+            value.wrong("must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"");
+        } else if listed.contains(&(plane, host.clone())) {
+            value.wrong("is listed before: a host names one resource of a plane");
+        }
+        listed.push((plane, host.clone()));
+        hosts.push(host);
+    }
+    Some(hosts)
+}
+
+fn endpoint(value: &Value<'_>) -> Option<Endpoint> {
+    Endpoint::parse(value.text()?).map_err(|fix| value.wrong(fix)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_name_can_stand_in_a_path_and_a_host_names_one_resource_of_a_plane() {
+        let text = r#"
+keys = "keys.toml"
+[identities.main]
+kind = "managed-identity"
+[resources.OpenAI]
+endpoint = "https://a.openai.azure.com"
+identity = "main"
+[resources."a/b"]
+endpoint = "https://b.openai.azure.com"
+identity = "main"
+hosts = ["https://b.example", "b.example:443", "B.example", "b.example"]
+[resources.good]
+endpoint = "https://b.search.windows.net"
+identity = "main"
+hosts = ["b.example", "[::1]", "localhost"]
+"#;
+        let mistakes = Settings::parse(Path::new("keyswap.toml"), text).unwrap_err();
+        assert_eq!(
+            mistakes.to_string(),
+            "\
+keyswap.toml:5:1: resources.OpenAI: has a name with which Azure's own paths begin, and a path may begin with a resource's name, too: name it otherwise, like \"contoso\"
+keyswap.toml:8:1: resources.a/b: has a name that cannot stand in a path: use letters, digits, hyphens and underscores
+keyswap.toml:11:10: resources.a/b.hosts[0]: must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"
+keyswap.toml:11:31: resources.a/b.hosts[1]: must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"
+keyswap.toml:11:61: resources.a/b.hosts[3]: is listed before: a host names one resource of a plane"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether a request that keyswap permits is what the key may do, whoever reads it: the careful server and the careless
+//! one, neither of which knows keyswap. The fuzz target reads this file, too.
+
+use std::time::SystemTime;
+
+use azure_emulator::{Plane as Azure, careless_reading, strict_reading};
+use http::request::Parts;
+use http::{Request, Uri};
+use keyswap::authenticate::authenticate;
+use keyswap::authorize::{Permit, authorize};
+use keyswap::keys::{Digest, Keys};
+use keyswap::plane::Plane;
+use keyswap::route::{Hosts, Route, Target};
+use keyswap::settings::Settings;
+
+use super::want::KEYS;
+
+/// The clients of [`KEYS`] before keyswap's own steps.
+pub(crate) struct Judge {
+    keys: Keys,
+    hosts: Hosts,
+}
+
+/// The operations of the emulator, by the family that they belong to.
+const OPERATIONS: &[(&str, &[&str])] = &[
+    (
+        "inference",
+        &[
+            "chat-completions",
+            "completions",
+            "embeddings",
+            "audio-transcriptions",
+            "audio-translations",
+            "audio-speech",
+            "images-generations",
+            "images-submit",
+            "images-poll",
+            "models-list",
+            "models-get",
+        ],
+    ),
+    ("responses", &["responses-create", "responses-get", "stored-chats-list"]),
+    ("files", &["files-create", "files-list", "files-content", "files-delete", "vector-stores-create"]),
+    ("batches", &["batches-create"]),
+    ("assistants", &["assistants-create", "threads-run"]),
+    ("fine-tuning", &["fine-tuning-create", "models-delete"]),
+    ("evaluations", &["evals-create"]),
+    ("realtime-secrets", &["realtime-secrets"]),
+    ("documents-read", &["docs-search", "docs-suggest", "docs-autocomplete", "docs-count", "docs-lookup"]),
+    ("documents-write", &["docs-index"]),
+    (
+        "manage",
+        &[
+            "index-list",
+            "index-create",
+            "index-get",
+            "index-put",
+            "index-delete",
+            "index-stats",
+            "index-analyze",
+            "servicestats",
+            "indexers-run",
+            "indexers-list",
+            "datasources-get",
+            "datasources-put",
+            "skillsets-put",
+            "synonymmaps-put",
+            "aliases-list",
+            "aliases-put",
+            "aliases-delete",
+            "knowledgebases-retrieve",
+        ],
+    ),
+    ("none", &["batch", "deployments-put", "agents-create"]),
+];
+
+/// What leaves nothing behind, of the families that have other operations, too.
+const LOOKING: &[&str] = &["responses-get", "stored-chats-list", "files-list", "files-content"];
+
+/// The family of an operation.
+fn family(operation: &str) -> &'static str {
+    let found = OPERATIONS.iter().find(|(_, operations)| operations.contains(&operation));
+    found.unwrap_or_else(|| panic!("{operation} has no family")).0
+}
+
+/// Whether a client of [`KEYS`] may do this: said here once more, in other words than its grants.
+pub(crate) fn may(who: &str, operation: &str, subject: Option<&str>) -> bool {
+    let family = family(operation);
+    match who {
+        "query" => family == "documents-read",
+        "writer" => ["documents-read", "documents-write"].contains(&family),
+        "hotels" => {
+            let of_an_index = operation.starts_with("docs-") || operation.starts_with("index-");
+            of_an_index && subject.is_some_and(|index| index.to_ascii_lowercase().starts_with("hot"))
+        }
+        "chat" => family == "inference",
+        "gpt-4o" => {
+            let of_no_deployment = ["images-poll", "models-list", "models-get"].contains(&operation);
+            of_no_deployment || (family == "inference" && subject.is_some_and(|d| d.eq_ignore_ascii_case("gpt-4o")))
+        }
+        "reader" => family == "inference" || LOOKING.contains(&operation),
+        "all" => !["realtime-secrets", "none"].contains(&family),
+        "master" => family != "none",
+        _ => panic!("nobody is called {who}"),
+    }
+}
+
+impl Judge {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = KEYS.iter().map(|(name, grants)| {
+            let digest = Digest::of(name.as_bytes());
+            format!("[clients.{name}]\nkeys = [{{ id = \"{name}\", sha256 = \"{digest}\" }}]\ngrants = [{grants}]\n")
+        });
+        std::fs::write(directory.path().join("keys.toml"), keys.collect::<String>()).unwrap();
+        let settings = "keys = \"keys.toml\"\n[identities.main]\nkind = \"managed-identity\"\n\
+                        [resources.ai]\nendpoint = \"https://contoso.openai.azure.com\"\nidentity = \"main\"\n\
+                        [resources.search]\nendpoint = \"https://contoso.search.windows.net\"\nidentity = \"main\"\n";
+        let settings = Settings::parse(&directory.path().join("keyswap.toml"), settings).unwrap();
+        Self { keys: Keys::read(&settings).unwrap(), hosts: Hosts::of(&settings) }
+    }
+
+    /// What keyswap lets through, of a client that brings its name for a key.
+    fn permit(&self, request: &Parts) -> Option<(Route, Permit)> {
+        let route = Route::of(request, &self.hosts).ok()?;
+        let caller = authenticate(request, &route, &self.keys, SystemTime::now()).ok()?;
+        let permit = authorize(&route, caller).ok()?;
+        Some((route, permit))
+    }
+
+    /// Whether keyswap permits this request to a client.
+    ///
+    /// # Panics
+    /// If it permits what some server would read as an operation that the client may not do, or as another operation
+    /// than keyswap did.
+    pub(crate) fn permits(&self, who: &str, request: Request<()>) -> bool {
+        let (mut head, ()) = request.into_parts();
+        let Ok(key) = who.parse() else { panic!("{who} cannot stand in a header") };
+        head.headers.insert("api-key", key);
+        let Some((route, permit)) = self.permit(&head) else { return false };
+        let plane = match route.plane() {
+            Plane::OpenAi => Azure::OpenAi,
+            Plane::Search => Azure::Search,
+        };
+        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let forwarded: Uri = target[permit.prefix()..].parse().unwrap();
+        head.uri = forwarded;
+        let shown = format!("{who}: {} {} {:?}", head.method, head.uri, head.headers);
+        let request = Request::from_parts(head, ());
+        for (server, read) in
+            [("careless", careless_reading(plane, &request)), ("careful", strict_reading(plane, &request))]
+        {
+            let Some((operation, subject)) = read else { continue };
+            assert!(
+                may(who, operation, subject.as_deref()),
+                "a {server} server does {operation} on {subject:?}: {shown}"
+            );
+            assert_eq!(permit.family().name(), family(operation), "a {server} server does {operation}: {shown}");
+            if let (Target::Named(ours), Some(theirs)) = (route.target(), subject) {
+                assert!(ours.eq_ignore_ascii_case(&theirs), "a {server} server works on {theirs}: {shown}");
+            }
+        }
+        true
+    }
+}
