@@ -33,20 +33,19 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
         return Err(Refusal::AdminKeyInUrl);
     }
     let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
-    let grants = of_plane.filter(|grant| grant.resource.name == resource.name);
-    let grants: Vec<_> = grants.filter(|grant| grant.families.contains(family)).collect();
-    if grants.is_empty() {
+    let of_family = of_plane.filter(|grant| grant.resource.name == resource.name && grant.families.contains(family));
+    if of_family.clone().next().is_none() {
         return Err(Refusal::FamilyNotGranted(family));
     }
-    let mut grants = grants.into_iter().filter(|grant| *grant.access.at(access)).peekable();
-    if grants.peek().is_none() {
+    let mut of_access = of_family.filter(|grant| *grant.access.at(access)).peekable();
+    if of_access.peek().is_none() {
         return Err(Refusal::AccessNotGranted(family, access));
     }
     let name = match route.target() {
         Target::Named(name) => Some(name.as_str()),
         Target::Unnamed | Target::Untouched => None,
     };
-    let grant = grants
+    let grant = of_access
         .find(|grant| grant.targets.cover(name) || *route.target() == Target::Untouched)
         .ok_or_else(|| Refusal::TargetNotGranted(name.map(str::to_owned)))?;
     let identity = grant.identity.at(access).clone();
@@ -80,13 +79,12 @@ fn resource<'g>(route: &Route, grants: &'g [Grant]) -> Result<&'g Arc<Resource>,
 }
 
 fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refusal> {
-    let mut resources: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
-    resources.retain(|resource| resource.plane == plane);
-    let first = *resources.first().ok_or(Refusal::NoResource)?;
-    if resources.iter().all(|resource| resource.name == first.name) {
+    let resources = grants.iter().map(|grant| &grant.resource).filter(|resource| resource.plane == plane);
+    let first = resources.clone().next().ok_or(Refusal::NoResource)?;
+    if resources.clone().all(|resource| resource.name == first.name) {
         return Ok(first);
     }
-    let mut names: Vec<_> = resources.into_iter().map(|resource| resource.name.clone()).collect();
+    let mut names: Vec<_> = resources.map(|resource| resource.name.clone()).collect();
     names.sort();
     names.dedup();
     Err(Refusal::SeveralResources(names))
