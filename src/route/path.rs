@@ -39,9 +39,13 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
     query.split('&').map(|raw| Parameter { raw })
 }
 
-/// The names of a query's parameters, decoded, whichever sign a server takes for the end of one.
+/// The names of a query's parameters, whichever sign a server takes for the end of one, and decoded even if that is
+/// encoded: to be looked for, not to be read.
 pub(super) fn parameter_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    query.split(['&', ';']).map(|raw| Parameter { raw }.name())
+    query.split(['&', ';']).map(|raw| match (Parameter { raw }).name() {
+        name if name.contains('%') => Cow::Owned(decode(&name).into_owned()),
+        name => name,
+    })
 }
 
 fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {

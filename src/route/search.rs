@@ -79,9 +79,9 @@ fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Optio
     }
 }
 
-/// Letters, digits and hyphens are what Azure allows; an underscore and a dot do no harm.
+/// Letters, digits and hyphens are what Azure allows; an underscore does no harm.
 fn is_name(index: &str) -> bool {
-    index.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    index.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// Quotes and parentheses stand around a key at the end of a word, and nowhere else.
