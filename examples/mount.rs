@@ -12,13 +12,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use keyswap::egress::Egress;
-use keyswap::forward::{Bounds, Forward};
+use keyswap::forward::{Forward, Pools};
 use keyswap::keys::Keys;
-use keyswap::metrics::Metrics;
-use keyswap::route::Hosts;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
-use keyswap::token::Tokens;
 use tower::Layer;
 
 #[tokio::main]
@@ -27,12 +24,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::read(&file)?;
     let keys = Keys::read(&settings)?;
     let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
-    let tokens = Arc::new(Tokens::new(&settings, &keys));
+    let gateway = Arc::new(Gateway::new(&settings, keys));
     // The tasks that fetch tokens end when this is dropped.
-    let _kept = tokens.keep(&settings, &egress);
+    let _kept = gateway.tokens.keep(&settings, &egress);
 
-    let gateway = Arc::new(Gateway { keys, hosts: Hosts::of(&settings), tokens, metrics: Metrics::default() });
-    let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Bounds::new(&settings)));
+    let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Pools::new(&settings)));
     let app = Router::new().route("/hello", get(|| async { "a route of your own\n" })).fallback_service(swap);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -1,13 +1,12 @@
 //! The end of the walk: a request that may go, with the leave and the token it goes on.
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, TE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
 
 use crate::authenticate::strip;
 use crate::authorize::Permit;
+use crate::listen::strip_forwarded;
 use crate::token::Bearer;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
@@ -19,22 +18,12 @@ pub struct Admitted<B> {
     bearer: Bearer,
 }
 
-/// Headers that are between two neighbours (RFC 9110, 7.6.1), besides those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authenticate"),
-    HeaderName::from_static("proxy-authorization"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
 impl<B> Admitted<B> {
     /// Admits a request: strips what is the client's own.
     pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Self {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
+        strip_forwarded(&mut parts.headers);
         cut(&mut parts.uri, permit.prefix());
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
@@ -48,22 +37,16 @@ impl<B> Admitted<B> {
         &self.permit
     }
 
-    /// The request to send: to the permitted resource and no other host, with our token, the path and the query byte
-    /// for byte as they came but for credentials.
+    /// The request to send over HTTP/1.1 to the permitted resource and no other host: its target in origin form, path
+    /// and query byte for byte as they came but for credentials, with our token.
     pub fn into_request(self) -> Request<B> {
-        let endpoint = &self.permit.resource().endpoint;
         let (mut parts, body) = self.request.into_parts();
-        let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let mut uri = http::uri::Parts::default();
-        uri.scheme = Some(endpoint.scheme().clone());
-        uri.authority = Some(endpoint.authority().clone());
-        uri.path_and_query = Some(target);
-        // Three parts that were valid each for itself: this cannot fail.
-        parts.uri = Uri::from_parts(uri).unwrap_or_default();
-        parts.version = Version::HTTP_11;
-        if let Ok(host) = HeaderValue::from_str(endpoint.authority().as_str()) {
-            parts.headers.insert(HOST, host);
+        if parts.uri.authority().is_some() {
+            let target = parts.uri.into_parts().path_and_query;
+            parts.uri = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         }
+        parts.version = Version::HTTP_11;
+        parts.headers.insert(HOST, self.permit.resource().endpoint.host_header().clone());
         parts.headers.insert(AUTHORIZATION, self.bearer.header().clone());
         Request::from_parts(parts, body)
     }
@@ -79,14 +62,34 @@ fn cut(uri: &mut Uri, prefix: usize) {
     *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
-/// Removes what is between two neighbours: the known names, and every name in every `Connection` line.
+/// Removes what is between two neighbours (RFC 9110, 7.6.1): the known names, and every name in every `Connection` line.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
-    let named: Vec<HeaderName> =
-        lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    // Almost always there is none, and one look at the names tells.
+    let known: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    if known.contains(&CONNECTION) {
+        let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+        let named: Vec<HeaderName> =
+            lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in known {
         headers.remove(name);
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::authenticate::{Caller, Place};
-use crate::family::{Families, Family};
+use crate::authenticate::Caller;
+use crate::family::Family;
 use crate::keys::Grant;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
@@ -23,17 +23,13 @@ pub struct Permit {
 /// Decides whether a client may do what its request wants, and settles the resource.
 ///
 /// # Errors
-/// What is not granted, a resource that cannot be settled, and [`Refusal::AdminKeyInUrl`] for a key that may do more than
-/// query and stands in the URL.
+/// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
     let resource = resource(route, grants)?.clone();
-    let of_plane = grants.iter().filter(|grant| grant.resource.plane == route.plane());
-    if caller.place() == Place::Url && of_plane.clone().any(|grant| grant.families != QUERY_KEY) {
-        return Err(Refusal::AdminKeyInUrl);
-    }
     let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
-    let of_family = of_plane.filter(|grant| grant.resource.name == resource.name && grant.families.contains(family));
+    let of_resource = grants.iter().filter(|grant| grant.resource.name == resource.name);
+    let of_family = of_resource.filter(|grant| grant.families.contains(family));
     if of_family.clone().next().is_none() {
         return Err(Refusal::FamilyNotGranted(family));
     }
@@ -52,9 +48,6 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let prefix = route.prefix().map_or(0, Prefix::length);
     Ok(Permit { resource, prefix, family, identity, caller })
 }
-
-/// What makes a key of Search a query key: it may read documents, and no more.
-const QUERY_KEY: Families = Families::of(&[Family::DocumentsRead]);
 
 /// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
 /// only one of the plane that the client may use. One that the client has no grant on is as good as none.

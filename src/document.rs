@@ -231,6 +231,11 @@ impl<'d> Value<'d> {
         found.map(|(_, thing)| *thing)
     }
 
+    /// True or false.
+    pub(crate) fn truth(&self) -> Option<bool> {
+        self.expect("true or false", DeValue::as_bool)
+    }
+
     /// A whole number within bounds.
     pub(crate) fn whole(&self, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let number = self.expect("a whole number", DeValue::as_integer)?;

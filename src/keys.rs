@@ -5,6 +5,8 @@
 
 mod file;
 mod plain;
+mod samples;
+mod weak;
 
 use std::collections::HashMap;
 use std::fmt;

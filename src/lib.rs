@@ -18,16 +18,18 @@
 //! the words and the settings, then the path of a request, then the program around it.
 //!
 //! # The walk of a request
-//! [`listen`] accepts a socket and hands it to a worker, whose connection gives a request to [`swap::Swap`]. There the
-//! walk is one short function. [`route::Route`] says what is wanted, from method, canonical path and host;
-//! [`authenticate::Caller`] whose key this is; [`authorize::Permit`] that this caller may do this on this resource;
-//! [`token::Bearer`] is our own token, whose identity follows from client, resource and access. Each of these can be
-//! made by its own step alone. Together with the request they make an [`admit::Admitted`], the only thing that
-//! [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those few that speak of *our* credentials.
+//! [`listen`] accepts a socket and hands it to a worker, whose connection gives a request to [`swap::Swap`], with the
+//! address of its client, also behind trusted proxies. There the walk is one short function. [`route::Route`] says what
+//! is wanted, from method, canonical path and host; [`authenticate::Caller`] whose key this is; [`authorize::Permit`]
+//! that this caller may do this on this resource; [`token::Bearer`] is our own token, whose identity follows from client,
+//! resource and access. Each of these can be made by its own step alone. Together with the request they make an
+//! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those
+//! few that speak of *our* credentials.
 //!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
-//! plane's own words: Azure's bytes where Azure has some.
+//! plane's own words: Azure's bytes where Azure has some. The refusal of an unknown key waits first, if its source has
+//! brought many: [`authenticate::Guesses`].
 //!
 //! # The end of a connection
 //! A client that is refused while it still sends gets its whole answer: its connection lingers. An answer that breaks off

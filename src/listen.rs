@@ -2,12 +2,15 @@
 //!
 //! Binding is apart from serving: a port that is taken ends the start, not the first request. Sockets are accepted on
 //! the control runtime and handed to the workers in turn, even with few clients; what a worker does with one is in
-//! [`connection`].
+//! [`connection`], and whom its requests come from, in [`origin`].
 
 mod bodies;
 mod client_stream;
 mod connection;
+mod forwarded;
+mod origin;
 mod own_words;
+mod proxy_protocol;
 mod socket;
 mod tls;
 mod turn;
@@ -27,17 +30,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
 pub use bodies::RequestBody;
-pub use connection::ClientAddress;
 pub(crate) use connection::{Connections, Phase};
+pub(crate) use forwarded::strip_forwarded;
+pub use origin::ClientAddress;
 
 use crate::document::Mistakes;
-use crate::settings::Listen;
+use crate::settings::{Listen, TrustedProxies};
+use origin::Origin;
 
 /// A bound socket, and what is spoken on it.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Bound,
     front: Front,
+    proxies: Arc<TrustedProxies>,
 }
 
 #[derive(Debug)]
@@ -60,7 +66,7 @@ pub(crate) enum Front {
 pub(crate) struct Accepted {
     socket: Handed,
     front: Front,
-    from: Option<SocketAddr>,
+    origin: Origin,
     /// Its place among all connections, given back when it has ended; had before it is handed out.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -106,20 +112,22 @@ const STARVED: Duration = Duration::from_millis(100);
 /// An address that cannot be bound, or a certificate that cannot be used.
 pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), Mistakes> {
     let mut listeners = Vec::new();
+    let proxies = Arc::new(listen.proxies.clone());
+    let mut listening = |socket, front| listeners.push(Listener { socket, front, proxies: proxies.clone() });
     let mut addresses = Addresses::default();
     if let Some(address) = listen.http {
         let (socket, address) = tcp(address).await?;
         addresses.http = Some(address);
-        listeners.push(Listener { socket, front: Front::Plain });
+        listening(socket, Front::Plain);
     }
     if let Some(https) = &listen.https {
         let config = tls::config(&https.cert, &https.key)?;
         let (socket, address) = tcp(https.address).await?;
         addresses.https = Some(address);
-        listeners.push(Listener { socket, front: Front::Tls(config) });
+        listening(socket, Front::Tls(config));
     }
     if let Some(path) = &listen.unix {
-        listeners.push(Listener { socket: unix(path)?, front: Front::Plain });
+        listening(unix(path)?, Front::Plain);
         addresses.unix = Some(path.clone());
     }
     Ok((listeners, addresses))
@@ -194,7 +202,8 @@ impl Listener {
                 (Handed::Unix(stream.into_std()?), None)
             }
         };
-        Ok(Accepted { socket, front: self.front.clone(), from, place: None })
+        let origin = Origin::of(from, &self.proxies);
+        Ok(Accepted { socket, front: self.front.clone(), origin, place: None })
     }
 }
 

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::authenticate::GuessCounters;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
 use crate::token::Tokens;
@@ -23,7 +24,20 @@ pub struct Metrics {
     durations: Family<OfPlane, Histogram, fn() -> Histogram>,
     received: Family<OfPlane, Counter>,
     sent: Family<OfPlane, Counter>,
+    /// What is counted of every request, looked up once.
+    openai: Traffic,
+    search: Traffic,
+    no_plane: Traffic,
     lines_dropped: Counter,
+    guesses: GuessCounters,
+}
+
+/// What is counted of every request of a plane.
+#[derive(Clone, Debug)]
+struct Traffic {
+    durations: Histogram,
+    received: Counter,
+    sent: Counter,
 }
 
 /// How a request was answered.
@@ -60,21 +74,34 @@ struct TokenCollector(Arc<Tokens>);
 /// In seconds: from a refusal to a reasoning model that thinks for half an hour.
 const DURATIONS: [f64; 12] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 1800.0];
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Nothing is counted yet but, elsewhere, guesses.
+    pub(crate) fn new(guesses: GuessCounters) -> Self {
+        let durations = Family::<_, _, fn() -> _>::new_with_constructor(|| Histogram::new(DURATIONS));
+        let (received, sent) = (Family::<_, Counter>::default(), Family::<_, Counter>::default());
+        let traffic = |plane| {
+            let labels = OfPlane { plane: label(plane) };
+            Traffic {
+                durations: durations.get_or_create_owned(&labels),
+                received: received.get_or_create_owned(&labels),
+                sent: sent.get_or_create_owned(&labels),
+            }
+        };
         Self {
             requests: Family::default(),
             in_flight: Gauge::default(),
             unfinished: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
-            received: Family::default(),
-            sent: Family::default(),
+            openai: traffic(Some(Plane::OpenAi)),
+            search: traffic(Some(Plane::Search)),
+            no_plane: traffic(None),
+            durations,
+            received,
+            sent,
             lines_dropped: Counter::default(),
+            guesses,
         }
     }
-}
 
-impl Metrics {
     /// A request has come.
     pub(crate) fn begin(&self) {
         self.in_flight.inc();
@@ -83,12 +110,16 @@ impl Metrics {
     /// A request has ended, in whatever way.
     pub(crate) fn end(&self, record: &Record) {
         self.in_flight.dec();
-        let plane = label(record.plane());
-        let labels = OfPlane { plane };
-        self.durations.get_or_create(&labels).observe(record.duration().as_secs_f64());
-        self.received.get_or_create(&labels).inc_by(record.bytes_in());
-        self.sent.get_or_create(&labels).inc_by(record.bytes_out);
+        let traffic = match record.plane() {
+            Some(Plane::OpenAi) => &self.openai,
+            Some(Plane::Search) => &self.search,
+            None => &self.no_plane,
+        };
+        traffic.durations.observe(record.duration().as_secs_f64());
+        traffic.received.inc_by(record.bytes_in());
+        traffic.sent.inc_by(record.bytes_out);
         if record.outcome != Outcome::Complete {
+            let plane = label(record.plane());
             self.unfinished.get_or_create(&Unfinished { plane, outcome: record.outcome.name() }).inc();
         }
     }
@@ -116,6 +147,10 @@ impl Metrics {
         registry.register("sent_bytes", "Bytes of answer bodies", self.sent.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
+        registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());
+        let delayed = "Refusals of such keys that were delayed, since their source brought many";
+        registry.register("refusals_delayed", delayed, self.guesses.delayed.clone());
+        registry.register("refusals_held", "Refusals that are delayed now", self.guesses.held.clone());
         registry.register_collector(Box::new(TokenCollector(tokens)));
         registry
     }

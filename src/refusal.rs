@@ -50,6 +50,8 @@ pub enum Refusal {
 pub enum UnknownKey {
     /// No such key.
     NotListed,
+    /// Different keys in one place: whichever is meant, it is not said.
+    Several,
     /// A key of ours, at the wrong time: its id, and `expired` or `not-yet-valid`.
     NotNow(Arc<str>, &'static str),
 }
@@ -126,6 +128,7 @@ impl fmt::Display for Refusal {
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
             Self::NoCredential => f.write_str("no credential"),
             Self::UnknownKey(UnknownKey::NotListed) => f.write_str("the key is not listed"),
+            Self::UnknownKey(UnknownKey::Several) => f.write_str("one place has different keys"),
             Self::UnknownKey(UnknownKey::NotNow(id, why)) => write!(f, "the key {id} is {why}"),
             Self::ClientToken => f.write_str("the client brought a token of its own"),
             Self::AdminKeyInUrl => f.write_str("an admin key in the URL"),

@@ -23,15 +23,12 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::document::Mistakes;
 use crate::egress::Egress;
-use crate::forward::Bounds;
+use crate::forward::Pools;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
-use crate::metrics::Metrics;
 use crate::request_line::{Format, RequestLines};
-use crate::route::Hosts;
 use crate::settings::Settings;
 use crate::swap::{Gateway, SwapLayer};
-use crate::token::Tokens;
 use worker::Worker;
 
 /// A gateway that has bound its addresses and serves none of them yet.
@@ -68,9 +65,7 @@ impl Server {
         };
         let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
-        let tokens = Arc::new(Tokens::new(&settings, &keys));
-        let hosts = Hosts::of(&settings);
-        let gateway = Arc::new(Gateway { keys, hosts, tokens, metrics: Metrics::default() });
+        let gateway = Arc::new(Gateway::new(&settings, keys));
         Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
     }
 
@@ -129,14 +124,14 @@ impl Server {
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
         let Self { control, settings, egress, gateway, lines, listeners, admin, addresses, admin_address } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let bounds = Bounds::new(&settings);
+        let pools = Pools::new(&settings);
         let workers = (0..settings.workers.get()).map(|n| {
             let swap = SwapLayer::new(gateway.clone());
             let swap = match &lines {
                 Some(lines) => swap.telling(lines.lines()),
                 None => swap,
             };
-            Worker::start(n, swap, egress.clone(), bounds.clone(), settings.timeouts.client, phases.clone())
+            Worker::start(n, swap, egress.clone(), pools.clone(), settings.timeouts.client, phases.clone())
         });
         let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
         let dispatch =

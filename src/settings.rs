@@ -6,9 +6,12 @@
 
 mod endpoint;
 pub(crate) mod file;
+mod guessing;
+mod network;
 mod proxy;
 mod resource;
 mod single;
+mod trusted_proxies;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -20,8 +23,11 @@ use zeroize::Zeroizing;
 
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
+pub use guessing::Guessing;
+pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
+pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 
 use crate::document::Mistakes;
 use crate::plane::{Access, Plane};
@@ -37,6 +43,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// How long everybody may take.
     pub timeouts: Timeouts,
+    /// What somebody meets who tries keys.
+    pub guessing: Guessing,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.
@@ -60,6 +68,8 @@ pub struct Listen {
     pub unix: Option<PathBuf>,
     /// How many connections are served at once; more wait until one ends.
     pub connections: usize,
+    /// Who is believed about the addresses of clients.
+    pub proxies: TrustedProxies,
 }
 
 /// The address that speaks TLS, and what it shows.
@@ -113,6 +123,13 @@ pub struct UpstreamTimeouts {
     pub answer: Duration,
     /// To send more of an answer that has begun.
     pub stream: Duration,
+    /// How long a request waits for a connection when its resource has all that it may have.
+    pub wait: Duration,
+    /// How long a connection is kept for the next request. Azure closes idle ones after minutes; we want to be first.
+    pub idle: Duration,
+    /// How long after its opening a connection still takes a request. The next one looks the name up anew: addresses
+    /// move.
+    pub age: Duration,
 }
 
 /// How a stop goes: first the balancers learn, then the listeners close, then what still runs gets its time.
@@ -260,8 +277,13 @@ impl Listen {
     pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
 
     /// No address at all; what the rest is when nothing is said.
-    pub(crate) const NOWHERE: Self =
-        Self { http: None, https: None, unix: None, connections: Self::DEFAULT_CONNECTIONS };
+    pub(crate) const NOWHERE: Self = Self {
+        http: None,
+        https: None,
+        unix: None,
+        connections: Self::DEFAULT_CONNECTIONS,
+        proxies: TrustedProxies::NONE,
+    };
 
     /// How many connections are served at once when nothing is said.
     pub const DEFAULT_CONNECTIONS: usize = 8192;
@@ -277,7 +299,13 @@ impl Timeouts {
             write: Duration::from_secs(60),
         },
         egress: EgressTimeouts { connect: Duration::from_secs(5), tls: Duration::from_secs(5) },
-        upstream: UpstreamTimeouts { answer: Duration::from_secs(30 * 60), stream: Duration::from_secs(10 * 60) },
+        upstream: UpstreamTimeouts {
+            answer: Duration::from_secs(30 * 60),
+            stream: Duration::from_secs(10 * 60),
+            wait: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            age: Duration::from_secs(10 * 60),
+        },
     };
 }
 

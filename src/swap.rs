@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use ongoing::ToldBody;
 
 use crate::admit::Admitted;
-use crate::authenticate::authenticate;
+use crate::authenticate::{Guesses, authenticate};
 use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, render};
 use crate::family::Family;
@@ -34,14 +34,17 @@ use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
+use crate::settings::Settings;
 use crate::token::Tokens;
 use ongoing::Ongoing;
 
-/// What every worker shares: the keys, the tokens, the counters.
+/// What every worker shares: the keys, who guesses some, the tokens, the counters.
 #[derive(Debug)]
 pub struct Gateway {
     /// The allowlist.
     pub keys: Keys,
+    /// Who tries keys that are not on it.
+    pub guesses: Guesses,
     /// The resources by the hosts that clients call.
     pub hosts: Hosts,
     /// Our own tokens.
@@ -63,6 +66,16 @@ pub struct Swap<S> {
     gateway: Arc<Gateway>,
     lines: Option<Lines>,
     forward: S,
+}
+
+impl Gateway {
+    /// A gateway that has no token yet: [`Tokens::keep`] gets them.
+    pub fn new(settings: &Settings, keys: Keys) -> Self {
+        let tokens = Arc::new(Tokens::new(settings, &keys));
+        let guesses = Guesses::new(settings.guessing);
+        let metrics = Metrics::new(guesses.counters().clone());
+        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics }
+    }
 }
 
 impl SwapLayer {
@@ -104,14 +117,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let swap = self.clone();
+        let mut swap = self.clone();
         Box::pin(async move { Ok(swap.answer(request).await) })
     }
 }
 
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
+    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -142,57 +155,70 @@ impl<S> Swap<S> {
     }
 
     /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down.
-    async fn walk<B, U>(self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
+    async fn walk<B, U>(&mut self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let Self { gateway, mut forward, .. } = self;
-        let (head, body) = request.into_parts();
+        let Self { gateway, forward, .. } = self;
+        let (mut head, body) = request.into_parts();
+        // The log has what it needs of them, and nothing that is ours goes upstream.
+        head.extensions.clear();
         let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
-        let caller = authenticate(&head, route, &gateway.keys, SystemTime::now())?;
+        let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                gateway.guesses.hold(&refusal, record.from).await;
+                return Err(refusal.into());
+            }
+        };
         record.key = Some(caller.key().clone());
         let permit = authorize(route, caller)?;
         record.permit = Some(permit.clone());
-        let bearer = gateway.tokens.bearer(&permit).await?;
+        let mut bearer = gateway.tokens.bearer(&permit).await?;
 
-        let (body, held) = Replay::first(body);
+        let (mut body, held) = Replay::first(body);
         record.body = Some(held.clone());
-        let again = Request::from_parts(head.clone(), ());
-        let admitted = Admitted::new(Request::from_parts(head, body), permit.clone(), bearer.clone());
-        let mut sent = send(&mut forward, admitted).await;
-        if let Err(Failure::LostKept) = sent
-            && is_repeatable(again.method(), permit.family())
-            && let Some(body) = Replay::again(&held)
-        {
-            // Its upstream had closed the connection, most likely before it saw the request.
+        let mut spent = Spent::default();
+        loop {
+            let admitted = Admitted::new(Request::from_parts(head.clone(), body), permit.clone(), bearer.clone());
+            let failure = match send(forward, admitted).await {
+                Ok(response) => {
+                    record.upstream = Some(Upstream::of(&response));
+                    match judge(route.plane(), response).await {
+                        Judgement::Pass(response) => return Ok(response),
+                        // Another token is asked for even if the body was not kept: those who come after need it, too.
+                        Judgement::BadToken(failure) if !spent.token => {
+                            spent.token = true;
+                            let another = gateway.tokens.replace(&bearer).await;
+                            bearer = another.ok_or_else(|| failure.clone())?;
+                            failure
+                        }
+                        Judgement::Fail(failure) | Judgement::BadToken(failure) => return Err(failure.into()),
+                    }
+                }
+                // Its upstream had closed the connection, most likely before it saw the request.
+                Err(Failure::LostKept) if !spent.connection && is_repeatable(&head.method, permit.family()) => {
+                    spent.connection = true;
+                    Failure::LostKept
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            body = Replay::again(&held).ok_or(failure)?;
             record.replays += 1;
-            let admitted = Admitted::new(again.clone().map(|()| body), permit.clone(), bearer.clone());
-            sent = send(&mut forward, admitted).await;
-        }
-        let response = sent?;
-        record.upstream = Some(Upstream::of(&response));
-        let failure = match judge(route.plane(), response).await {
-            Judgement::Pass(response) => return Ok(response),
-            Judgement::Fail(failure) => return Err(failure.into()),
-            Judgement::BadToken(failure) => failure,
-        };
-
-        // Once more, with another token, if there is one and the body was kept. The token is asked for in any case: those
-        // who come after this request need it, too.
-        let bearer = gateway.tokens.replace(&bearer).await.ok_or(failure.clone())?;
-        let body = Replay::again(&held).ok_or(failure)?;
-        record.replays += 1;
-        let admitted = Admitted::new(again.map(|()| body), permit, bearer);
-        let response = send(&mut forward, admitted).await?;
-        record.upstream = Some(Upstream::of(&response));
-        match judge(route.plane(), response).await {
-            Judgement::Pass(response) => Ok(response),
-            Judgement::Fail(failure) | Judgement::BadToken(failure) => Err(failure.into()),
         }
     }
+}
+
+/// Which reasons to send a request once more have been used up.
+#[derive(Debug, Default)]
+struct Spent {
+    /// A kept connection was lost.
+    connection: bool,
+    /// A token was not taken.
+    token: bool,
 }
 
 async fn send<S, B, U>(forward: &mut S, admitted: Admitted<Replay<B>>) -> Result<Response<U>, Failure>

@@ -1,4 +1,4 @@
-//! What hyper's client dials with.
+//! What upstreams are dialled with, and issuers of tokens.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::{Scheme, Uri};
-use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -17,7 +16,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::stream::UpstreamStream;
+use super::stream::{Socket, UpstreamStream};
 use super::tunnel::Tunnels;
 use crate::settings::{EgressTimeouts, without_brackets};
 
@@ -55,7 +54,11 @@ impl Connector {
         Self { tcp, proxy, tls, timeouts }
     }
 
-    async fn connect(mut self, url: Uri) -> Result<MaybeHttpsStream<UpstreamStream>, Unreachable> {
+    /// Makes a connection to the host of a URL, with TLS where it says https.
+    ///
+    /// # Errors
+    /// No connection within the time that each of its steps has.
+    pub async fn connect(mut self, url: &Uri) -> Result<UpstreamStream, Unreachable> {
         let host = url.host().unwrap_or_default();
         let secure = url.scheme() == Some(&Scheme::HTTPS);
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -70,20 +73,20 @@ impl Connector {
                 .await
                 .map_err(|why| format!("no connection to {target}: {why}")),
         };
-        let tcp = UpstreamStream::new(tcp.map_err(Unreachable)?);
+        let socket = Socket::new(tcp.map_err(Unreachable)?.into_inner());
         if !secure {
-            return Ok(MaybeHttpsStream::Http(tcp));
+            return Ok(UpstreamStream::plain(socket));
         }
         let no_tls = |why| Unreachable(format!("no TLS with {target}: {why}"));
         let name =
             ServerName::try_from(without_brackets(host).to_owned()).map_err(|error| no_tls(error.to_string()))?;
-        let handshake = TlsConnector::from(self.tls).connect(name, TokioIo::new(tcp));
-        Ok(within(self.timeouts.tls, handshake).await.map_err(no_tls)?.into())
+        let handshake = TlsConnector::from(self.tls).connect(name, socket);
+        Ok(UpstreamStream::tls(within(self.timeouts.tls, handshake).await.map_err(no_tls)?))
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<UpstreamStream>;
+    type Response = TokioIo<UpstreamStream>;
     type Error = Unreachable;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unreachable>> + Send>>;
 
@@ -93,7 +96,8 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(url))
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&url).await.map(TokioIo::new) })
     }
 }
 

@@ -5,21 +5,107 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-/// The stream of one connection, below TLS.
+/// The stream of one connection, with TLS where its URL says https.
+#[derive(Debug)]
+pub struct UpstreamStream(Layers);
+
+#[derive(Debug)]
+enum Layers {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// What is below TLS.
 ///
 /// An upstream that refuses an upload in its middle closes on what is still coming, and the next write fails. hyper
 /// would give up there, although the answer has arrived: so a write that fails is never done, and the reading side says
 /// what came of the connection, be it an answer or its end.
 #[derive(Debug)]
-pub struct UpstreamStream(TokioIo<TcpStream>);
+pub(super) struct Socket(TcpStream);
+
+// === impl UpstreamStream ===
 
 impl UpstreamStream {
-    pub(super) fn new(stream: TokioIo<TcpStream>) -> Self {
+    pub(super) fn plain(socket: Socket) -> Self {
+        Self(Layers::Plain(socket))
+    }
+
+    pub(super) fn tls(stream: TlsStream<Socket>) -> Self {
+        Self(Layers::Tls(Box::new(stream)))
+    }
+}
+
+/// Does the same with either kind.
+macro_rules! with {
+    ($stream:ident: $layers:expr => $act:expr) => {
+        match &mut $layers {
+            Layers::Plain($stream) => $act,
+            Layers::Tls($stream) => $act,
+        }
+    };
+}
+
+impl AsyncRead for UpstreamStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        with!(stream: self.0 => Pin::new(stream).poll_read(cx, into))
+    }
+}
+
+impl AsyncWrite for UpstreamStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        with!(stream: self.0 => Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        with!(stream: self.0 => Pin::new(stream).poll_write_vectored(cx, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Layers::Plain(stream) => stream.is_write_vectored(),
+            Layers::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with!(stream: self.0 => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with!(stream: self.0 => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+/// What hyper's own client wants to know: nothing besides the stream.
+impl Connection for UpstreamStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+/// The socket, to see what it was told.
+impl AsFd for UpstreamStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Layers::Plain(Socket(socket)) => socket.as_fd(),
+            Layers::Tls(stream) => stream.get_ref().0.0.as_fd(),
+        }
+    }
+}
+
+// === impl Socket ===
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
         Self(stream)
     }
 }
@@ -36,13 +122,13 @@ fn is_gone(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-impl Read for UpstreamStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, into)
     }
 }
 
-impl Write for UpstreamStream {
+impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         unless_gone(Pin::new(&mut self.0).poll_write(cx, bytes))
     }
@@ -66,18 +152,5 @@ impl Write for UpstreamStream {
     /// Closing must end, whatever became of the connection.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-impl Connection for UpstreamStream {
-    fn connected(&self) -> Connected {
-        self.0.connected()
-    }
-}
-
-/// The socket, to see what it was told.
-impl AsFd for UpstreamStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.inner().as_fd()
     }
 }

@@ -7,20 +7,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The body of an upstream's answer. It holds the place of its connection until it has ended, and breaks off when the
-/// upstream is silent for too long.
+use super::pool::Lease;
+
+/// The body of an upstream's answer. It has its connection until it has ended, and then gives it back; it breaks off
+/// when the upstream is silent for too long.
 #[derive(Debug)]
-pub struct UpstreamBody {
+pub struct UpstreamBody<B: Send + 'static> {
     incoming: Incoming,
+    /// `None` after the end.
+    lease: Option<Lease<B>>,
     limit: Duration,
     /// When the upstream last said something, and the timer that looks at it. The timer is not reset with each frame:
     /// when it rings it sees how long the silence really is.
     spoke: Instant,
     timer: Option<Pin<Box<Sleep>>>,
-    _connection: OwnedSemaphorePermit,
 }
 
 /// Why a body broke off.
@@ -32,9 +34,24 @@ pub enum Broken {
     Silent,
 }
 
-impl UpstreamBody {
-    pub(super) fn new(incoming: Incoming, connection: OwnedSemaphorePermit, limit: Duration) -> Self {
-        Self { incoming, limit, spoke: Instant::now(), timer: None, _connection: connection }
+impl<B: Send + 'static> UpstreamBody<B> {
+    pub(super) fn new(incoming: Incoming, lease: Lease<B>, limit: Duration) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), limit, spoke: Instant::now(), timer: None };
+        body.give_back_at_end();
+        body
+    }
+
+    /// Whoever reads a body may stop where it says that it has ended, and not ask for more.
+    fn give_back_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -52,16 +69,22 @@ impl UpstreamBody {
     }
 }
 
-impl Body for UpstreamBody {
+impl<B: Send + 'static> Body for UpstreamBody<B> {
     type Data = Bytes;
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Ready(frame) => {
+            Poll::Ready(Some(Ok(frame))) => {
                 this.spoke = Instant::now();
-                Poll::Ready(frame.map(|frame| frame.map_err(Broken::Lost)))
+                this.give_back_at_end();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Broken::Lost(error)))),
+            Poll::Ready(None) => {
+                this.give_back();
+                Poll::Ready(None)
             }
             Poll::Pending => this.poll_silence(cx).map(|()| Some(Err(Broken::Silent))),
         }

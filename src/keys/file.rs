@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::samples::Samples;
 use super::{Client, Digest, Grant, Key, Keys, Targets};
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::family::{Families, Family};
@@ -19,6 +20,7 @@ pub(super) fn parse(path: &Path, text: &str, settings: &Settings) -> Result<Keys
 }
 
 fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
+    let samples = Samples::new();
     let mut keys = Keys::default();
     for (name, section) in root.named_sections("clients") {
         let grants = section.need("grants", "say what its keys may do, as tables like [[clients.NAME.grants]]");
@@ -28,7 +30,7 @@ fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
         let written = section.need("keys", "list its keys, as tables like [[clients.NAME.keys]]");
         for value in written.and_then(|value| value.list()).unwrap_or_default() {
             let Some(section) = value.section() else { continue };
-            let Some((digest, key)) = key(&section, &client) else { continue };
+            let Some((digest, key)) = key(&section, &client, &samples) else { continue };
             if let Some(other) = keys.insert(digest, key) {
                 let fix =
                     format!("is the same key as {} of client {}: one key, one owner", other.id, other.client.name);
@@ -39,10 +41,11 @@ fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
     keys
 }
 
-fn key(section: &Section<'_>, client: &Arc<Client>) -> Option<(Digest, Key)> {
+fn key(section: &Section<'_>, client: &Arc<Client>, samples: &Samples) -> Option<(Digest, Key)> {
     let id = section.need("id", "give it a name for the log");
-    let digest =
-        section.need("sha256", "write its digest: printf %s \"$KEY\" | sha256sum").and_then(|value| digest(&value));
+    let digest = section
+        .need("sha256", "write its digest: printf %s \"$KEY\" | sha256sum")
+        .and_then(|value| digest(&value, samples));
     let moment = |key| match section.get(key) {
         Some(value) => value.moment().map(|moment| Some(SystemTime::from(moment))),
         None => Some(None),
@@ -52,16 +55,22 @@ fn key(section: &Section<'_>, client: &Arc<Client>) -> Option<(Digest, Key)> {
     Some((digest?, key))
 }
 
-fn digest(value: &Value<'_>) -> Option<Digest> {
-    let digest = Digest::parse(value.text()?);
-    if digest.is_none() {
+/// The digest of a key, and not of what is none.
+fn digest(value: &Value<'_>, samples: &Samples) -> Option<Digest> {
+    let Some(digest) = Digest::parse(value.text()?) else {
         value.wrong("must be the 64 hexadecimal digits of a SHA-256 digest, never the key itself");
-    }
-    if digest == Some(Digest::of(b"")) {
+        return None;
+    };
+    if [&b""[..], b"\n", b"\r\n"].map(Digest::of).contains(&digest) {
         value.wrong("is the digest of nothing: the variable that was hashed was empty");
         return None;
     }
-    digest
+    if let Some(sample) = samples.named(&digest) {
+        let fix = format!("is the digest of a sample that everybody knows ({sample}): hash a key of your own");
+        value.wrong(&fix);
+        return None;
+    }
+    Some(digest)
 }
 
 fn grant(section: &Section<'_>, settings: &Settings) -> Option<Grant> {
@@ -178,19 +187,19 @@ mod tests {
         let keys = read(
             r#"
             [clients.app]
-            keys = [{ id = "one", sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" }]
+            keys = [{ id = "one", sha256 = "8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd" }]
             grants = [{ resource = "ai" }, { resource = "search", identity = "reader" }]
             "#,
         )
         .unwrap();
-        let key = keys.find(b"example").expect("the key");
+        let key = keys.find(b"a key").expect("the key");
         let [ai, search] = &key.client.grants[..] else { panic!("two grants") };
         assert_eq!(ai.families, Families::of(&[Family::Inference]));
         assert_eq!(search.families, Families::of(&[Family::DocumentsRead, Family::DocumentsWrite]));
         assert!(ai.targets.cover(None));
         assert_eq!(&*ai.identity.read, "main");
         assert_eq!(&*search.identity.read, "reader");
-        assert!(keys.find(b"Example").is_none());
+        assert!(keys.find(b"A key").is_none());
     }
 
     #[test]
@@ -214,9 +223,11 @@ access = ["write", "all"]
 [clients.two]
 grants = []
 keys = [
-  { id = "a", sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" },
-  { id = "b", sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c", note = "x" },
+  { id = "a", sha256 = "8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd" },
+  { id = "b", sha256 = "8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd", note = "x" },
   { id = "c", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+  { id = "d", sha256 = "a90d808d3f083069c408d90cae3e55dee28bb704b4ddd1faa729326db1e7a61e" },
+  { id = "e", sha256 = "295583d68e400f6a932311453bd3fdae3bf07eaf07f9b2066b61687599ab8cc0" },
 ]
 "#,
         )
@@ -234,7 +245,9 @@ keys.toml:15:10: clients.app.grants[2].access: leaves nothing of what is allowed
 keys.toml:15:20: clients.app.grants[2].access[1]: must be one of: read, write, manage
 keys.toml:20:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
 keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: expires, id, not_before, sha256
-keys.toml:21:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty"
+keys.toml:21:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty
+keys.toml:22:24: clients.two.keys[3].sha256: is the digest of a sample that everybody knows (<your-api-key>): hash a key of your own
+keys.toml:23:24: clients.two.keys[4].sha256: is the digest of a sample that everybody knows (AZURE_OPENAI_API_KEY, and a newline): hash a key of your own"
         );
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Client, Digest, Grant, Key, Keys, Targets, file::named};
+use super::file::named;
+use super::samples::Samples;
+use super::weak::weakness;
+use super::{Client, Digest, Grant, Key, Keys, Targets};
 use crate::document::{Mistake, Mistakes};
 use crate::family::Families;
 use crate::plane::Plane;
 use crate::settings::{ByAccess, Settings};
-
-/// Azure's shortest keys have 32 characters; what is shorter was made up by a person.
-const SHORTEST: usize = 32;
 
 /// The name of the client that all keys of the file belong to.
 const CLIENT: &str = "sidecar";
@@ -28,6 +28,7 @@ pub(super) fn read(file: &Path, allow: &[String], settings: &Settings) -> Result
     let text = std::fs::read_to_string(file).map_err(|error| whole(format!("cannot be read: {error}")))?;
     let text = Zeroizing::new(text);
     let client = Arc::new(Client { name: CLIENT.into(), grants: grants(allow, settings)? });
+    let samples = Samples::new();
     let mut keys = Keys::default();
     let mut mistakes = Vec::new();
     for (n, line) in text.lines().enumerate() {
@@ -39,8 +40,8 @@ pub(super) fn read(file: &Path, allow: &[String], settings: &Settings) -> Result
             let at = Some((n + 1, 1));
             mistakes.push(Mistake { file: file.to_owned(), at, place: String::new(), fix });
         };
-        if key.len() < SHORTEST {
-            wrong(format!("a key of fewer than {SHORTEST} characters can be guessed: make a random one"));
+        if let Some(fix) = weakness(key, &samples) {
+            wrong(fix);
             continue;
         }
         let id = format!("line-{}", n + 1).into();

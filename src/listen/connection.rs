@@ -1,7 +1,6 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use tracing::debug;
 
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
+use super::origin::Origin;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
 use super::{Accepted, Front, Handed};
@@ -74,30 +74,32 @@ where
 
     /// Serves one connection to its end.
     pub(crate) async fn serve(self, accepted: Accepted) {
-        let Accepted { socket, front, from, place } = accepted;
+        let Accepted { socket, front, origin, place } = accepted;
+        let from = origin.clone();
         // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
         let done = match socket {
             Handed::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
-                Ok(stream) => self.speak(stream, front, from).await,
+                Ok(stream) => self.speak(stream, front, origin).await,
                 Err(error) => Err(error.into()),
             },
             Handed::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
-                Ok(stream) => self.speak(stream, front, from).await,
+                Ok(stream) => self.speak(stream, front, origin).await,
                 Err(error) => Err(error.into()),
             },
         };
         if let Err(error) = done {
-            debug!(%error, from = ?from, "connection ended");
+            debug!(%error, %from, "connection ended");
         }
         drop(place);
     }
 
-    async fn speak<I>(self, io: I, front: Front, from: Option<SocketAddr>) -> Result<(), BoxError>
+    async fn speak<I>(self, mut io: I, front: Front, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
+        let origin = origin.announced(&mut io, self.limits.first_byte).await?;
         match front {
-            Front::Plain => self.http1(io, from).await,
+            Front::Plain => self.http1(io, origin).await,
             Front::Tls(config) => {
                 // A client that says nothing yet takes no turn from those who do.
                 let hello = LazyConfigAcceptor::new(Acceptor::default(), io);
@@ -107,15 +109,15 @@ where
                     timeout(self.limits.head, hello.into_stream(config)).await??
                 };
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, from).await
+                    self.http2(stream, origin).await
                 } else {
-                    self.http1(stream, from).await
+                    self.http1(stream, origin).await
                 }
             }
         }
     }
 
-    async fn http1<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
+    async fn http1<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
@@ -126,7 +128,7 @@ where
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, from, Leftover::Connection(turn.clone())));
+            let answer = service.clone().call(prepared(request, &origin, Leftover::Connection(turn.clone())));
             async move {
                 let mut response = answer.await?;
                 if *closing.borrow() >= Phase::Closing || turn.is_unread() {
@@ -149,7 +151,7 @@ where
         Ok(connection.await?)
     }
 
-    async fn http2<I>(self, io: I, from: Option<SocketAddr>) -> Result<(), BoxError>
+    async fn http2<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
@@ -160,7 +162,7 @@ where
         let io = ClientStream::new(io, turn.clone(), limits);
         let service = service_fn(move |request| {
             let turn = turn.clone();
-            let answer = service.clone().call(prepared(request, from, Leftover::Stream));
+            let answer = service.clone().call(prepared(request, &origin, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -181,14 +183,10 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn prepared(request: Request<Incoming>, from: Option<SocketAddr>, leftover: Leftover) -> Request<RequestBody> {
+fn prepared(request: Request<Incoming>, origin: &Origin, leftover: Leftover) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
-    if let Some(from) = from {
-        request.extensions_mut().insert(ClientAddress(from));
+    if let Some(client) = origin.client(request.headers()) {
+        request.extensions_mut().insert(client);
     }
     request
 }
-
-/// The address that a connection came from: in every request's extensions, for the log alone.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub SocketAddr);

@@ -1,6 +1,5 @@
 //! What is known of a request.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +23,7 @@ pub(crate) struct Record {
     id: HeaderValue,
     came: SystemTime,
     begun: Instant,
-    from: Option<SocketAddr>,
+    pub(crate) from: Option<ClientAddress>,
     version: Version,
     method: Method,
     target: Option<PathAndQuery>,
@@ -73,7 +72,7 @@ impl Record {
             id,
             came: SystemTime::now(),
             begun: Instant::now(),
-            from: request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address),
+            from: request.extensions().get().copied(),
             version: request.version(),
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
@@ -129,7 +128,7 @@ impl Record {
 
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
-        tell("from", self.from.as_ref().into());
+        tell("from", self.from.into());
         tell("http", text(version(self.version)));
         tell("method", text(self.method.as_str()));
         tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));

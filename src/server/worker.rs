@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tower::Layer;
 
 use crate::egress::Egress;
-use crate::forward::{Bounds, Forward};
-use crate::listen::{Accepted, Connections, Phase};
+use crate::forward::{Forward, Pools, Replay};
+use crate::listen::{Accepted, Connections, Phase, RequestBody};
 use crate::settings::ClientTimeouts;
 use crate::swap::SwapLayer;
 
@@ -32,7 +32,7 @@ impl Worker {
         n: usize,
         swap: SwapLayer,
         egress: Egress,
-        bounds: Bounds,
+        pools: Pools<Replay<RequestBody>>,
         timeouts: ClientTimeouts,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<Self> {
@@ -43,7 +43,7 @@ impl Worker {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = carry(&swap, &egress, bounds, timeouts, phase, accepted) => drop(tell_idle.send(())),
+                    () = carry(&swap, &egress, pools, timeouts, phase, accepted) => drop(tell_idle.send(())),
                     _ = ended => {}
                 }
             });
@@ -76,12 +76,12 @@ impl Worker {
 async fn carry(
     swap: &SwapLayer,
     egress: &Egress,
-    bounds: Bounds,
+    pools: Pools<Replay<RequestBody>>,
     timeouts: ClientTimeouts,
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = swap.layer(Forward::new(egress, bounds));
+    let service = swap.layer(Forward::new(egress, pools));
     let connections = Connections::new(service, phase, timeouts);
     let mut open = JoinSet::new();
     loop {

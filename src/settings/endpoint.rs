@@ -3,13 +3,16 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use http::header::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
 
 /// Scheme, host and port of an upstream. https, except on loopback: a token must not cross a network in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
+    url: Uri,
     scheme: Scheme,
     authority: Authority,
+    host_header: HeaderValue,
 }
 
 impl Endpoint {
@@ -27,13 +30,24 @@ impl Endpoint {
         if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') {
             return Err("must be scheme and host alone, without path, query or user name");
         }
-        let endpoint = Self { scheme, authority };
+        let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| FORM)?;
+        let endpoint = Self { url: uri, scheme, authority, host_header };
         match endpoint.scheme.as_str() {
             "https" => Ok(endpoint),
             "http" if is_loopback(endpoint.host()) => Ok(endpoint),
             "http" => Err("must begin with https://: a token must not cross a network in the clear"),
             _ => Err("must begin with https://"),
         }
+    }
+
+    /// All of it, with the path `/`.
+    pub fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// What its `Host` header says.
+    pub fn host_header(&self) -> &HeaderValue {
+        &self.host_header
     }
 
     /// `https`, or `http` on loopback.

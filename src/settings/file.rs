@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Https, Identity, IdentityKind,
-    KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned, default_workers,
-    resource,
+    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing, Https, Identity,
+    IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, TrustedProxies, UpstreamTimeouts,
+    UserAssigned, default_workers, resource,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::Cloud;
@@ -53,6 +53,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         .section("admin")
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
+    let guessing = root.section("guessing").map_or(Some(Guessing::DEFAULT), |section| Guessing::read(&section));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
@@ -64,6 +65,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         admin: admin?,
         workers: workers?,
         timeouts,
+        guessing: guessing?,
         drain,
         egress,
         resources,
@@ -91,6 +93,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
     });
     let unix = section.get("unix").map(|value| path(&value, base));
     let connections = connections(&section, Listen::DEFAULT_CONNECTIONS);
+    let proxies = TrustedProxies::read(&section);
     if http.is_none() && https.is_none() && unix.is_none() {
         section.wrong("names no address: set http, https or unix");
         return None;
@@ -101,6 +104,7 @@ fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
         https: https.map_or(Some(None), |https| https.map(Some))?,
         unix: unix.map_or(Some(None), |path| path.map(Some))?,
         connections: connections?,
+        proxies: proxies?,
     })
 }
 
@@ -126,6 +130,9 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         upstream: UpstreamTimeouts {
             answer: limit("answer", upstream.answer),
             stream: limit("stream", upstream.stream),
+            wait: limit("wait", upstream.wait),
+            idle: limit("idle", upstream.idle),
+            age: limit("age", upstream.age),
         },
     }
 }
@@ -356,7 +363,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, identities, keys, listen, resources, timeouts, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

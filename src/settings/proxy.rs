@@ -7,9 +7,9 @@ use std::path::Path;
 use http::uri::{Authority, Uri};
 use wildmatch::WildMatch;
 
-use super::SecretSource;
 use super::endpoint::{is_loopback, without_brackets};
 use super::file::secret;
+use super::{Network, SecretSource};
 use crate::document::{Section, Value};
 
 /// A proxy that makes tunnels (`CONNECT`) to the hosts that we name to it.
@@ -33,8 +33,7 @@ pub struct NoProxy {
 #[derive(Clone, Debug)]
 enum Hosts {
     Named(WildMatch),
-    /// Every address that agrees with this one in so many leading bits.
-    Within(IpAddr, u8),
+    Within(Network),
 }
 
 // === impl Proxy ===
@@ -92,15 +91,13 @@ impl NoProxy {
     /// # Errors
     /// A text that says what to write instead.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let hosts = match text.split_once('/') {
-            Some((network, bits)) => range(network, bits).ok_or("must be a range like 10.0.0.0/8 or fd00::/8")?,
-            None => match without_brackets(text).parse::<IpAddr>() {
-                Ok(address) => Hosts::Within(address, width(address)),
-                Err(_) => Hosts::Named(name(text).ok_or(
-                    "must be a host name, a glob like *.internal, a suffix like .contoso.net, an address or a range, \
-                     without scheme and port",
-                )?),
-            },
+        let hosts = match Network::parse(text) {
+            Some(network) => Hosts::Within(network),
+            None if text.contains('/') => return Err("must be a range like 10.0.0.0/8 or fd00::/8"),
+            None => Hosts::Named(name(text).ok_or(
+                "must be a host name, a glob like *.internal, a suffix like .contoso.net, an address or a range, \
+                 without scheme and port",
+            )?),
         };
         Ok(Self { written: text.to_owned(), hosts })
     }
@@ -110,7 +107,7 @@ impl NoProxy {
         let address = without_brackets(host).parse::<IpAddr>();
         match (&self.hosts, address) {
             (Hosts::Named(glob), Err(_)) => glob.matches(&host.to_ascii_lowercase()),
-            (Hosts::Within(network, bits), Ok(address)) => agree(*network, address, *bits),
+            (Hosts::Within(network), Ok(address)) => network.contains(address),
             _ => false,
         }
     }
@@ -127,29 +124,6 @@ fn name(text: &str) -> Option<WildMatch> {
     let every = if text.starts_with('.') { "*" } else { "" };
     let glob = format!("{every}{text}").to_ascii_lowercase();
     (!text.is_empty() && text.bytes().all(fits)).then(|| WildMatch::new(&glob))
-}
-
-fn range(network: &str, bits: &str) -> Option<Hosts> {
-    let network: IpAddr = without_brackets(network).parse().ok()?;
-    let bits = bits.parse().ok().filter(|bits| *bits <= width(network))?;
-    Some(Hosts::Within(network, bits))
-}
-
-/// How many bits an address has.
-fn width(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-/// Whether two addresses are of one kind and agree in so many leading bits.
-fn agree(one: IpAddr, other: IpAddr, bits: u8) -> bool {
-    let number = |address| match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    let rest = u32::from(width(one) - bits);
-    // Shifted by its whole width, a number is gone: then nothing had to agree.
-    let differ = (number(one) ^ number(other)).checked_shr(rest).unwrap_or_default();
-    one.is_ipv4() == other.is_ipv4() && differ == 0
 }
 
 #[cfg(test)]

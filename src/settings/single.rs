@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use super::file::{check_authority, default_authority};
 use super::resource::check_name;
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Https, Identity, IdentityKind, KeySource, Listen, NoProxy, Proxy,
-    Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
+    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity, IdentityKind, KeySource, Listen,
+    NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -187,6 +187,7 @@ impl Single {
             admin: self.admin.unwrap_or(DEFAULT_ADMIN),
             workers: self.workers.unwrap_or_else(default_workers),
             timeouts: Timeouts::DEFAULT,
+            guessing: Guessing::DEFAULT,
             drain: Drain {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),

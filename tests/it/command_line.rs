@@ -175,7 +175,9 @@ async fn a_sidecar_needs_no_file_of_settings() {
 
 #[test]
 fn a_key_file_that_others_can_read_or_that_holds_a_weak_key_is_refused() {
-    let directory = directory(&[("keys", "0123456789abcdef0123456789abcdef\nhunter2\n")]);
+    let weak = "9f86d081884c7d659a2feaa0c55ad015\n0123456789abcdef0123456789abcdef\nmonday7\n<the-key-of-contoso>\n\
+                aaaabbbbaaaabbbbaaaabbbbaaaabbbbaaaabbbb\nmy-very-long-secret-api-key-for-azure-search\n";
+    let directory = directory(&[("keys", weak)]);
     let flags = [
         "check",
         "--upstream",
@@ -191,7 +193,13 @@ fn a_key_file_that_others_can_read_or_that_holds_a_weak_key_is_refused() {
     assert_eq!(told, (Some(2), String::new(), "keys: is open to every user (mode 644): chmod 600 it\n".to_owned()));
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
     let told = run(directory.path(), &flags, &[]);
-    let weak = "keys:2:1: a key of fewer than 32 characters can be guessed: make a random one\n";
+    let weak = "\
+keys:2:1: a sample that everybody knows is no key: make a random one: openssl rand -hex 32
+keys:3:1: a key of fewer than 32 characters can be guessed: make a random one: openssl rand -hex 32
+keys:4:1: a placeholder, and nobody put the key in its place: write the key itself
+keys:5:1: a key of fewer than 8 different characters can be guessed: make a random one: openssl rand -hex 32
+keys:6:1: a key that is made of words can be guessed: make a random one: openssl rand -hex 32
+";
     assert_eq!(told, (Some(2), String::new(), weak.to_owned()));
 }
 

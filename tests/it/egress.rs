@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 
 use azure_emulator::{Door, Emulator, Options, Plane};
 use http::Uri;
-use hyper_rustls::MaybeHttpsStream;
 use keyswap::egress::Egress;
 use keyswap::settings::{self, Timeouts};
 use serde_json::{Value, json};
 use socket2::{Domain, SockRef, Socket, Type};
-use tower::Service;
 
 use crate::client::{Answer, Client};
 use crate::gateway::{Gateway, directory};
@@ -355,7 +353,7 @@ async fn a_connection_that_swallows_bytes_is_given_up_after_half_a_minute() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let egress = Egress::new(&settings::Egress::default(), Timeouts::DEFAULT.egress).unwrap();
-    let MaybeHttpsStream::Http(stream) = egress.connector().call(url).await.unwrap() else { panic!("not plain") };
+    let stream = egress.connector().connect(&url).await.unwrap();
     let socket = SockRef::from(&stream);
     let half_a_minute = Duration::from_secs(30);
     assert_eq!(socket.tcp_user_timeout().unwrap(), Some(half_a_minute));

@@ -62,7 +62,7 @@ fn credentials_that_are_none_end_the_start() {
 /// The same from a file, from flags and from the environment; credentials are read, and never shown.
 #[test]
 fn check_tells_of_the_proxy() {
-    let key = "0123456789abcdef0123456789abcdef";
+    let key = "9f86d081884c7d659a2feaa0c55ad015";
     let egress = "[egress]\nproxy = \"http://proxy.corp:3128\"\nproxy_credentials_file = \"proxy\"\n\
                   no_proxy = [\"*.internal\", \"10.0.0.0/8\"]\n";
     let settings = format!("{SETTINGS}{egress}");

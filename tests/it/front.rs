@@ -1,4 +1,4 @@
-//! Where clients connect, and where their keys stand.
+//! Where clients connect.
 
 use bytes::Bytes;
 use http::{Method, Request, Version};
@@ -49,58 +49,6 @@ async fn alpn_gets_http_2_to_who_asks_for_it() {
     let refused = Request::get("https://localhost/openai/models").body(Full::default()).unwrap();
     let answer = send.send_request(refused).await.unwrap();
     assert_eq!(answer.status(), 401);
-}
-
-#[tokio::test]
-async fn a_key_is_found_where_legacy_clients_put_it() {
-    let world = World::start().await;
-    let key = world.emulator.keys().openai;
-    let bearer = format!("Bearer {key}");
-    let chat = saying("hello");
-    // openai-python 1.0 to 2.33 sends both; plain OpenAI SDKs send a bearer alone, on either surface.
-    let v1 = serde_json::json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]});
-    for (name, answer) in [
-        ("api-key", world.post(CHAT).header("API-Key", &key).json(&chat).await),
-        ("both", world.post(CHAT).key(&key).header("authorization", &bearer).json(&chat).await),
-        ("bearer", world.post(CHAT).header("authorization", &bearer).json(&chat).await),
-        ("v1", world.post("/openai/v1/chat/completions").header("authorization", &bearer).json(&v1).await),
-        ("apim", world.post(CHAT).header("ocp-apim-subscription-key", &key).json(&chat).await),
-        ("anthropic", world.post(CHAT).header("x-api-key", &key).json(&chat).await),
-        // api-key decides, whatever the other says.
-        ("other bearer", world.post(CHAT).key(&key).header("authorization", "Bearer wrong").json(&chat).await),
-    ] {
-        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
-    }
-    for (name, answer) in [
-        (
-            "wrong api-key, good bearer",
-            world.post(CHAT).key("wrong").header("authorization", &bearer).json(&chat).await,
-        ),
-        ("two keys", world.post(CHAT).key(&key).key("wrong").json(&chat).await),
-        ("basic", world.post(CHAT).header("authorization", &format!("Basic {key}")).json(&chat).await),
-        ("url of the other plane", world.post(&format!("{CHAT}&api-key={key}")).json(&chat).await),
-    ] {
-        assert_eq!(answer.status, 401, "{name}: {}", answer.text());
-    }
-    assert_eq!(world.arrived().len(), 7);
-}
-
-#[tokio::test]
-async fn a_query_key_may_stand_in_the_url_of_a_search_and_goes_no_further() {
-    let world = World::start().await;
-    let keys = world.emulator.keys();
-    let docs = "/indexes/hotels/docs?search=*&$top=1&api-version=2024-07-01";
-    let answer = world.get(&format!("{docs}&api-key={}&$count=true", keys.search_query)).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    // The rest of the query is as it came.
-    assert_eq!(world.only_arrival().target, format!("{docs}&$count=true"));
-
-    let answer = world.get(&format!("{docs}&api-key={}", keys.search_admin)).send().await;
-    assert_eq!(answer.status, 403);
-    assert_eq!(
-        answer.text(),
-        r#"{"error":{"code":"","message":"The given API key is not permitted in the URI query string."}}"#
-    );
 }
 
 #[tokio::test]

@@ -10,12 +10,9 @@ use keyswap::admit::Admitted;
 use keyswap::egress::Egress;
 use keyswap::forward::Replay;
 use keyswap::keys::Keys;
-use keyswap::metrics::Metrics;
 use keyswap::refusal::Failure;
-use keyswap::route::Hosts;
 use keyswap::settings::Settings;
 use keyswap::swap::{Gateway, SwapLayer};
-use keyswap::token::Tokens;
 use tower::{Layer, Service, service_fn};
 
 use crate::gateway::directory;
@@ -41,9 +38,8 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     ]);
     let settings = Settings::read(&files.path().join("keyswap.toml")).unwrap();
     let keys = Keys::read(&settings).unwrap();
-    let tokens = Arc::new(Tokens::new(&settings, &keys));
-    let _kept = tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
-    let gateway = Arc::new(Gateway { keys, hosts: Hosts::of(&settings), tokens, metrics: Metrics::default() });
+    let gateway = Arc::new(Gateway::new(&settings, keys));
+    let _kept = gateway.tokens.keep(&settings, &Egress::new(&settings.egress, settings.timeouts.egress).unwrap());
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = seen.clone();
@@ -63,7 +59,8 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
 
     let seen = seen.lock().unwrap();
     let [head] = &seen[..] else { panic!("one request") };
-    assert_eq!(head.uri.to_string(), format!("{}{CHAT}", emulator.openai(Door::Behind)));
+    assert_eq!(head.uri, CHAT);
+    assert_eq!(format!("https://{}", head.headers["host"].to_str().unwrap()), emulator.openai(Door::Behind));
     assert!(!head.headers.contains_key("api-key"));
     let bearer = &head.headers["authorization"];
     assert!(bearer.to_str().unwrap().starts_with("Bearer eyJ"));

@@ -1,20 +1,40 @@
 //! An upstream of bytes: it answers what it is told, byte for byte, and remembers what came just so. The emulator speaks
 //! through hyper, which would hide what hyper does to a body.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use azure_emulator::{Door, Emulator};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::gateway::LIMIT;
 use crate::world::Plan;
 
 /// A running upstream, in place of Azure OpenAI.
 pub(crate) struct Upstream {
-    endpoint: String,
+    address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// How many connections have ended.
+    ended: watch::Receiver<usize>,
     _serving: JoinSet<()>,
+}
+
+/// What an upstream does with a connection when it has written an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Stay,
+    Close,
+}
+
+/// What an upstream answers.
+#[derive(Debug)]
+struct Script {
+    /// One answer for each request, the last for all that come then.
+    answers: Vec<(Vec<u8>, Then)>,
+    reads_bodies: bool,
 }
 
 /// A request as it came, in bytes of the wire.
@@ -29,48 +49,72 @@ pub(crate) struct Asked {
 impl Upstream {
     /// Answers every request with these bytes, once it was read.
     pub(crate) async fn answering(answer: &[u8]) -> Self {
-        Self::start(answer.to_vec(), true).await
+        Self::answering_in_turn(&[(answer, Then::Stay)]).await
+    }
+
+    /// Answers the requests with these bytes, one after the other, and all others with the last.
+    pub(crate) async fn answering_in_turn(answers: &[(&[u8], Then)]) -> Self {
+        let answers = answers.iter().map(|(answer, then)| (answer.to_vec(), *then)).collect();
+        Self::start(("127.0.0.1", 0), Script { answers, reads_bodies: true }).await
+    }
+
+    /// Answers every request with these bytes, at an address that is given.
+    pub(crate) async fn answering_at(address: (&str, u16), answer: &[u8]) -> Self {
+        Self::start(address, Script { answers: vec![(answer.to_vec(), Then::Stay)], reads_bodies: true }).await
     }
 
     /// Answers every head with these bytes, and never reads a body.
     pub(crate) async fn answering_early(answer: &[u8]) -> Self {
-        Self::start(answer.to_vec(), false).await
+        let script = Script { answers: vec![(answer.to_vec(), Then::Stay)], reads_bodies: false };
+        Self::start(("127.0.0.1", 0), script).await
     }
 
-    async fn start(answer: Vec<u8>, reads_bodies: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    async fn start(address: (&str, u16), script: Script) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let (answer, told) = (Arc::new(answer), asked.clone());
+        let (ending, ended) = watch::channel(0);
+        let (script, told, ending) = (Arc::new(script), asked.clone(), Arc::new(ending));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, told) = (answer.clone(), told.clone());
+                let (script, told, ending) = (script.clone(), told.clone(), ending.clone());
                 connections.spawn(async move {
-                    let mut stream = BufReader::new(stream);
-                    while let Some(head) = read_head(&mut stream).await {
-                        let body = if reads_bodies { read_body(&mut stream, &head).await } else { String::new() };
-                        told.lock().unwrap().push(Asked { head, body });
-                        if stream.write_all(&answer).await.is_err() {
-                            return;
-                        }
-                        if !reads_bodies {
-                            // The connection stays as it is, until the other side has had enough of it.
-                            std::future::pending::<()>().await;
-                        }
-                    }
+                    script.serve(stream, &told).await;
+                    ending.send_modify(|ended| *ended += 1);
                 });
             }
         });
-        Self { endpoint, asked, _serving: serving }
+        Self { address, asked, ended, _serving: serving }
     }
 
     /// A world whose gateway forwards here what is for Azure OpenAI.
     pub(crate) fn plan(&self) -> Plan {
-        let endpoint = self.endpoint.clone();
-        let here = move |text: String, emulator: &Emulator| text.replace(&emulator.openai(Door::Behind), &endpoint);
+        self.plan_with("127.0.0.1", "")
+    }
+
+    /// The same, by this name of the machine, and with more settings.
+    pub(crate) fn plan_with(&self, host: &str, more: &str) -> Plan {
+        let (endpoint, more) = (format!("http://{host}:{}", self.address.port()), more.to_owned());
+        let here =
+            move |text: String, emulator: &Emulator| text.replace(&emulator.openai(Door::Behind), &endpoint) + &more;
         Plan { settings: Box::new(here), ..Plan::default() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until a connection has ended, by whomever.
+    pub(crate) async fn connection_ended(&self) {
+        let mut ended = self.ended.clone();
+        tokio::time::timeout(LIMIT, ended.wait_for(|ended| *ended > 0)).await.expect("it stays open").unwrap();
+    }
+
+    /// How many requests have come.
+    pub(crate) fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
     }
 
     /// The one request that came since the last time.
@@ -78,6 +122,28 @@ impl Upstream {
         let mut asked = std::mem::take(&mut *self.asked.lock().unwrap());
         assert_eq!(asked.len(), 1, "{asked:#?}");
         asked.remove(0)
+    }
+}
+
+impl Script {
+    async fn serve(&self, stream: TcpStream, told: &Mutex<Vec<Asked>>) {
+        let mut stream = BufReader::new(stream);
+        while let Some(head) = read_head(&mut stream).await {
+            let body = if self.reads_bodies { read_body(&mut stream, &head).await } else { String::new() };
+            let turn = {
+                let mut told = told.lock().unwrap();
+                told.push(Asked { head, body });
+                told.len() - 1
+            };
+            let (answer, then) = self.answers.get(turn).or(self.answers.last()).unwrap();
+            if stream.write_all(answer).await.is_err() || *then == Then::Close {
+                return;
+            }
+            if !self.reads_bodies {
+                // The connection stays as it is, until the other side has had enough of it.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::world::{CHAT, Plan, World, saying};
 
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     /// With a FIN, or TLS's close_notify.
     Clean,
     /// With a reset, or a TLS stream that breaks off.
@@ -24,7 +24,7 @@ enum End {
 }
 
 /// A chat of a version of HTTP.
-fn chat(world: &World, version: &str, body: &serde_json::Value) -> Vec<u8> {
+pub(crate) fn chat(world: &World, version: &str, body: &serde_json::Value) -> Vec<u8> {
     let key = world.emulator.keys().openai;
     let body = body.to_string();
     let length = body.len();
@@ -35,7 +35,7 @@ fn chat(world: &World, version: &str, body: &serde_json::Value) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn read_all(mut stream: impl AsyncRead + Unpin) -> (Vec<u8>, End) {
+pub(crate) async fn read_all(mut stream: impl AsyncRead + Unpin) -> (Vec<u8>, End) {
     let mut read = Vec::new();
     let end = match tokio::time::timeout(LIMIT, stream.read_to_end(&mut read)).await.expect("an end") {
         Ok(_) => End::Clean,
@@ -359,37 +359,6 @@ async fn a_client_that_takes_nothing_is_let_go() {
     let (answer, end) = read_all(stream).await;
     assert_eq!(end, End::Broken);
     assert!(answer.len() < long.len(), "all of it came");
-}
-
-/// A resource has so many connections and no more; whoever comes then waits for one.
-#[tokio::test]
-async fn a_resource_has_its_connections_and_no_more() {
-    let plan = Plan {
-        settings: Box::new(|text, _| text.replace("[resources.ai]\n", "[resources.ai]\nconnections = 1\n")),
-        ..Plan::default()
-    };
-    let world = plan.start().await;
-    let key = world.emulator.keys().openai;
-    world.emulator.next(Plane::OpenAi, Fault::slow(500), 1).unwrap();
-    let first = tokio::spawn(world.post(CHAT).key(&key).json(&saying("first")));
-    let journal = world.emulator.journal();
-    journal.wait_for(|entry| entry.target == CHAT, LIMIT).await.unwrap();
-    // It waits until the first is done, and then has its turn.
-    let second = world.post(CHAT).key(&key).json(&saying("second")).await;
-    assert_eq!((first.await.unwrap().status, second.status), (http::StatusCode::OK, http::StatusCode::OK));
-
-    // One that is never done keeps it; the next one is told so. (The other plane has connections of its own.)
-    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
-    let arrived = world.arrived().len();
-    let stalled = tokio::spawn(world.post(CHAT).key(&key).json(&saying("stalled")));
-    let newest = world.arrived().last().unwrap().sequence;
-    journal.wait_for(|entry| entry.sequence > newest && entry.target == CHAT, LIMIT).await.unwrap();
-    let answer = world.post(CHAT).key(&key).json(&saying("third")).await;
-    assert_eq!((answer.status.as_u16(), answer.reason()), (502, "overloaded"));
-    let text = "keyswap has as many connections to this resource as it may have. Try again.";
-    assert_eq!(answer.json()["error"]["message"], text);
-    assert_eq!(world.arrived().len(), arrived + 1);
-    stalled.abort();
 }
 
 /// More connections than there are places wait, and are served when one ends.

@@ -156,6 +156,8 @@ pub(crate) fn settings(emulator: &Emulator, door: Door) -> String {
         "[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\nunix = \"keyswap.sock\"\n".to_owned(),
         "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n".to_owned(),
         "[admin]\naddress = \"127.0.0.1:0\"\n[egress]\nca = \"ca.pem\"\n[drain]\ndelay = \"0s\"\n".to_owned(),
+        // Tests try more wrong keys than anybody who is honest.
+        "[guessing]\nfree = 1000000\n".to_owned(),
         app_identity("app", &emulator.app(), &emulator.entra()),
         resource("ai", "openai", emulator.openai(door)),
         resource("search", "search", emulator.search(door)),

@@ -1,0 +1,176 @@
+//! One connection to a resource, which carries one request after the other.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::uri::Uri;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::pool::Place;
+use crate::egress::Connector;
+
+/// A connection that is open, as far as we know.
+#[derive(Debug)]
+pub(super) struct Connection<B> {
+    sender: http1::SendRequest<B>,
+    born: Instant,
+    /// Whether it has brought an answer before.
+    kept: bool,
+    heard: Heard,
+}
+
+/// What became of a request.
+pub(super) enum Sent<B> {
+    /// Its answer has begun.
+    Answered(Response<Incoming>),
+    /// No byte of it has left: the connection was gone, and here is the request again.
+    Unsent(Request<B>),
+    /// It has left, and the connection ended.
+    Lost {
+        /// What ended it.
+        error: hyper::Error,
+        /// Whether the request was perhaps never seen: upstream closes a kept connection when it likes, and had said
+        /// nothing since.
+        unseen: bool,
+    },
+}
+
+/// Azure's answers have some forty fields, and grow by the year.
+const MAX_FIELDS: usize = 200;
+
+impl<B> Connection<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Opens a connection to the host of a URL. It takes this place until it has closed.
+    ///
+    /// # Errors
+    /// Who did what, for the log.
+    pub(super) async fn open(connector: Connector, url: &Uri, place: Place<B>) -> Result<Self, String> {
+        let stream = connector.connect(url).await.map_err(|error| error.to_string())?;
+        let heard = Heard::default();
+        let stream = Listened { stream, heard: heard.clone() };
+        let opened = http1::Builder::new().max_headers(MAX_FIELDS).handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = opened.map_err(|error| error.to_string())?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                debug!(%error, "an upstream connection ended");
+            }
+            drop(place);
+        });
+        Ok(Self { sender, born: Instant::now(), kept: false, heard })
+    }
+
+    /// Sends a request, and waits for its answer to begin. If that is not waited for, the connection closes.
+    pub(super) async fn send(&mut self, request: Request<B>) -> Sent<B> {
+        self.heard.forget();
+        match self.sender.try_send_request(request).await {
+            Ok(answer) => {
+                self.kept = true;
+                Sent::Answered(answer)
+            }
+            Err(mut error) => match error.take_message() {
+                Some(request) => Sent::Unsent(request),
+                None => Sent::Lost { unseen: self.kept && !self.heard.anything(), error: error.into_error() },
+            },
+        }
+    }
+}
+
+impl<B> Connection<B> {
+    /// Waits until the next request may be sent; `false` if there can be none.
+    pub(super) async fn ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Whether the next request may be sent.
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether it has brought an answer before.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// When it was opened.
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+}
+
+/// Whether the upstream has said anything since it was forgotten.
+#[derive(Clone, Debug, Default)]
+struct Heard(Arc<AtomicBool>);
+
+impl Heard {
+    fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream that notes when something is read from it: hyper does not tell an answer that broke off in its head from
+/// one that never began.
+#[derive(Debug)]
+struct Listened<S> {
+    stream: S,
+    heard: Heard,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        if into.filled().len() > before {
+            self.heard.0.store(true, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Listened<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
