@@ -56,7 +56,8 @@ fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Optio
         (&Method::GET, _, []) => Some(Family::DocumentsRead),
         // What is done to one document is done by an operation on all.
         (_, Some(_), _) => None,
-        (&Method::GET, None, [Word { word, key: None }]) => match word.as_str() {
+        (_, None, words) if words.iter().any(|word| word.key.is_some()) => None,
+        (&Method::GET, None, [Word { word, .. }]) => match word.as_str() {
             "search.suggest" | "suggest" | "search.autocomplete" | "autocomplete" | "$count" => {
                 Some(Family::DocumentsRead)
             }
@@ -65,7 +66,7 @@ fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Optio
             // Anything else is a document's key.
             _ => Some(Family::DocumentsRead),
         },
-        (&Method::POST, None, [Word { word, key: None }]) => match word.as_str() {
+        (&Method::POST, None, [Word { word, .. }]) => match word.as_str() {
             "search.post.search"
             | "search.post.suggest"
             | "search.post.autocomplete"
@@ -174,6 +175,7 @@ mod tests {
             ("GET", "/indexers('x')/$ref"),
             ("PUT", "/indexes('i')/docs('k')"),
             ("POST", "/indexes('i')/docs('index')"),
+            ("GET", "/indexes('i')/docs/docs('k')"),
             ("GET", "/indexes/i/docs/index"),
             ("GET", "/indexes/i/docs/search.index"),
         ] {

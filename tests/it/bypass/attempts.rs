@@ -165,6 +165,14 @@ const ENCODED_SLASHES: &[Attempt] = &[
     ("in an index", &SECRET, "GET /indexes/hotels%2F..%2Fsecret/docs", &[], SLASH),
     ("in a document's key", &WRITE, "POST /indexes/hotels/docs('a%2f..%2fdocs%2findex;')", &[], DOTS),
     ("in a document's key, quoted no more", &WRITE, "POST /indexes/hotels/docs('%2f..%2fdocs%2findex')", &[], DOTS),
+    // Found by the fuzzer: a plus is a blank to somebody, and what is left without it are dots.
+    (
+        "in a document's key, behind a plus",
+        &want("query", "servicestats", ""),
+        "GET /indexes('hotels')/docs('x%2f..+%2f..+%2fservicestats')",
+        &[],
+        NO_NAME,
+    ),
 ];
 
 const REPEATED_SLASHES: &[Attempt] = &[
