@@ -11,6 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
@@ -82,6 +83,14 @@ struct Body<'m> {
 /// `null`, where it is said at all.
 type Null = Option<()>;
 
+/// A new id for a request.
+pub(crate) fn new_id() -> HeaderValue {
+    let mut buffer = Uuid::encode_buffer();
+    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+    // Hexadecimal digits and hyphens make a header.
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
+}
+
 /// Renders a verdict in the plane's own dialect.
 pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
     let words = match verdict {
@@ -130,7 +139,7 @@ fn content_type(plane: Option<Plane>) -> HeaderValue {
 }
 
 /// The body of an answer in our own words.
-pub(crate) fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
+fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
     // `type` and `param` are words of the OpenAI plane alone.
     let openai = plane != Some(Plane::Search);
     let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
@@ -155,8 +164,14 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         }
         // Azure's word for a query key that wants to write.
         Refusal::FamilyNotGranted(_) | Refusal::AccessNotGranted(..) | Refusal::NoFamily if search => wrong_key,
-        Refusal::HeadTooLarge => {
-            ours(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", HEAD_TOO_LARGE.to_owned())
+        Refusal::NotHttp => ours(StatusCode::BAD_REQUEST, "BadRequest", "The request is not valid HTTP.".to_owned()),
+        Refusal::HeadTooLarge => ours(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "RequestHeaderFieldsTooLarge",
+            "The head of the request is too large: 64 KiB and 200 fields are the limit.".to_owned(),
+        ),
+        Refusal::UrlTooLong => {
+            ours(StatusCode::URI_TOO_LONG, "UriTooLong", "The URL of the request is too long.".to_owned())
         }
         Refusal::NoPlane => ours(
             StatusCode::NOT_FOUND,
@@ -230,9 +245,6 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         }
     }
 }
-
-/// What is said to a head that is too large, whoever finds it so.
-pub(crate) const HEAD_TOO_LARGE: &str = "The head of the request is too large: 64 KiB and 200 fields are the limit.";
 
 const OVERLOADED: &str = "keyswap has as many connections to this resource as it may have. Try again.";
 

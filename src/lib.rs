@@ -39,7 +39,8 @@
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
-//! What broke, on our side or upstream, is a warning in the log besides. Both leave through an [`outlet`], so that no
+//! What broke, on our side or upstream, is a warning in the log besides; a connection on which no request came to be is
+//! counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
 //! # Invariants

@@ -8,12 +8,14 @@ mod bodies;
 mod client_stream;
 mod connection;
 mod forwarded;
+mod mishap;
 mod origin;
 mod own_words;
 mod proxy_protocol;
 mod socket;
 mod tls;
 mod turn;
+mod wordless;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,8 +32,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
 pub use bodies::RequestBody;
+pub use connection::Entrance;
 pub(crate) use connection::{Connections, Phase};
 pub(crate) use forwarded::strip_forwarded;
+pub(crate) use mishap::{Cause, Mishap, Tell, What};
 pub use origin::ClientAddress;
 
 use crate::document::Mistakes;

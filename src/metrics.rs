@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::authenticate::GuessCounters;
+use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
 use crate::token::Tokens;
@@ -28,6 +29,7 @@ pub struct Metrics {
     openai: Traffic,
     search: Traffic,
     no_plane: Traffic,
+    lost: Family<Lost, Counter>,
     lines_dropped: Counter,
     guesses: GuessCounters,
 }
@@ -54,6 +56,12 @@ struct Answered {
 struct Unfinished {
     plane: &'static str,
     outcome: &'static str,
+}
+
+/// Why a connection ended before there was a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lost {
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -97,6 +105,7 @@ impl Metrics {
             durations,
             received,
             sent,
+            lost: Family::default(),
             lines_dropped: Counter::default(),
             guesses,
         }
@@ -124,6 +133,11 @@ impl Metrics {
         }
     }
 
+    /// A connection has ended before there was a request, the first or the next.
+    pub(crate) fn lost(&self, cause: Cause) {
+        self.lost.get_or_create(&Lost { cause: cause.name() }).inc();
+    }
+
     /// Where request lines are counted that nobody will see.
     pub(crate) fn lines_dropped(&self) -> &Counter {
         &self.lines_dropped
@@ -145,6 +159,8 @@ impl Metrics {
         registry.register_with_unit("request_duration", durations, Unit::Seconds, self.durations.clone());
         registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
         registry.register("sent_bytes", "Bytes of answer bodies", self.sent.clone());
+        let lost = "Connections that ended before there was a request, the first or the next";
+        registry.register("connections_lost", lost, self.lost.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
         registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());

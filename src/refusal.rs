@@ -12,8 +12,12 @@ use crate::plane::Access;
 /// We said no. Every refusal is decided before anything is sent upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// The request is no HTTP that we can read.
+    NotHttp,
     /// The head has more bytes or fields than we take.
     HeadTooLarge,
+    /// The head's first line alone has more bytes than we take.
+    UrlTooLong,
     /// The path belongs to no plane.
     NoPlane,
     /// The request can be read in two ways, says one thing twice, or would give away what is ours; the text says which.
@@ -100,7 +104,8 @@ impl Refusal {
     /// The stable word for it, in `x-keyswap-reason`, the log and the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::HeadTooLarge => "head-too-large",
+            Self::NotHttp => "not-http",
+            Self::HeadTooLarge | Self::UrlTooLong => "head-too-large",
             Self::NoPlane => "no-plane",
             Self::Ambiguous(_) => "ambiguous",
             Self::NoCredential => "no-credential",
@@ -123,7 +128,9 @@ impl fmt::Display for Refusal {
     /// What the operator should know, in the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotHttp => f.write_str("the request is not valid HTTP"),
             Self::HeadTooLarge => f.write_str("the head is too large"),
+            Self::UrlTooLong => f.write_str("the URL is too long"),
             Self::NoPlane => f.write_str("the path belongs to no plane"),
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
             Self::NoCredential => f.write_str("no credential"),

@@ -4,28 +4,28 @@
 //! to Azure. Inside, each step decides with `?`; outside, one place renders and logs. `examples/mount.rs` mounts it in
 //! an axum program.
 
+mod mishaps;
 mod ongoing;
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 use tracing::warn;
-use uuid::Uuid;
 
 pub use ongoing::ToldBody;
 
 use crate::admit::Admitted;
 use crate::authenticate::{Guesses, authenticate};
 use crate::authorize::authorize;
-use crate::dialect::{Asked, REQUEST_ID, render};
+use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
 use crate::forward::Replay;
 use crate::keys::Keys;
@@ -51,6 +51,8 @@ pub struct Gateway {
     pub tokens: Arc<Tokens>,
     /// The counters.
     pub metrics: Metrics,
+    /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
+    cut: AtomicBool,
 }
 
 /// Puts the walk from key to token in front of a service.
@@ -74,7 +76,12 @@ impl Gateway {
         let tokens = Arc::new(Tokens::new(settings, &keys));
         let guesses = Guesses::new(settings.guessing);
         let metrics = Metrics::new(guesses.counters().clone());
-        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics }
+        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics, cut: AtomicBool::new(false) }
+    }
+
+    /// From now on, whatever has not ended is cut off by a stop.
+    pub(crate) fn cut_off(&self) {
+        self.cut.store(true, Ordering::Relaxed);
     }
 }
 
@@ -131,7 +138,7 @@ impl<S> Swap<S> {
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let id = request_id();
+        let id = new_id();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
         let record = Record::of(&request, id.clone());
         let mut ongoing = Ongoing::begin(record, self.gateway.clone(), self.lines.clone());
@@ -233,13 +240,6 @@ where
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
 fn is_repeatable(method: &Method, family: Family) -> bool {
     method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
-}
-
-fn request_id() -> HeaderValue {
-    let mut buffer = Uuid::encode_buffer();
-    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-    // Hexadecimal digits and hyphens make a header.
-    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
 }
 
 /// Tells the operator that something broke; the line of the same request has the rest.

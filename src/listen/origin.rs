@@ -69,6 +69,11 @@ impl Origin {
         }
     }
 
+    /// Whose the connection is, whatever its requests say.
+    pub(super) fn peer(&self) -> Option<ClientAddress> {
+        self.peer
+    }
+
     /// The client of a request with these headers.
     pub(super) fn client(&self, headers: &HeaderMap) -> Option<ClientAddress> {
         let Some(proxies) = &self.believed else { return self.peer };

@@ -12,7 +12,7 @@ use crate::authorize::Permit;
 use crate::family::Family;
 use crate::forward::Held;
 use crate::keys::Key;
-use crate::listen::ClientAddress;
+use crate::listen::{ClientAddress, Entrance};
 use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
@@ -24,8 +24,9 @@ pub(crate) struct Record {
     came: SystemTime,
     begun: Instant,
     pub(crate) from: Option<ClientAddress>,
-    version: Version,
-    method: Method,
+    entrance: Option<Entrance>,
+    version: Option<Version>,
+    method: Option<Method>,
     target: Option<PathAndQuery>,
     user_agent: Option<HeaderValue>,
     pub(crate) route: Option<Route>,
@@ -56,8 +57,10 @@ pub(crate) struct Upstream {
 pub(crate) enum Outcome {
     /// The whole answer was handed to the client's connection.
     Complete,
-    /// The client went away before that, or our own stop cut it off.
+    /// The client went away before that.
     ClientGone,
+    /// Our own stop cut it off: its deadline had passed, or it was told to end at once.
+    Stopped,
     /// The upstream broke its answer off.
     UpstreamBroke,
 }
@@ -68,15 +71,28 @@ const REQUEST_IDS: [&str; 3] = ["apim-request-id", "request-id", "x-ms-request-i
 impl Record {
     /// A request that has just come.
     pub(crate) fn of<B>(request: &Request<B>, id: HeaderValue) -> Self {
+        let extensions = request.extensions();
+        Self {
+            version: Some(request.version()),
+            method: Some(request.method().clone()),
+            target: request.uri().path_and_query().cloned(),
+            user_agent: request.headers().get(USER_AGENT).cloned(),
+            ..Self::unread(extensions.get().copied(), extensions.get().copied(), id)
+        }
+    }
+
+    /// A request that has just come, and whose head cannot be read.
+    pub(crate) fn unread(from: Option<ClientAddress>, entrance: Option<Entrance>, id: HeaderValue) -> Self {
         Self {
             id,
             came: SystemTime::now(),
             begun: Instant::now(),
-            from: request.extensions().get().copied(),
-            version: request.version(),
-            method: request.method().clone(),
-            target: request.uri().path_and_query().cloned(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
+            from,
+            entrance,
+            version: None,
+            method: None,
+            target: None,
+            user_agent: None,
             route: None,
             key: None,
             permit: None,
@@ -95,8 +111,9 @@ impl Record {
         self.id.to_str().unwrap_or_default()
     }
 
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
+    /// Unless its head could not be read.
+    pub(crate) fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
     }
 
     /// Once it is known.
@@ -129,9 +146,11 @@ impl Record {
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
         tell("from", self.from.into());
-        tell("http", text(version(self.version)));
-        tell("method", text(self.method.as_str()));
-        tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));
+        tell("listener", self.entrance.map(|entrance| entrance.listener).into());
+        tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
+        tell("http", self.version.map(version).into());
+        tell("method", self.method.as_ref().map(Method::as_str).into());
+        tell("path", self.target.as_ref().map(PathAndQuery::path).into());
         tell("user_agent", self.user_agent.as_ref().map(header).into());
         tell("plane", self.plane().map(Plane::name).into());
         tell("family", route.and_then(Route::family).map(Family::name).into());
@@ -180,6 +199,7 @@ impl Outcome {
         match self {
             Self::Complete => "complete",
             Self::ClientGone => "client-gone",
+            Self::Stopped => "stopped",
             Self::UpstreamBroke => "upstream-broke",
         }
     }

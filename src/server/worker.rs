@@ -82,7 +82,7 @@ async fn carry(
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
     let service = swap.layer(Forward::new(egress, pools));
-    let connections = Connections::new(service, phase, timeouts);
+    let connections = Connections::new(service, phase, timeouts, swap.mishaps());
     let mut open = JoinSet::new();
     loop {
         tokio::select! {

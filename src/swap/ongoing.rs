@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -45,7 +46,7 @@ impl Ongoing {
             body.let_go();
         }
         self.gateway.metrics.count(record.plane(), by, response.status());
-        if *record.method() == Method::HEAD || response.body().is_end_stream() {
+        if record.method() == Some(&Method::HEAD) || response.body().is_end_stream() {
             self.end(Outcome::Complete);
         }
         response.map(|body| ToldBody { body, ongoing: self })
@@ -65,7 +66,8 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        self.end(Outcome::ClientGone);
+        let cut = self.gateway.cut.load(Ordering::Relaxed);
+        self.end(if cut { Outcome::Stopped } else { Outcome::ClientGone });
     }
 }
 

@@ -1,6 +1,7 @@
 //! A legacy client: hyper, and a socket for what hyper would not send.
 
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use keyswap::egress::{Connector, Egress};
 use keyswap::settings::{self, Timeouts};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -131,8 +132,30 @@ pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, re
 
 /// A TLS connection to the gateway that speaks this protocol.
 pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = handshake(stream, ca_pem, alpn).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
+    stream
+}
+
+/// TLS on a connection to the gateway; whoever has no authority to trust brings an empty `ca_pem`.
+pub(crate) async fn handshake(stream: TcpStream, ca_pem: &str, alpn: &[u8]) -> io::Result<TlsStream<TcpStream>> {
+    TlsConnector::from(tls(ca_pem, alpn)).connect(gateway_name(), stream).await
+}
+
+/// The first message of a TLS handshake, as bytes.
+pub(crate) fn client_hello(ca_pem: &str) -> Vec<u8> {
+    let mut client = ClientConnection::new(tls(ca_pem, b"http/1.1"), gateway_name()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+fn tls(ca_pem: &str, alpn: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(authority.unwrap()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -140,11 +163,11 @@ pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> Tl
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
-    stream
+    Arc::new(config)
+}
+
+fn gateway_name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
 }
 
 /// A connection of HTTP/2 to the gateway.

@@ -18,6 +18,8 @@ mod places;
 mod forwarding;
 mod wire;
 mod pool;
+mod mishaps;
+mod vanished;
 mod early_refusal;
 mod bodies;
 mod memory;
