@@ -36,14 +36,14 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
     let resource = resource(route, grants)?.clone();
     let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
-    let grants = grants.iter().filter(|grant| grant.resource.name == resource.name);
-    let mut grants: Vec<_> = grants.filter(|grant| grant.families.contains(family)).collect();
-    if grants.is_empty() {
+    let of_resource = grants.iter().filter(|grant| grant.resource.name == resource.name);
+    let of_family = of_resource.filter(|grant| grant.families.contains(family));
+    if of_family.clone().next().is_none() {
         return Err(Refusal::FamilyNotGranted(family));
     }
-    grants.retain(|grant| *grant.access.at(access));
-    let first = grants.first().ok_or(Refusal::AccessNotGranted(family, access))?;
-    let covering = |name: Option<&str>| grants.iter().find(|grant| grant.targets.cover(name));
+    let of_access = of_family.filter(|grant| *grant.access.at(access));
+    let first = of_access.clone().next().ok_or(Refusal::AccessNotGranted(family, access))?;
+    let covering = |name: Option<&str>| of_access.clone().find(|grant| grant.targets.cover(name));
     let identity = |grant: &Grant| grant.identity.at(access).clone();
     let (identity, condition) = match route.target() {
         Target::Untouched => (identity(first), None),
@@ -56,7 +56,7 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
             Some(grant) => (identity(grant), None),
             None => {
                 // The token goes along before the body is read: what is granted to another identity is not granted here.
-                let granted = grants.iter().filter(|grant| identity(grant) == identity(first));
+                let granted = of_access.clone().filter(|grant| identity(grant) == identity(first));
                 let granted = granted.map(|grant| grant.targets.clone()).collect();
                 (identity(first), Some(Condition { granted }))
             }
@@ -89,13 +89,12 @@ fn resource<'g>(route: &Route, grants: &'g [Grant]) -> Result<&'g Arc<Resource>,
 }
 
 fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refusal> {
-    let mut resources: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
-    resources.retain(|resource| resource.plane == plane);
-    let first = *resources.first().ok_or(Refusal::NoResource)?;
-    if resources.iter().all(|resource| resource.name == first.name) {
+    let resources = grants.iter().map(|grant| &grant.resource).filter(|resource| resource.plane == plane);
+    let first = resources.clone().next().ok_or(Refusal::NoResource)?;
+    if resources.clone().all(|resource| resource.name == first.name) {
         return Ok(first);
     }
-    let mut names: Vec<_> = resources.into_iter().map(|resource| resource.name.clone()).collect();
+    let mut names: Vec<_> = resources.map(|resource| resource.name.clone()).collect();
     names.sort();
     names.dedup();
     Err(Refusal::SeveralResources(names))

@@ -148,8 +148,10 @@ fn check(source: &Source) -> ExitCode {
 fn report(settings: &Settings, keys: &Keys) -> String {
     let mut lines = Vec::new();
     for resource in &settings.resources {
+        let hosts = resource.hosts.join(", ");
+        let hosts = if hosts.is_empty() { hosts } else { format!(", called as {hosts}") };
         lines.push(format!(
-            "resource {}: {} at {}, scope {}",
+            "resource {}: {} at {}, scope {}{hosts}",
             resource.name, resource.plane, resource.endpoint, resource.scope
         ));
     }

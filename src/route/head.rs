@@ -90,6 +90,10 @@ fn method(request: &Parts) -> Result<(), Refusal> {
     if request.method == Method::TRACE {
         return Err(Refusal::Ambiguous("its method is TRACE, whose answer would show the gateway's own token"));
     }
+    // Methods are case-sensitive (RFC 9110, 9.1), and not everybody knows.
+    if request.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Refusal::Ambiguous("its method is not in capital letters"));
+    }
     let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(name));
     let parameter = parameter_names(request.uri.query().unwrap_or_default())
         .any(|name| METHOD_PARAMETERS.iter().any(|parameter| name.eq_ignore_ascii_case(parameter)));
