@@ -15,6 +15,7 @@ mod proxy_protocol;
 mod socket;
 mod tls;
 mod turn;
+mod upgrade;
 mod wordless;
 
 use std::io;
@@ -37,6 +38,7 @@ pub(crate) use connection::{Connections, Phase};
 pub(crate) use forwarded::strip_forwarded;
 pub(crate) use mishap::{Cause, Mishap, Tell, What};
 pub use origin::ClientAddress;
+pub(crate) use upgrade::{ClientBytes, Upgrade};
 
 use crate::document::Mistakes;
 use crate::settings::{Listen, TrustedProxies};
