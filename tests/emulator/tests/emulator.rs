@@ -16,4 +16,6 @@ mod identity;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
+mod realtime;
+#[cfg(test)]
 mod search;
