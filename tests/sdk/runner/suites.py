@@ -61,8 +61,8 @@ class Suite:
         folder = self.home / f"run-{os.getpid()}-{door}"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.sources, folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
-        for recorder in (SOURCES / "harness").glob("recorder.*"):
-            shutil.copy(recorder, folder)
+        for file in (SOURCES / "harness").glob("*.*"):
+            shutil.copy(file, folder)
         try:
             return self._run_in(folder, environment)
         finally:
@@ -72,7 +72,7 @@ class Suite:
         if self.is_node:
             # modules are looked up from where a file lies, not from the working directory
             (folder / "node_modules").symlink_to(self.home / "packages" / "node_modules")
-            command = ["node", "cases.mjs"]
+            command = [self._node, "cases.mjs"]
         else:
             command = [self._python, "-B", "cases.py"]
         # a developer's own OPENAI_API_KEY or AZURE_OPENAI_ENDPOINT must not decide anything here
@@ -83,6 +83,12 @@ class Suite:
         finished, _, _ = output.rpartition("\n")  # who is killed may leave half a line
         lines = [json.loads(line) for line in finished.splitlines() if line.startswith("{")]
         return Recording(lines, errors, end)
+
+    @property
+    def _node(self):
+        """The node that the suite has among its packages, where it needs a newer one; else the system's."""
+        own = self.home / "packages" / "node_modules" / ".bin" / "node"
+        return str(own) if own.exists() else "node"
 
     @property
     def _python(self):
