@@ -11,7 +11,7 @@
 //! The order of a request is the order of the files is the order of the imports:
 //!
 //! ```text
-//! listen -> route -> authenticate -> authorize -> token -> guard -> admit -> forward -> rewrite
+//! listen -> route -> authenticate -> authorize -> token -> guard -> admit -> forward -> links -> rewrite
 //! ```
 //!
 //! A module imports only what is declared above it; a test reads this file and holds every module to that. First come
@@ -25,7 +25,8 @@
 //! resource and access. Each of these can be made by its own step alone. Together with the request they make an
 //! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. Where the permit depends on the `model` in the
 //! body, that body is behind its [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer
-//! streams back; [`rewrite`] holds those few that speak of *our* credentials.
+//! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
+//! that speak of *our* credentials.
 //!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
@@ -78,6 +79,7 @@ mod json;
 pub mod guard;
 pub mod admit;
 pub mod forward;
+pub mod links;
 pub mod rewrite;
 
 // The path as a whole, and the program around it.

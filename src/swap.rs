@@ -9,8 +9,8 @@ mod ongoing;
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -30,12 +30,13 @@ use crate::family::Family;
 use crate::forward::Replay;
 use crate::guard::Outcome;
 use crate::keys::Keys;
+use crate::links::{LinkedBody, Links, Reached};
 use crate::metrics::Metrics;
 use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
-use crate::settings::Settings;
+use crate::settings::{Resource, Settings};
 use crate::token::Tokens;
 use ongoing::Ongoing;
 
@@ -116,7 +117,7 @@ where
     U: Body<Data = Bytes> + Send + Unpin + 'static,
     U::Error: Send,
 {
-    type Response = Response<ToldBody<AnswerBody<U>>>;
+    type Response = Response<ToldBody<AnswerBody<LinkedBody<U>>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -132,7 +133,7 @@ where
 
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
+    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<LinkedBody<U>>>>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -162,8 +163,12 @@ impl<S> Swap<S> {
         ongoing.answered(response)
     }
 
-    /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down.
-    async fn walk<B, U>(&mut self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
+    /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down.
+    async fn walk<B, U>(
+        &mut self,
+        request: Request<B>,
+        record: &mut Record,
+    ) -> Result<Response<AnswerBody<LinkedBody<U>>>, Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -172,6 +177,7 @@ impl<S> Swap<S> {
     {
         let Self { gateway, forward, .. } = self;
         let (mut head, body) = request.into_parts();
+        let reached = Reached::of(&head);
         // The log has what it needs of them, and nothing that is ours goes upstream.
         head.extensions.clear();
         let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
@@ -190,12 +196,19 @@ impl<S> Swap<S> {
         let (mut body, held) = Replay::first(body);
         record.body = Some(held.clone());
         let mut spent = Spent::default();
+        let links = Links::of(&head, &reached, &permit);
         loop {
-            let admitted = Admitted::new(Request::from_parts(head.clone(), body), permit.clone(), bearer.clone())?;
+            let mut request = Request::from_parts(head.clone(), body);
+            links.ask(request.headers_mut());
+            let admitted = Admitted::new(request, permit.clone(), bearer.clone())?;
             let failure = match send(forward, admitted, &mut record.model).await {
                 Ok(response) => {
                     record.upstream = Some(Upstream::of(&response));
-                    match judge(route.plane(), response).await {
+                    if links.are_hidden_in(&response) {
+                        gateway.metrics.links_hidden();
+                        warn_of_hidden_links(permit.resource());
+                    }
+                    match judge(route.plane(), links.turn(response)).await {
                         Judgement::Pass(response) => return Ok(response),
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
                         Judgement::BadToken(failure) if !spent.token => {
@@ -252,6 +265,15 @@ where
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
 fn is_repeatable(method: &Method, family: Family) -> bool {
     method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
+}
+
+/// Tells the operator once that clients may get links that lead past us.
+fn warn_of_hidden_links(resource: &Resource) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let resource = &*resource.name;
+        warn!(resource, "an answer came encoded though it was asked for otherwise: its links stay (told once)");
+    });
 }
 
 /// Tells the operator that something broke; the line of the same request has the rest.
