@@ -31,6 +31,8 @@ mod model_grant;
 mod key_table;
 mod bypass;
 mod upstream_answers;
+mod links;
+mod pages;
 mod tokens;
 mod token_faults;
 mod identities;
