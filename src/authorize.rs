@@ -10,9 +10,13 @@ use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
 
-/// Leave for one operation of one client on one resource. Made here alone.
+/// Leave for one operation of one client on one resource. Made here alone. Cheap to clone, and without touching what the
+/// workers share: they would wait for each other at the counts.
 #[derive(Debug, Clone)]
-pub struct Permit {
+pub struct Permit(Arc<Leave>);
+
+#[derive(Debug)]
+struct Leave {
     caller: Caller,
     resource: Arc<Resource>,
     prefix: usize,
@@ -63,7 +67,7 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
         },
     };
     let prefix = route.prefix().map_or(0, Prefix::length);
-    Ok(Permit { resource, prefix, family, identity, condition, caller })
+    Ok(Permit(Arc::new(Leave { resource, prefix, family, identity, condition, caller })))
 }
 
 /// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
@@ -105,32 +109,32 @@ fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refus
 impl Permit {
     /// Who asked.
     pub fn caller(&self) -> &Caller {
-        &self.caller
+        &self.0.caller
     }
 
     /// Where the request may go, and nowhere else.
     pub fn resource(&self) -> &Arc<Resource> {
-        &self.resource
+        &self.0.resource
     }
 
     /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
     pub fn prefix(&self) -> usize {
-        self.prefix
+        self.0.prefix
     }
 
     /// What it does there.
     pub fn family(&self) -> Family {
-        self.family
+        self.0.family
     }
 
     /// What must hold of the request's body, if anything must.
     pub fn condition(&self) -> Option<&Condition> {
-        self.condition.as_ref()
+        self.0.condition.as_ref()
     }
 
     /// Whose token it rides: this follows from client, resource and access, never from the resource alone.
     pub fn identity(&self) -> &Arc<str> {
-        &self.identity
+        &self.0.identity
     }
 }
 

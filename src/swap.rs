@@ -67,9 +67,16 @@ pub struct SwapLayer {
 /// A service that takes legacy requests and hands admitted ones to `S`.
 #[derive(Clone, Debug)]
 pub struct Swap<S> {
+    desk: Arc<Desk>,
+    forward: S,
+}
+
+/// What every request of one worker needs. Each layer makes its own: a count of references that workers shared would
+/// cost each request more than what it counts.
+#[derive(Debug)]
+struct Desk {
     gateway: Arc<Gateway>,
     lines: Option<Lines>,
-    forward: S,
 }
 
 impl Gateway {
@@ -104,7 +111,8 @@ impl<S> Layer<S> for SwapLayer {
     type Service = Swap<S>;
 
     fn layer(&self, forward: S) -> Swap<S> {
-        Swap { gateway: self.gateway.clone(), lines: self.lines.clone(), forward }
+        let desk = Desk { gateway: self.gateway.clone(), lines: self.lines.clone() };
+        Swap { desk: Arc::new(desk), forward }
     }
 }
 
@@ -143,7 +151,7 @@ impl<S> Swap<S> {
         let id = new_id();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
         let record = Record::of(&request, id.clone());
-        let mut ongoing = Ongoing::begin(record, self.gateway.clone(), self.lines.clone());
+        let mut ongoing = Ongoing::begin(record, self.desk.clone());
         let record = &mut *ongoing.record;
         let response = match self.walk(request, record).await {
             Ok(mut response) => {
@@ -175,7 +183,8 @@ impl<S> Swap<S> {
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let Self { gateway, forward, .. } = self;
+        let Self { desk, forward } = self;
+        let gateway = &desk.gateway;
         let (mut head, body) = request.into_parts();
         let reached = Reached::of(&head);
         // The log has what it needs of them, and nothing that is ours goes upstream.

@@ -24,7 +24,12 @@ pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
     if !raw.starts_with('/') {
         return Err("its target is no path");
     }
-    raw.split('/').filter(|segment| !segment.is_empty()).map(segment).collect()
+    // As many as the deepest path of every day has.
+    let mut segments = Vec::with_capacity(8);
+    for raw in raw.split('/').filter(|segment| !segment.is_empty()) {
+        segments.push(segment(raw)?);
+    }
+    Ok(segments)
 }
 
 /// How many bytes of a path its first segment takes, with the slashes before it.
@@ -130,7 +135,7 @@ impl<'q> Parameter<'q> {
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
-    percent_decode_str(text).decode_utf8_lossy()
+    if text.contains('%') { percent_decode_str(text).decode_utf8_lossy() } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ async fn carry(
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = swap.layer(Forward::new(egress, pools));
+    let service = swap.layer(Forward::new(egress, &pools));
     let connections = Connections::new(service, phase, timeouts, swap.mishaps());
     let mut open = JoinSet::new();
     loop {

@@ -9,16 +9,15 @@ use bytes::Bytes;
 use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
 
-use super::Gateway;
-use crate::request_line::{Lines, Outcome, Record};
+use super::Desk;
+use crate::request_line::{Outcome, Record};
 
 /// A request that has not ended. When it is dropped, it has.
 #[derive(Debug)]
 pub(super) struct Ongoing {
     /// In a box, since it travels with the request through every future and into the answer's body.
     pub(super) record: Box<Record>,
-    gateway: Arc<Gateway>,
-    lines: Option<Lines>,
+    desk: Arc<Desk>,
     told: bool,
 }
 
@@ -32,9 +31,9 @@ pub struct ToldBody<B> {
 // === impl Ongoing ===
 
 impl Ongoing {
-    pub(super) fn begin(record: Record, gateway: Arc<Gateway>, lines: Option<Lines>) -> Self {
-        gateway.metrics.begin();
-        Self { record: Box::new(record), gateway, lines, told: false }
+    pub(super) fn begin(record: Record, desk: Arc<Desk>) -> Self {
+        desk.gateway.metrics.begin();
+        Self { record: Box::new(record), desk, told: false }
     }
 
     /// The request has its answer, whose body is still to be sent.
@@ -45,7 +44,7 @@ impl Ongoing {
         if let Some(body) = &record.body {
             body.let_go();
         }
-        self.gateway.metrics.count(record.plane(), by, response.status());
+        self.desk.gateway.metrics.count(record.plane(), by, response.status());
         if record.method() == Some(&Method::HEAD) || response.body().is_end_stream() {
             self.end(Outcome::Complete);
         }
@@ -57,8 +56,8 @@ impl Ongoing {
             return;
         }
         self.record.outcome = outcome;
-        self.gateway.metrics.end(&self.record);
-        if let Some(lines) = &self.lines {
+        self.desk.gateway.metrics.end(&self.record);
+        if let Some(lines) = &self.desk.lines {
             lines.tell(&self.record);
         }
     }
@@ -66,7 +65,7 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        let cut = self.gateway.cut.load(Ordering::Relaxed);
+        let cut = self.desk.gateway.cut.load(Ordering::Relaxed);
         self.end(if cut { Outcome::Stopped } else { Outcome::ClientGone });
     }
 }
