@@ -4,8 +4,8 @@
 //!
 //! # Scope
 //! Azure OpenAI (and Foundry's model surfaces) and Azure AI Search, their data planes, whole. Out of scope: other
-//! services, choosing among models, counting tokens, caching answers, changing bodies, and whatever a load balancer or
-//! an ingress does.
+//! services, choosing among models, counting tokens, caching answers, changing bodies but for the links in answers, and
+//! whatever a load balancer or an ingress does.
 //!
 //! # The map
 //! The order of a request is the order of the files is the order of the imports:
@@ -50,8 +50,8 @@
 //!    hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
-//!    of a request on whose body something depends, and an upstream's 400, 401 or 403 of up to 64 KiB, to see what it
-//!    means.
+//!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
+//!    and the beginning of a URL in an answer, to see whose it is.
 //! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.

@@ -1,4 +1,4 @@
-//! Where a request comes from: its client's address, also where proxies stand between.
+//! Where a request comes from: its client's address, also where proxies stand between, and the URL that it called there.
 //!
 //! The peer of a connection is certain. If it is a trusted proxy, what it says of *its* peer is believed, and so on,
 //! hop by hop, as long as each is a trusted proxy: the first that is none is the client. So whatever a client wrote

@@ -14,11 +14,13 @@ use hyper::client::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::client::{Answer, http2};
-use crate::upstream::Upstream;
+use crate::client::{Answer, http2, raw, request_text};
+use crate::upstream::{Then, Upstream};
+use crate::wire::{End, read_all};
 use crate::world::{Plan, SEARCH, World};
 
 /// A search whose answer our own upstreams invent.
@@ -98,7 +100,7 @@ async fn a_page_that_may_be_turned_has_no_length() {
 
     let key = world.emulator.keys().search_query;
     let old = format!("GET {DOCS} HTTP/1.0\r\nhost: search.example\r\napi-key: {key}\r\n\r\n");
-    let answer = crate::client::raw(world.gateway.http, old.as_bytes()).await;
+    let answer = raw(world.gateway.http, old.as_bytes()).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!(body, turned("http://search.example".to_owned()), "{head}");
     assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{head}");
@@ -199,6 +201,24 @@ async fn a_broken_page_passes_from_where_it_breaks() {
         let world = upstream.search_plan().start().await;
         assert_eq!(asked(&world).await.text(), cut(&upstream.url()));
     }
+}
+
+/// What was held of a URL when the upstream broke off arrives, too, and then the connection breaks.
+#[tokio::test]
+async fn a_page_that_breaks_off_within_a_url_arrives_as_far_as_it_came() {
+    let page = "{\"@odata.nextLink\":\"http://127.0.0.1";
+    let answer = chunked("200 OK", TYPE, page.as_bytes(), 1000);
+    let upstream = Upstream::answering_in_turn(&[(&answer[..answer.len() - b"0\r\n\r\n".len()], Then::Close)]).await;
+    let world = upstream.search_plan().start().await;
+    let key = world.emulator.keys().search_query;
+    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+    stream.write_all(&request_text("GET", DOCS, &[("api-key", &key)])).await.unwrap();
+    let (answer, end) = read_all(stream).await;
+    let answer = String::from_utf8(answer).unwrap();
+    // In two chunks: what passed at once, and what was held.
+    let (passed, held) = page.split_at(page.find("http").unwrap());
+    let body = [passed, held].map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).concat();
+    assert_eq!((answer.split_once("\r\n\r\n").unwrap().1, end), (&*body, End::Broken));
 }
 
 // === A whole index ===
