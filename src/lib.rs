@@ -4,14 +4,14 @@
 //!
 //! # Scope
 //! Azure OpenAI (and Foundry's model surfaces) and Azure AI Search, their data planes, whole. Out of scope: other
-//! services, choosing among models, counting tokens, caching answers, changing bodies, and whatever a load balancer or
-//! an ingress does.
+//! services, choosing among models, counting tokens, caching answers, changing bodies but for the links in answers, and
+//! whatever a load balancer or an ingress does.
 //!
 //! # The map
 //! The order of a request is the order of the files is the order of the imports:
 //!
 //! ```text
-//! listen -> route -> authenticate -> authorize -> token -> guard -> admit -> forward -> rewrite
+//! listen -> route -> authenticate -> authorize -> token -> guard -> admit -> forward -> links -> rewrite
 //! ```
 //!
 //! A module imports only what is declared above it; a test reads this file and holds every module to that. First come
@@ -25,7 +25,8 @@
 //! resource and access. Each of these can be made by its own step alone. Together with the request they make an
 //! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. Where the permit depends on the `model` in the
 //! body, that body is behind its [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer
-//! streams back; [`rewrite`] holds those few that speak of *our* credentials.
+//! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
+//! that speak of *our* credentials.
 //!
 //! # The walk of a websocket
 //! A realtime websocket walks like any request: [`websocket`] reads that one is asked for, and asks the upstream for it.
@@ -55,8 +56,8 @@
 //!    hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
-//!    of a request on whose body something depends, and an upstream's 400, 401 or 403 of up to 64 KiB, to see what it
-//!    means.
+//!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
+//!    and the beginning of a URL in an answer, to see whose it is.
 //! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
@@ -86,6 +87,7 @@ pub mod guard;
 pub mod admit;
 pub mod forward;
 mod tunnel;
+pub mod links;
 pub mod rewrite;
 
 // The path as a whole, and the program around it.

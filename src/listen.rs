@@ -12,6 +12,7 @@ mod mishap;
 mod origin;
 mod own_words;
 mod proxy_protocol;
+mod public_url;
 mod socket;
 mod tls;
 mod turn;
@@ -38,6 +39,7 @@ pub(crate) use connection::{Connections, Phase};
 pub(crate) use forwarded::strip_forwarded;
 pub(crate) use mishap::{Cause, Mishap, Tell, What};
 pub use origin::ClientAddress;
+pub use public_url::PublicUrl;
 pub(crate) use upgrade::{ClientBytes, Upgrade};
 
 use crate::document::Mistakes;

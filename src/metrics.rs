@@ -31,6 +31,7 @@ pub struct Metrics {
     search: Traffic,
     no_plane: Traffic,
     lost: Family<Lost, Counter>,
+    links_hidden: Counter,
     lines_dropped: Counter,
     guesses: GuessCounters,
 }
@@ -108,6 +109,7 @@ impl Metrics {
             received,
             sent,
             lost: Family::default(),
+            links_hidden: Counter::default(),
             lines_dropped: Counter::default(),
             guesses,
         }
@@ -150,6 +152,11 @@ impl Metrics {
         self.lost.get_or_create(&Lost { cause: cause.name() }).inc();
     }
 
+    /// An answer came encoded that may have links in it, which therefore stay as they are.
+    pub(crate) fn links_hidden(&self) {
+        self.links_hidden.inc();
+    }
+
     /// Where request lines are counted that nobody will see.
     pub(crate) fn lines_dropped(&self) -> &Counter {
         &self.lines_dropped
@@ -174,6 +181,8 @@ impl Metrics {
         registry.register("sent_bytes", "Bytes of answer bodies, and of websockets", self.sent.clone());
         let lost = "Connections that ended before there was a request, the first or the next";
         registry.register("connections_lost", lost, self.lost.clone());
+        let hidden = "Answers whose links could not be turned, since they came encoded";
+        registry.register("links_hidden", hidden, self.links_hidden.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
         registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());

@@ -9,8 +9,8 @@ mod ongoing;
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -32,12 +32,13 @@ use crate::family::Family;
 use crate::forward::Replay;
 use crate::guard::Outcome;
 use crate::keys::Keys;
+use crate::links::{LinkedBody, Links, Reached};
 use crate::metrics::Metrics;
 use crate::refusal::{Failure, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
-use crate::settings::Settings;
+use crate::settings::{Resource, Settings};
 use crate::token::Tokens;
 use crate::websocket::{NotOpened, Opening};
 use ongoing::{Ongoing, Tunnel};
@@ -131,7 +132,7 @@ where
     U: Body<Data = Bytes> + Send + Unpin + 'static,
     U::Error: Send,
 {
-    type Response = Response<ToldBody<AnswerBody<U>>>;
+    type Response = Response<ToldBody<AnswerBody<LinkedBody<U>>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -147,7 +148,7 @@ where
 
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
+    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<LinkedBody<U>>>>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -180,13 +181,13 @@ impl<S> Swap<S> {
         ongoing.answered(response)
     }
 
-    /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down. If the
-    /// answer opens a websocket, its tunnel begins when that answer has reached the client.
+    /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down. If
+    /// the answer opens a websocket, its tunnel begins when that answer has reached the client.
     async fn walk<B, U>(
         &mut self,
         mut request: Request<B>,
         record: &mut Record,
-    ) -> Result<(Response<AnswerBody<U>>, Option<Tunnel>), Verdict>
+    ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -197,6 +198,7 @@ impl<S> Swap<S> {
         let gateway = &desk.gateway;
         let opening = Opening::of(&mut request);
         let (mut head, body) = request.into_parts();
+        let reached = Reached::of(&head);
         // The log has what it needs of them, and nothing that is ours goes upstream.
         head.extensions.clear();
         let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
@@ -215,8 +217,11 @@ impl<S> Swap<S> {
         let (mut body, held) = Replay::first(body);
         record.body = Some(held.clone());
         let mut spent = Spent::default();
+        let links = Links::of(&head, &reached, &permit);
         loop {
-            let admitted = Admitted::new(Request::from_parts(head.clone(), body), permit.clone(), bearer.clone())?;
+            let mut request = Request::from_parts(head.clone(), body);
+            links.ask(request.headers_mut());
+            let admitted = Admitted::new(request, permit.clone(), bearer.clone())?;
             let failure = match send(forward, admitted, &mut record.model).await {
                 Ok(response) => {
                     record.upstream = Some(Upstream::of(&response));
@@ -224,7 +229,11 @@ impl<S> Swap<S> {
                         let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
                         return open(opening, response, &head.headers).await.map_err(Verdict::from);
                     }
-                    match judge(route.plane(), response).await {
+                    if links.are_hidden_in(&response) {
+                        gateway.metrics.links_hidden();
+                        warn_of_hidden_links(permit.resource());
+                    }
+                    match judge(route.plane(), links.turn(response)).await {
                         Judgement::Pass(response) => return Ok((response, None)),
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
                         Judgement::BadToken(failure) if !spent.token => {
@@ -279,11 +288,11 @@ where
 }
 
 /// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.
-async fn open<U>(
+async fn open<U, V>(
     opening: Opening,
     mut response: Response<U>,
     asked: &HeaderMap,
-) -> Result<(Response<AnswerBody<U>>, Option<Tunnel>), Failure> {
+) -> Result<(Response<AnswerBody<V>>, Option<Tunnel>), Failure> {
     let upstream = upgrade::on(&mut response).await.map_err(|_| Failure::Lost)?;
     let (mut head, _) = response.into_parts();
     head.extensions.clear();
@@ -299,6 +308,15 @@ async fn open<U>(
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
 fn is_repeatable(method: &Method, family: Family) -> bool {
     method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
+}
+
+/// Tells the operator once that clients may get links that lead past us.
+fn warn_of_hidden_links(resource: &Resource) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let resource = &*resource.name;
+        warn!(resource, "an answer came encoded though it was asked for otherwise: its links stay (told once)");
+    });
 }
 
 /// Tells the operator that something broke; the line of the same request has the rest.

@@ -268,15 +268,19 @@ fn prepared(
 ) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
     let client = origin.client(request.headers());
+    let public_url = origin.public_url(request.headers());
     let extensions = request.extensions_mut();
     extensions.insert(entrance);
+    if let Some(public_url) = public_url {
+        extensions.insert(public_url);
+    }
     if let Some(client) = client {
         extensions.insert(client);
     }
     request
 }
 
-/// How a connection came in: in every request's extensions, for the log alone.
+/// How a connection came in: in every request's extensions, for the log, and for the URLs by which clients come back.
 #[derive(Clone, Copy, Debug)]
 pub struct Entrance {
     /// By which of the settings' listeners: `http`, `https` or `unix`.

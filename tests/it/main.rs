@@ -34,6 +34,8 @@ mod bypass;
 mod realtime;
 mod tunnel;
 mod upstream_answers;
+mod links;
+mod pages;
 mod tokens;
 mod token_faults;
 mod identities;

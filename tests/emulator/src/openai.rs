@@ -27,6 +27,7 @@ mod reply;
 mod speech;
 mod unserved;
 
+pub(crate) use images::Running;
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 
 pub(crate) use realtime::Dialogue;
@@ -36,6 +37,7 @@ use form::Form;
 
 /// What an operation gets: everything before it was in order.
 struct Request<'a> {
+    azure: &'a Azure,
     call: &'a Call<'a>,
     /// What stood for `{}` in the path, decoded.
     named: Option<&'a str>,
@@ -199,7 +201,7 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
         return Err(refusal::role_missing(call, &object_id, operation, pattern));
     }
     let body = body?;
-    let request = Request { call, named, surface, body };
+    let request = Request { azure, call, named, surface, body };
     let answer = match operation.run {
         Run::OnResource(run) => run(&request)?,
         Run::OnDeployment(kind, run) => {
