@@ -298,7 +298,7 @@ async fn open<U, V>(
     head.extensions.clear();
     strip_hop_by_hop(&mut head.headers);
     // One that was not offered is no choice, and a key is never offered (azure-wire, A2.8).
-    if head.headers.get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|chosen| !offers(asked, chosen)) {
+    if head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(|chosen| !offers(asked, chosen)) {
         head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
     }
     let client = opening.accept(&mut head).map_err(|NotOpened| Failure::Lost)?;
