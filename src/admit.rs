@@ -15,6 +15,7 @@ use crate::guard::{Guarded, Outcome};
 use crate::listen::strip_forwarded;
 use crate::refusal::Refusal;
 use crate::token::Bearer;
+use crate::websocket;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
 /// alone, holds no credential of the client's, and can only be turned into a request whole, whose body is behind its guard.
@@ -51,7 +52,8 @@ impl<B: Body<Data = Bytes>> Admitted<B> {
     }
 
     /// The request to send over HTTP/1.1 to the permitted resource and no other host: its target in origin form, path
-    /// and query byte for byte as they came but for credentials, with our token.
+    /// and query byte for byte as they came but for credentials, with our token. It asks for a websocket if its permit
+    /// says so, and never for another protocol.
     pub fn into_request(self) -> Request<Guarded<B>> {
         let (mut parts, body) = self.request.into_parts();
         if parts.uri.authority().is_some() {
@@ -59,6 +61,9 @@ impl<B: Body<Data = Bytes>> Admitted<B> {
             parts.uri = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         }
         parts.version = Version::HTTP_11;
+        if self.permit.opens_websocket() {
+            websocket::ask(&mut parts.headers);
+        }
         parts.headers.insert(HOST, self.permit.resource().endpoint.host_header().clone());
         parts.headers.insert(AUTHORIZATION, self.bearer.header().clone());
         Request::from_parts(parts, body)

@@ -21,6 +21,7 @@ struct Leave {
     resource: Arc<Resource>,
     prefix: usize,
     family: Family,
+    websocket: bool,
     identity: Arc<str>,
     condition: Option<Condition>,
 }
@@ -67,7 +68,8 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
         },
     };
     let prefix = route.prefix().map_or(0, Prefix::length);
-    Ok(Permit(Arc::new(Leave { resource, prefix, family, identity, condition, caller })))
+    let websocket = route.opens_websocket();
+    Ok(Permit(Arc::new(Leave { resource, prefix, family, websocket, identity, condition, caller })))
 }
 
 /// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
@@ -130,6 +132,11 @@ impl Permit {
     /// What must hold of the request's body, if anything must.
     pub fn condition(&self) -> Option<&Condition> {
         self.0.condition.as_ref()
+    }
+
+    /// Whether it opens a websocket there.
+    pub fn opens_websocket(&self) -> bool {
+        self.0.websocket
     }
 
     /// Whose token it rides: this follows from client, resource and access, never from the resource alone.

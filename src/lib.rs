@@ -28,6 +28,12 @@
 //! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
 //! that speak of *our* credentials.
 //!
+//! # The walk of a websocket
+//! A realtime websocket walks like any request: [`websocket`] reads that one is asked for, and asks the upstream for it.
+//! If that says 101, its connection is taken over, then the client is told, and a [`tunnel`] carries bytes between the
+//! two that nobody parses. It lives beside the client's connection, has the upstream connection's place in its pool, and
+//! is told when it has ended. Whatever else the upstream says is an answer.
+//!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
 //! plane's own words: Azure's bytes where Azure has some. The refusal of an unknown key waits first, if its source has
@@ -70,6 +76,7 @@ pub mod keys;
 
 // The path of a request.
 pub mod listen;
+mod websocket;
 pub mod route;
 pub mod authenticate;
 pub mod authorize;
@@ -79,6 +86,7 @@ mod json;
 pub mod guard;
 pub mod admit;
 pub mod forward;
+mod tunnel;
 pub mod links;
 pub mod rewrite;
 

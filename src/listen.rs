@@ -16,6 +16,7 @@ mod public_url;
 mod socket;
 mod tls;
 mod turn;
+mod upgrade;
 mod wordless;
 
 use std::io;
@@ -39,6 +40,7 @@ pub(crate) use forwarded::strip_forwarded;
 pub(crate) use mishap::{Cause, Mishap, Tell, What};
 pub use origin::ClientAddress;
 pub use public_url::PublicUrl;
+pub(crate) use upgrade::{ClientBytes, Upgrade};
 
 use crate::document::Mistakes;
 use crate::settings::{Listen, TrustedProxies};

@@ -21,6 +21,7 @@ use crate::token::Tokens;
 pub struct Metrics {
     requests: Family<Answered, Counter>,
     in_flight: Gauge,
+    websockets: Gauge,
     unfinished: Family<Unfinished, Counter>,
     durations: Family<OfPlane, Histogram, fn() -> Histogram>,
     received: Family<OfPlane, Counter>,
@@ -99,6 +100,7 @@ impl Metrics {
         Self {
             requests: Family::default(),
             in_flight: Gauge::default(),
+            websockets: Gauge::default(),
             unfinished: Family::default(),
             openai: traffic(Some(Plane::OpenAi)),
             search: traffic(Some(Plane::Search)),
@@ -118,6 +120,11 @@ impl Metrics {
         self.in_flight.inc();
     }
 
+    /// A request has become a websocket.
+    pub(crate) fn open_websocket(&self) {
+        self.websockets.inc();
+    }
+
     /// A request has ended, in whatever way.
     pub(crate) fn end(&self, record: &Record) {
         self.in_flight.dec();
@@ -126,9 +133,14 @@ impl Metrics {
             Some(Plane::Search) => &self.search,
             None => &self.no_plane,
         };
-        traffic.durations.observe(record.duration().as_secs_f64());
+        if record.tunnel.is_some() {
+            // How long somebody talked says nothing of how long anybody waited.
+            self.websockets.dec();
+        } else {
+            traffic.durations.observe(record.duration().as_secs_f64());
+        }
         traffic.received.inc_by(record.bytes_in());
-        traffic.sent.inc_by(record.bytes_out);
+        traffic.sent.inc_by(record.bytes_out());
         if record.outcome != Outcome::Complete {
             let plane = label(record.plane());
             self.unfinished.get_or_create(&Unfinished { plane, outcome: record.outcome.name() }).inc();
@@ -160,12 +172,13 @@ impl Metrics {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register("requests_in_flight", "Requests whose answer has not ended", self.in_flight.clone());
+        registry.register("websockets_open", "Realtime websockets that are open", self.websockets.clone());
         let unfinished = "Requests whose answer did not reach its end";
         registry.register("requests_unfinished", unfinished, self.unfinished.clone());
-        let durations = "From a request's coming to its answer's end";
+        let durations = "From a request's coming to its answer's end, websockets not among them";
         registry.register_with_unit("request_duration", durations, Unit::Seconds, self.durations.clone());
-        registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
-        registry.register("sent_bytes", "Bytes of answer bodies", self.sent.clone());
+        registry.register("received_bytes", "Bytes of request bodies, and of websockets", self.received.clone());
+        registry.register("sent_bytes", "Bytes of answer bodies, and of websockets", self.sent.clone());
         let lost = "Connections that ended before there was a request, the first or the next";
         registry.register("connections_lost", lost, self.lost.clone());
         let hidden = "Answers whose links could not be turned, since they came encoded";

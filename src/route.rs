@@ -44,6 +44,7 @@ pub(crate) use path::{Parameter, parameters};
 use crate::family::Family;
 use crate::plane::{Access, Plane};
 use crate::refusal::Refusal;
+use crate::websocket;
 
 /// What a request wants. Made here alone, from a request that can be read in one way only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct Route {
     target: Target,
     host: Option<Arc<str>>,
     prefix: Option<Prefix>,
+    websocket: bool,
 }
 
 /// The deployment or index that a request works on.
@@ -95,6 +97,7 @@ impl Route {
             plane,
             operation: family.map(|family| (family, family.access(&request.method))),
             target,
+            websocket: family == Some(Family::Realtime) && websocket::is_asked_for(request),
             host: host.and_then(|host| hosts.find(host, plane)).cloned(),
             prefix: prefix.map(|name| Prefix { name: name.to_owned(), length: path::first_length(raw) }),
         })
@@ -118,6 +121,11 @@ impl Route {
     /// What the operation works on.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Whether it opens a websocket of the realtime API; nothing else that asks for one gets it.
+    pub fn opens_websocket(&self) -> bool {
+        self.websocket
     }
 
     /// The resource whose host was called.

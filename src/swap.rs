@@ -12,18 +12,20 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
+use hyper::upgrade;
 use tower::{Layer, Service};
 use tracing::warn;
 
 pub use ongoing::ToldBody;
 
-use crate::admit::Admitted;
-use crate::authenticate::{Guesses, authenticate};
+use crate::admit::{Admitted, strip_hop_by_hop};
+use crate::authenticate::{Guesses, authenticate, offers};
 use crate::authorize::authorize;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
@@ -38,7 +40,8 @@ use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
 use crate::settings::{Resource, Settings};
 use crate::token::Tokens;
-use ongoing::Ongoing;
+use crate::websocket::{NotOpened, Opening};
+use ongoing::{Ongoing, Tunnel};
 
 /// What every worker shares: the keys, who guesses some, the tokens, the counters.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub struct Gateway {
     pub tokens: Arc<Tokens>,
     /// The counters.
     pub metrics: Metrics,
+    /// How long nobody may say anything over a websocket.
+    pub websocket_idle: Duration,
     /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
     cut: AtomicBool,
 }
@@ -85,7 +90,9 @@ impl Gateway {
         let tokens = Arc::new(Tokens::new(settings, &keys));
         let guesses = Guesses::new(settings.guessing);
         let metrics = Metrics::new(guesses.counters().clone());
-        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics, cut: AtomicBool::new(false) }
+        let websocket_idle = settings.timeouts.websocket;
+        let cut = AtomicBool::new(false);
+        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics, websocket_idle, cut }
     }
 
     /// From now on, whatever has not ended is cut off by a stop.
@@ -154,8 +161,11 @@ impl<S> Swap<S> {
         let mut ongoing = Ongoing::begin(record, self.desk.clone());
         let record = &mut *ongoing.record;
         let response = match self.walk(request, record).await {
-            Ok(mut response) => {
+            Ok((mut response, tunnel)) => {
                 response.headers_mut().insert(REQUEST_ID, id);
+                if let Some(tunnel) = tunnel {
+                    return ongoing.opened(response, tunnel);
+                }
                 response
             }
             Err(verdict) => {
@@ -172,11 +182,12 @@ impl<S> Swap<S> {
     }
 
     /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down.
+    /// If the answer opens a websocket, its tunnel begins when that answer has reached the client.
     async fn walk<B, U>(
         &mut self,
-        request: Request<B>,
+        mut request: Request<B>,
         record: &mut Record,
-    ) -> Result<Response<AnswerBody<LinkedBody<U>>>, Verdict>
+    ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -185,6 +196,7 @@ impl<S> Swap<S> {
     {
         let Self { desk, forward } = self;
         let gateway = &desk.gateway;
+        let opening = Opening::of(&mut request);
         let (mut head, body) = request.into_parts();
         let reached = Reached::of(&head);
         // The log has what it needs of them, and nothing that is ours goes upstream.
@@ -213,12 +225,16 @@ impl<S> Swap<S> {
             let failure = match send(forward, admitted, &mut record.model).await {
                 Ok(response) => {
                     record.upstream = Some(Upstream::of(&response));
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
+                        return open(opening, response, &head.headers).await.map_err(Verdict::from);
+                    }
                     if links.are_hidden_in(&response) {
                         gateway.metrics.links_hidden();
                         warn_of_hidden_links(permit.resource());
                     }
                     match judge(route.plane(), links.turn(response)).await {
-                        Judgement::Pass(response) => return Ok(response),
+                        Judgement::Pass(response) => return Ok((response, None)),
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
                         Judgement::BadToken(failure) if !spent.token => {
                             spent.token = true;
@@ -269,6 +285,24 @@ where
     let (response, named) = outcome.settle(sent).await?;
     *model = named;
     Ok(response)
+}
+
+/// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.
+async fn open<U: Body>(
+    opening: Opening,
+    mut response: Response<U>,
+    asked: &HeaderMap,
+) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Failure> {
+    let upstream = upgrade::on(&mut response).await.map_err(|_| Failure::Lost)?;
+    let (mut head, _) = response.into_parts();
+    head.extensions.clear();
+    strip_hop_by_hop(&mut head.headers);
+    // One that was not offered is no choice, and a key is never offered (azure-wire, A2.8).
+    if head.headers.get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|chosen| !offers(asked, chosen)) {
+        head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    }
+    let client = opening.accept(&mut head).map_err(|NotOpened| Failure::Lost)?;
+    Ok((Response::from_parts(head, AnswerBody::ours(Bytes::new())), Some(Tunnel { client, upstream })))
 }
 
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.

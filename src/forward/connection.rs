@@ -55,21 +55,21 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Opens a connection to the host of a URL. It takes this place until it has closed.
+    /// Opens a connection to the host of a URL. It takes this place until it has closed, also where it was taken over for
+    /// another protocol.
     ///
     /// # Errors
     /// Who did what, for the log.
     pub(super) async fn open(connector: Connector, url: &Uri, place: Place<B>) -> Result<Self, String> {
         let stream = connector.connect(url).await.map_err(|error| error.to_string())?;
         let heard = Heard::default();
-        let stream = Listened { stream, heard: heard.clone() };
+        let stream = Listened { stream, heard: heard.clone(), _place: place };
         let opened = http1::Builder::new().max_headers(MAX_FIELDS).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = opened.map_err(|error| error.to_string())?;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 debug!(%error, "an upstream connection ended");
             }
-            drop(place);
         });
         Ok(Self { sender, born: Instant::now(), kept: false, heard })
     }
@@ -132,14 +132,15 @@ impl Heard {
 }
 
 /// A stream that notes when something is read from it: hyper does not tell an answer that broke off in its head from
-/// one that never began.
+/// one that never began. It has its place until it is closed, whoever has it then.
 #[derive(Debug)]
-struct Listened<S> {
+struct Listened<S, B> {
     stream: S,
     heard: Heard,
+    _place: Place<B>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
+impl<S: AsyncRead + Unpin, B> AsyncRead for Listened<S, B> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
@@ -150,7 +151,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Listened<S> {
+impl<S: AsyncWrite + Unpin, B> AsyncWrite for Listened<S, B> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

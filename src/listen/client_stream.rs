@@ -7,6 +7,7 @@
 //!   drop what it has buffered, and give a client of HTTP/1.0 a clean end, which every SDK takes for a whole answer.
 //! - What hyper itself answers to a head that it cannot read has no body: it is written in our own words.
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::mishap::{Cause, Witness};
@@ -36,6 +38,8 @@ pub(super) struct ClientStream<S> {
     ending: Ending,
     /// Our words in place of hyper's.
     own_words: Option<Bytes>,
+    /// Dropped with the stream, whoever has it then: that tells of its end.
+    _open: oneshot::Sender<Infallible>,
 }
 
 /// How the end of the connection goes.
@@ -61,8 +65,16 @@ const LINGER_WHOLE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
 impl<S: Socket> ClientStream<S> {
-    pub(super) fn new(io: S, turn: Turn, limits: ClientTimeouts, witness: Witness) -> Self {
-        Self { io, turn, limits, witness, reading: None, writing: None, ending: Ending::None, own_words: None }
+    /// The end of the stream is the end of `open`.
+    pub(super) fn new(
+        io: S,
+        turn: Turn,
+        limits: ClientTimeouts,
+        witness: Witness,
+        open: oneshot::Sender<Infallible>,
+    ) -> Self {
+        let (reading, writing, ending, own_words) = (None, None, Ending::None, None);
+        Self { io, turn, limits, witness, reading, writing, ending, own_words, _open: open }
     }
 
     /// Whether the client has had its time to send what is due.

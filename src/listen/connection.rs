@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
@@ -28,6 +29,7 @@ use super::mishap::{Cause, Tell, Witness};
 use super::origin::Origin;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
+use super::upgrade::Declined;
 use super::wordless::Worded;
 use super::{Accepted, Front, Handed};
 use crate::settings::ClientTimeouts;
@@ -165,37 +167,53 @@ where
         let turn = Turn::default();
         let entrance = io.entrance();
         let witness = Witness::new(origin.peer(), entrance, tell);
-        let io = ClientStream::new(io, turn.clone(), limits, witness.clone());
-        let service = service_fn(move |request| {
-            turn.enter(Stage::Answering);
-            let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, &origin, entrance, Leftover::Connection(turn.clone())));
-            async move {
-                let mut response = answer.await?;
-                if *closing.borrow() >= Phase::Closing || turn.is_unread() {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let (open, closed) = oneshot::channel();
+        let io = ClientStream::new(io, turn.clone(), limits, witness.clone(), open);
+        let declined = Arc::<Declined>::default();
+        let service = {
+            let declined = declined.clone();
+            service_fn(move |mut request| {
+                turn.enter(Stage::Answering);
+                let (closing, turn, declined) = (closing.clone(), turn.clone(), declined.clone());
+                let asked = request.extensions().get::<OnUpgrade>().cloned();
+                if asked.is_some() {
+                    request.extensions_mut().insert(turn.clone());
                 }
-                Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, turn)))
-            }
-        });
-        let connection = http1::Builder::new()
-            .header_read_timeout(None)
-            .max_buf_size(LARGEST_HEAD)
-            .max_headers(MOST_FIELDS)
-            .serve_connection(TokioIo::new(io), service);
-        let mut connection = pin!(connection);
-        let done = tokio::select! {
-            done = connection.as_mut() => Some(done),
+                let leftover = Leftover::Connection(turn.clone());
+                let answer = service.clone().call(prepared(request, &origin, entrance, leftover));
+                async move {
+                    let mut response = answer.await?;
+                    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        declined.note(asked);
+                        if *closing.borrow() >= Phase::Closing || turn.is_unread() {
+                            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                        }
+                    }
+                    Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, turn)))
+                }
+            })
+        };
+        let done = {
+            let connection = http1::Builder::new()
+                .header_read_timeout(None)
+                .max_buf_size(LARGEST_HEAD)
+                .max_headers(MOST_FIELDS)
+                .serve_connection(TokioIo::new(io), service)
+                .with_upgrades();
+            let mut connection = pin!(connection);
             // An idle connection must not be cut while clients may still use it: that waits until nobody is sent here.
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => None,
-        };
-        let done = match done {
-            Some(done) => done,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            let stopping = async { drop(phase.wait_for(|phase| *phase == Phase::Stopping).await) };
+            tokio::select! {
+                done = connection.as_mut() => done,
+                () = stopping => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
+        declined.close().await;
+        // Where it was taken over, it lives on, and has its place among all connections until its end.
+        drop(closed.await);
         done.map_err(|error| {
             // What hyper answers is told already; to HTTP/2 it has no answer.
             if error.is_parse() {
@@ -214,7 +232,9 @@ where
         let turn = Turn::default();
         let entrance = io.entrance();
         let witness = Witness::new(origin.peer(), entrance, tell);
-        let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone()), witness);
+        // Its connection ends after its last stream, taken over or not: nobody has to be told.
+        let (open, _) = oneshot::channel();
+        let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone(), open), witness);
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let turn = turn.clone();
@@ -226,6 +246,7 @@ where
             .max_header_list_size(LARGEST_LIST)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
+            .enable_connect_protocol()
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {

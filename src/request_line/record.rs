@@ -16,6 +16,7 @@ use crate::listen::{ClientAddress, Entrance};
 use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
+use crate::tunnel::{End, Traffic};
 
 /// What is known of a request; the walk adds to it. What came from the client is kept by reference, not copied.
 #[derive(Debug)]
@@ -36,13 +37,16 @@ pub(crate) struct Record {
     pub(crate) model: Option<String>,
     /// The request's body, which knows how much of it was read.
     pub(crate) body: Option<Held>,
+    /// What goes through the tunnel that the request has become, if it has.
+    pub(crate) tunnel: Option<Arc<Traffic>>,
     /// The upstream's last answer.
     pub(crate) upstream: Option<Upstream>,
     pub(crate) replays: u32,
     pub(crate) verdict: Option<Verdict>,
     /// The status of the answer that the client got.
     pub(crate) status: Option<StatusCode>,
-    pub(crate) bytes_out: u64,
+    /// Of the answer's body.
+    pub(crate) answered: u64,
     pub(crate) outcome: Outcome,
 }
 
@@ -65,6 +69,19 @@ pub(crate) enum Outcome {
     Stopped,
     /// The upstream broke its answer off.
     UpstreamBroke,
+    /// It had become a tunnel, and nobody said anything for too long.
+    Idle,
+}
+
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Complete => Self::Complete,
+            End::ClientGone => Self::ClientGone,
+            End::UpstreamBroke => Self::UpstreamBroke,
+            End::Idle => Self::Idle,
+        }
+    }
 }
 
 /// How the services name a request of theirs; the first of them that stands in an answer.
@@ -100,11 +117,12 @@ impl Record {
             permit: None,
             model: None,
             body: None,
+            tunnel: None,
             upstream: None,
             replays: 0,
             verdict: None,
             status: None,
-            bytes_out: 0,
+            answered: 0,
             // Whoever is dropped before its end has lost its client.
             outcome: Outcome::ClientGone,
         }
@@ -129,8 +147,14 @@ impl Record {
         self.begun.elapsed()
     }
 
+    /// From the client, in a body or a tunnel.
     pub(crate) fn bytes_in(&self) -> u64 {
-        self.body.as_ref().map_or(0, Held::read)
+        self.body.as_ref().map_or(0, Held::read) + self.tunnel.as_ref().map_or(0, |tunnel| tunnel.received())
+    }
+
+    /// To the client, likewise.
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.answered + self.tunnel.as_ref().map_or(0, |tunnel| tunnel.sent())
     }
 
     /// Every field, its name and its value, in the order of a line. This is the only place that knows the names.
@@ -171,7 +195,7 @@ impl Record {
         tell("upstream_ms", upstream.map(|upstream| upstream.came.saturating_duration_since(self.begun)).into());
         tell("duration_ms", Value::Milliseconds(self.duration()));
         tell("bytes_in", Value::Number(self.bytes_in()));
-        tell("bytes_out", Value::Number(self.bytes_out));
+        tell("bytes_out", Value::Number(self.bytes_out()));
         tell("replays", Value::Number(self.replays.into()));
     }
 }
@@ -204,6 +228,7 @@ impl Outcome {
             Self::ClientGone => "client-gone",
             Self::Stopped => "stopped",
             Self::UpstreamBroke => "upstream-broke",
+            Self::Idle => "idle",
         }
     }
 }

@@ -88,6 +88,9 @@ fn method(request: &Parts) -> Result<(), Refusal> {
     if request.method == Method::TRACE {
         return Err(Refusal::Ambiguous("its method is TRACE, whose answer would show the gateway's own token"));
     }
+    if request.method == Method::CONNECT {
+        return Err(Refusal::Ambiguous("its method is CONNECT, and this is no proxy"));
+    }
     // Methods are case-sensitive (RFC 9110, 9.1), and not everybody knows.
     if request.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
         return Err(Refusal::Ambiguous("its method is not in capital letters"));

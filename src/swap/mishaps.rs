@@ -29,7 +29,7 @@ impl SwapLayer {
                 What::Answered { id, refusal, answer } => {
                     let mut record = Record::unread(from, Some(entrance), id);
                     record.status = Some(answer.status());
-                    record.bytes_out = answer.body().len() as u64;
+                    record.answered = answer.body().len() as u64;
                     record.outcome = Outcome::Complete;
                     gateway.metrics.begin();
                     gateway.metrics.count(None, refusal.reason(), answer.status());

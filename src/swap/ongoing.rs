@@ -8,9 +8,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 
 use super::Desk;
+use crate::listen::Upgrade;
 use crate::request_line::{Outcome, Record};
+use crate::tunnel::{self, Traffic};
 
 /// A request that has not ended. When it is dropped, it has.
 #[derive(Debug)]
@@ -25,7 +29,15 @@ pub(super) struct Ongoing {
 #[derive(Debug)]
 pub struct ToldBody<B> {
     body: B,
-    ongoing: Ongoing,
+    /// `None` where the answer is only the head of a tunnel, which tells of it when that has ended.
+    ongoing: Option<Ongoing>,
+}
+
+/// The two connections of a websocket that is open upstream.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    pub(super) client: Upgrade,
+    pub(super) upstream: Upgraded,
 }
 
 // === impl Ongoing ===
@@ -38,6 +50,32 @@ impl Ongoing {
 
     /// The request has its answer, whose body is still to be sent.
     pub(super) fn answered<B: Body>(mut self, response: Response<B>) -> Response<ToldBody<B>> {
+        self.begun(&response);
+        if self.record.method() == Some(&Method::HEAD) || response.body().is_end_stream() {
+            self.end(Outcome::Complete);
+        }
+        response.map(|body| ToldBody { body, ongoing: Some(self) })
+    }
+
+    /// The request has become a tunnel, which is open when this answer has reached the client. It lives beside its
+    /// connection, as long as it likes.
+    pub(super) fn opened<B>(mut self, response: Response<B>, tunnel: Tunnel) -> Response<ToldBody<B>> {
+        self.begun(&response);
+        let traffic = Arc::<Traffic>::default();
+        self.record.tunnel = Some(traffic.clone());
+        self.desk.gateway.metrics.open_websocket();
+        tokio::spawn(async move {
+            let Tunnel { client, upstream } = tunnel;
+            // A client that went before it was told is gone.
+            let Ok(client) = client.take().await else { return };
+            let end = tunnel::carry(client, TokioIo::new(upstream), self.desk.gateway.websocket_idle, &traffic).await;
+            self.end(end.into());
+        });
+        response.map(|body| ToldBody { body, ongoing: None })
+    }
+
+    /// The head of the answer is there.
+    fn begun<B>(&mut self, response: &Response<B>) {
         let record = &mut self.record;
         let by = record.verdict.as_ref().map_or("upstream", |verdict| verdict.reason());
         record.status = Some(response.status());
@@ -45,10 +83,6 @@ impl Ongoing {
             body.let_go();
         }
         self.desk.gateway.metrics.count(record.plane(), by, response.status());
-        if record.method() == Some(&Method::HEAD) || response.body().is_end_stream() {
-            self.end(Outcome::Complete);
-        }
-        response.map(|body| ToldBody { body, ongoing: self })
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -77,18 +111,20 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ToldBody<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let this = &mut *self;
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let Some(ongoing) = &mut this.ongoing else { return Poll::Ready(frame) };
         match &frame {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                self.ongoing.record.bytes_out += length as u64;
+                ongoing.record.answered += length as u64;
                 // hyper does not ask for an end that it can know.
-                if self.body.is_end_stream() {
-                    self.ongoing.end(Outcome::Complete);
+                if this.body.is_end_stream() {
+                    ongoing.end(Outcome::Complete);
                 }
             }
-            Some(Err(_)) => self.ongoing.end(Outcome::UpstreamBroke),
-            None => self.ongoing.end(Outcome::Complete),
+            Some(Err(_)) => ongoing.end(Outcome::UpstreamBroke),
+            None => ongoing.end(Outcome::Complete),
         }
         Poll::Ready(frame)
     }

@@ -7,6 +7,7 @@ mod gateway;
 mod world;
 mod proxy;
 mod upstream;
+mod websocket;
 mod namespace;
 
 mod map;
@@ -30,6 +31,8 @@ mod grants;
 mod model_grant;
 mod key_table;
 mod bypass;
+mod realtime;
+mod tunnel;
 mod upstream_answers;
 mod links;
 mod pages;

@@ -45,6 +45,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("assistants", &["assistants-create", "threads-run"]),
     ("fine-tuning", &["fine-tuning-create", "models-delete"]),
     ("evaluations", &["evals-create"]),
+    ("realtime", &["realtime"]),
     ("realtime-secrets", &["realtime-secrets"]),
     ("documents-read", &["docs-search", "docs-suggest", "docs-autocomplete", "docs-count", "docs-lookup"]),
     ("documents-write", &["docs-index"]),
