@@ -6,9 +6,9 @@
 //! points elsewhere (the signed links of pictures) or nowhere (a relative `Location`) passes.
 //!
 //! # Where they stand
-//! In headers of either plane: [`holds_url`]. In JSON on Azure AI Search alone, in the top level's [`FIELDS`] of answers
-//! that say yes: nothing else that was recorded of either service holds one (azure-wire, A3, B3, H6, H11, H12). Such an
-//! answer streams through a [`splicer`], whatever its size, and fields inside documents are never touched.
+//! In headers of either plane: [`holds_url`]. In JSON on Azure AI Search alone, in the top level's [`FIELDS`] of
+//! answers that are no errors: nothing else that was recorded of either service holds one (azure-wire, A3, B3, H6, H11,
+//! H12). Such an answer streams through a [`splicer`], whatever its size; fields inside documents are never touched.
 //!
 //! # What that costs an answer
 //! It loses its `Content-Length`, since how many URLs will be turned is known at its end. Its `ETag` stays: Search's names
@@ -30,7 +30,7 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::request::Parts;
-use http::{Response, response};
+use http::{Response, StatusCode};
 use http_body::Body;
 
 pub use body::LinkedBody;
@@ -41,7 +41,7 @@ use crate::plane::Plane;
 use base::Base;
 use splicer::Splicer;
 
-/// The fields of the top level whose texts are URLs.
+/// The fields of the top level whose texts are URLs, the longest first.
 const FIELDS: [&str; 2] = ["@odata.nextLink", "@odata.context"];
 
 /// What is known of how a client reached us, besides its request.
@@ -105,7 +105,7 @@ impl<'w> Links<'w> {
     /// Turns those of the headers, and lets the body turn its own as it streams.
     pub(crate) fn turn<U: Body<Data = Bytes>>(&self, response: Response<U>) -> Response<LinkedBody<U>> {
         let (mut head, body) = response.into_parts();
-        self.turn_headers(&mut head);
+        self.turn_headers(&mut head.headers);
         let content = self.content(head.status, &head.headers, &body);
         let base = if content == Content::Json { self.base() } else { None };
         let body = match base {
@@ -118,9 +118,13 @@ impl<'w> Links<'w> {
         Response::from_parts(head, body)
     }
 
-    fn turn_headers(&self, head: &mut response::Parts) {
-        for (_, value) in head.headers.iter_mut().filter(|(name, _)| holds_url(name)) {
-            let Some(base) = self.base() else { return };
+    fn turn_headers(&self, headers: &mut HeaderMap) {
+        // Almost always there is none, and one look at the names tells.
+        if !headers.keys().any(holds_url) {
+            return;
+        }
+        let Some(base) = self.base() else { return };
+        for (_, value) in headers.iter_mut().filter(|(name, _)| holds_url(name)) {
             let (begin, rest) = origin::split(value.as_bytes());
             if origin::is_of(&self.permit.resource().endpoint, begin)
                 && let Ok(turned) = HeaderValue::from_bytes(&[base.as_bytes(), rest].concat())
@@ -131,7 +135,7 @@ impl<'w> Links<'w> {
     }
 
     /// By plane, status and kind. Everything of Azure OpenAI is told by its plane alone.
-    fn content<U: Body>(&self, status: http::StatusCode, headers: &HeaderMap, body: &U) -> Content {
+    fn content<U: Body>(&self, status: StatusCode, headers: &HeaderMap, body: &U) -> Content {
         if self.plane() != Plane::Search || !status.is_success() || body.is_end_stream() || !is_json(headers) {
             return Content::Other;
         }

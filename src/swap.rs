@@ -181,8 +181,8 @@ impl<S> Swap<S> {
         ongoing.answered(response)
     }
 
-    /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down. If
-    /// the answer opens a websocket, its tunnel begins when that answer has reached the client.
+    /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down.
+    /// If the answer opens a websocket, its tunnel begins when that answer has reached the client.
     async fn walk<B, U>(
         &mut self,
         mut request: Request<B>,
@@ -288,11 +288,11 @@ where
 }
 
 /// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.
-async fn open<U, V>(
+async fn open<U: Body>(
     opening: Opening,
     mut response: Response<U>,
     asked: &HeaderMap,
-) -> Result<(Response<AnswerBody<V>>, Option<Tunnel>), Failure> {
+) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Failure> {
     let upstream = upgrade::on(&mut response).await.map_err(|_| Failure::Lost)?;
     let (mut head, _) = response.into_parts();
     head.extensions.clear();

@@ -39,7 +39,7 @@ enum Stage {
 }
 
 /// The longest name that is kept, in bytes: the longest of ours, every character an escape, and the quote behind it.
-const LONGEST_NAME: usize = 6 * 15 + 1;
+const LONGEST_NAME: usize = 6 * FIELDS[0].len() + 1;
 
 /// The longest scheme and authority that are read, in characters. A host's name has up to 253.
 const LONGEST_ORIGIN: usize = 300;
@@ -119,7 +119,7 @@ impl Splicer {
             (Some(Event::Name), _) => self.stage = Stage::Name(Vec::new()),
             (Some(Event::Quote), Stage::Name(name)) if is_field(name) => self.stage = Stage::UrlNext,
             (Some(Event::Text), Stage::UrlNext) => self.stage = Stage::Url(Vec::new()),
-            // A text that has ended was looked at; a name that goes on is kept; a blank before the text is nothing.
+            // A name goes on, or there are blanks before the text; or a text ends.
             (None, _) | (Some(Event::Quote), Stage::Elsewhere) => {}
             (Some(_), _) => self.stage = Stage::Elsewhere,
         }

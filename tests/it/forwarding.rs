@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use azure_emulator::{Fault, Options, Plane};
+use azure_emulator::{Door, Fault, Options, Plane};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Channel};
@@ -49,7 +49,7 @@ async fn path_query_and_headers_are_forwarded_as_they_came() {
     headers.retain(|(name, _)| name != "authorization" && name != "host");
     headers.sort();
     let expected = [
-        // Links in the answer may have to be turned.
+        // The one word that is ours: links in the answer are to be read.
         ("accept-encoding", "identity"),
         ("x-ms-query-source-authorization", "eyJ.a.b"),
         ("x-repeated", "one"),
@@ -75,7 +75,7 @@ async fn answers_come_back_with_their_own_headers_and_ours_beside_them() {
     let world = World::start().await;
     let key = world.emulator.keys().openai;
     let through = world.post(CHAT).key(&key).json(&saying("hello")).await;
-    let url = format!("{}{CHAT}", world.emulator.openai(azure_emulator::Door::KeysEnabled));
+    let url = format!("{}{CHAT}", world.emulator.openai(Door::KeysEnabled));
     let direct = world.client.call(http::Method::POST, &url).key(&key).json(&saying("hello")).await;
     let mut names = through.header_names();
     names.retain(|name| *name != "x-keyswap-request-id");
@@ -98,6 +98,21 @@ async fn what_is_packed_passes_untouched() {
         assert_eq!((answer.header("content-encoding"), &answer.body[..]), (Some(encoding), &packed[..]));
         assert_eq!(upstream.only_asked().header("accept-encoding"), Some(encoding));
     }
+}
+
+/// Where its links are right already, since the client calls the service by its own host; else it is not asked for.
+#[tokio::test]
+async fn gzip_passes_untouched() {
+    let world = World::start().await;
+    let key = world.emulator.keys().search_query;
+    let docs = "/indexes/hotels/docs?search=*&$top=2&api-version=2024-07-01";
+    let service = world.emulator.search(Door::Behind);
+    let plain = world.get(docs).key(&key).header("accept-encoding", "gzip").send().await;
+    let itself = world.get(docs).key(&key).header("host", service.strip_prefix("https://").unwrap());
+    let packed = itself.header("accept-encoding", "gzip").send().await;
+    assert_eq!(plain.header("content-encoding"), None);
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert_eq!(packed.body[..2], [0x1f, 0x8b]);
 }
 
 #[tokio::test]

@@ -243,7 +243,6 @@ fn a_name_is_read_however_it_is_written() {
     let page = |name: &str| format!("{{\"{}\":\"https://contoso.search.windows.net/\"}}", escaped(name));
     assert_eq!(turned(&page("@odata.nextLink")), page("@odata.nextLink").replace(OURS[0], BASE));
     assert_eq!(turned(&page("@odata.nextLinks")), page("@odata.nextLinks"));
-    assert_eq!(escaped(FIELDS[0]).len() + 1, LONGEST_NAME);
     assert!(FIELDS.iter().all(|field| field.len() <= FIELDS[0].len()));
 }
 

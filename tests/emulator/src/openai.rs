@@ -28,9 +28,8 @@ mod speech;
 mod unserved;
 
 pub(crate) use images::Running;
-pub(crate) use refusal::{NAMES as FAULTS, on_demand};
-
 pub(crate) use realtime::Dialogue;
+pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 
 use deployments::{Deployment, Kind};
 use form::Form;
