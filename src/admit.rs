@@ -1,12 +1,17 @@
 //! The end of the walk: a request that may go, with the leave and the token it goes on.
+//!
+//! There are two kinds, and nothing in between: on a permit goes our own token, on a passage the client's.
 
-use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, TE};
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
 
 use crate::authenticate::strip;
-use crate::authorize::Permit;
+use crate::authorize::{Passage, Permit};
 use crate::listen::strip_forwarded;
+use crate::settings::Resource;
 use crate::token::Bearer;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
@@ -14,31 +19,47 @@ use crate::token::Bearer;
 #[derive(Debug)]
 pub struct Admitted<B> {
     request: Request<B>,
-    permit: Permit,
-    bearer: Bearer,
+    leave: Leave,
+}
+
+/// What a request goes on. Whose token it rides follows from it, and cannot be said otherwise.
+#[derive(Clone, Debug)]
+pub(crate) enum Leave {
+    /// What a key may do, and the token of ours for that.
+    Ours(Permit, Bearer),
+    /// The way for a client's token, which the passage holds itself.
+    Clients(Passage),
 }
 
 impl<B> Admitted<B> {
     /// Admits a request: strips what is the client's own.
-    pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Self {
+    pub(crate) fn new(request: Request<B>, leave: Leave) -> Self {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
         strip_forwarded(&mut parts.headers);
-        cut(&mut parts.uri, permit.prefix());
+        cut(&mut parts.uri, leave.prefix());
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
         parts.headers.remove(TE);
-        Self { request: Request::from_parts(parts, body), permit, bearer }
+        Self { request: Request::from_parts(parts, body), leave }
     }
 
-    /// The leave that it goes on.
-    pub fn permit(&self) -> &Permit {
-        &self.permit
+    /// The leave that a key gave it; `None` where it goes with its client's own token.
+    pub fn permit(&self) -> Option<&Permit> {
+        match &self.leave {
+            Leave::Ours(permit, _) => Some(permit),
+            Leave::Clients(_) => None,
+        }
+    }
+
+    /// Where it may go, and nowhere else.
+    pub fn resource(&self) -> &Arc<Resource> {
+        self.leave.resource()
     }
 
     /// The request to send over HTTP/1.1 to the permitted resource and no other host: its target in origin form, path
-    /// and query byte for byte as they came but for credentials, with our token.
+    /// and query byte for byte as they came but for credentials, with our token, or with nothing but the client's own.
     pub fn into_request(self) -> Request<B> {
         let (mut parts, body) = self.request.into_parts();
         if parts.uri.authority().is_some() {
@@ -46,9 +67,34 @@ impl<B> Admitted<B> {
             parts.uri = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         }
         parts.version = Version::HTTP_11;
-        parts.headers.insert(HOST, self.permit.resource().endpoint.host_header().clone());
-        parts.headers.insert(AUTHORIZATION, self.bearer.header().clone());
+        parts.headers.insert(HOST, self.leave.resource().endpoint.host_header().clone());
+        parts.headers.insert(AUTHORIZATION, self.leave.authorization().clone());
         Request::from_parts(parts, body)
+    }
+}
+
+// === impl Leave ===
+
+impl Leave {
+    fn resource(&self) -> &Arc<Resource> {
+        match self {
+            Self::Ours(permit, _) => permit.resource(),
+            Self::Clients(passage) => passage.resource(),
+        }
+    }
+
+    fn prefix(&self) -> usize {
+        match self {
+            Self::Ours(permit, _) => permit.prefix(),
+            Self::Clients(passage) => passage.prefix(),
+        }
+    }
+
+    fn authorization(&self) -> &HeaderValue {
+        match self {
+            Self::Ours(_, bearer) => bearer.header(),
+            Self::Clients(passage) => passage.token().header(),
+        }
     }
 }
 

@@ -1,14 +1,18 @@
-//! May this client do this, there?
+//! May this client do this, there? Or, if it has a token of its own: may it go there with that?
+
+mod passage;
+mod resource;
 
 use std::sync::Arc;
 
+pub use passage::{Passage, Passages};
+
 use crate::authenticate::Caller;
 use crate::family::Family;
-use crate::keys::Grant;
-use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
+use resource::settle;
 
 /// Leave for one operation of one client on one resource. Made here alone.
 #[derive(Debug, Clone)]
@@ -26,7 +30,8 @@ pub struct Permit {
 /// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
-    let resource = resource(route, grants)?.clone();
+    let granted: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
+    let resource = settle(route, &granted)?.clone();
     let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
     let grants = grants.iter().filter(|grant| grant.resource.name == resource.name);
     let grants: Vec<_> = grants.filter(|grant| grant.families.contains(family)).collect();
@@ -47,41 +52,6 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let identity = grant.identity.at(access).clone();
     let prefix = route.prefix().map_or(0, Prefix::length);
     Ok(Permit { resource, prefix, family, identity, caller })
-}
-
-/// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
-/// only one of the plane that the client may use. One that the client has no grant on is as good as none.
-fn resource<'g>(route: &Route, grants: &'g [Grant]) -> Result<&'g Arc<Resource>, Refusal> {
-    let granted = |name: &str| {
-        let mut resources = grants.iter().map(|grant| &grant.resource);
-        resources.find(|resource| &*resource.name == name).ok_or_else(|| Refusal::ResourceNotGranted(name.to_owned()))
-    };
-    let host = route.host().map(granted).transpose()?;
-    let prefix = route.prefix().map(|prefix| granted(prefix.name())).transpose()?;
-    let named = match (host, prefix) {
-        (Some(host), Some(prefix)) if host.name != prefix.name => {
-            return Err(Refusal::Ambiguous("its host names one resource and its path another"));
-        }
-        (named @ Some(_), _) | (None, named) => named,
-    };
-    match named {
-        Some(resource) if resource.plane == route.plane() => Ok(resource),
-        Some(resource) => Err(Refusal::OtherPlane(resource.name.clone())),
-        None => only_resource(route.plane(), grants),
-    }
-}
-
-fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refusal> {
-    let mut resources: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
-    resources.retain(|resource| resource.plane == plane);
-    let first = *resources.first().ok_or(Refusal::NoResource)?;
-    if resources.iter().all(|resource| resource.name == first.name) {
-        return Ok(first);
-    }
-    let mut names: Vec<_> = resources.into_iter().map(|resource| resource.name.clone()).collect();
-    names.sort();
-    names.dedup();
-    Err(Refusal::SeveralResources(names))
 }
 
 // === impl Permit ===

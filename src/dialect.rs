@@ -168,6 +168,14 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::Ambiguous(what) => {
             ours(StatusCode::BAD_REQUEST, "BadRequest", format!("keyswap does not forward this request: {what}."))
         }
+        Refusal::Misdirected => ours(
+            StatusCode::MISDIRECTED_REQUEST,
+            "MisdirectedRequest",
+            "keyswap does not forward this request: its connection was made for one resource, and its Host header names \
+             another. Use a connection for each."
+                .to_owned(),
+        ),
+        Refusal::CameBack => never(StatusCode::LOOP_DETECTED, LOOP_CODE, LOOP.to_owned()),
         Refusal::ClientToken => {
             let status = if search { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
             let code = if search { "" } else { "401" };
@@ -190,6 +198,13 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
                 ),
             )
         }
+        Refusal::NoTokensResource => ours(
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
+            "This gateway passes Microsoft Entra tokens on, and the request names no resource to pass its own to. Call \
+             keyswap by the host name of one, or put its name before the path."
+                .to_owned(),
+        ),
         Refusal::OtherPlane(name) => {
             let (path, resource) =
                 if search { ("Azure AI Search", "Azure OpenAI") } else { ("Azure OpenAI", "Azure AI Search") };
@@ -234,6 +249,12 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
 /// What is said to a head that is too large, whoever finds it so.
 pub(crate) const HEAD_TOO_LARGE: &str = "The head of the request is too large: 64 KiB and 200 fields are the limit.";
 
+const LOOP_CODE: &str = "LoopDetected";
+
+/// What is said where we would call ourselves, or have done so.
+const LOOP: &str = "The host name of this resource leads back to keyswap itself. The gateway's owner must tell it the \
+                    resource's real address, or the name server to ask.";
+
 const OVERLOADED: &str = "keyswap has as many connections to this resource as it may have. Try again.";
 
 /// The table of failures: azure-wire, section F.
@@ -260,6 +281,7 @@ fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
         Failure::Unreachable => {
             ours(StatusCode::BAD_GATEWAY, "UpstreamUnreachable", "keyswap cannot reach Azure OpenAI. Try again.".into())
         }
+        Failure::Loop => never(StatusCode::LOOP_DETECTED, LOOP_CODE, LOOP.to_owned()),
         Failure::Overloaded if search => soon("Overloaded", OVERLOADED),
         Failure::Overloaded => ours(StatusCode::BAD_GATEWAY, "Overloaded", OVERLOADED.into()),
         Failure::Lost | Failure::LostKept => ours(

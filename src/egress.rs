@@ -3,6 +3,8 @@
 //! Proxy variables of the environment are ignored: a token must not go where a forgotten `HTTPS_PROXY` says.
 
 mod connector;
+mod names;
+mod ourselves;
 mod stream;
 mod tunnel;
 
@@ -17,15 +19,19 @@ use tracing::warn;
 use crate::document::Mistakes;
 use crate::settings::{self, EgressTimeouts};
 pub use connector::{Connector, Unreachable};
+use names::Names;
+pub use ourselves::Ourselves;
 pub use stream::UpstreamStream;
 use tunnel::Tunnels;
 
 /// Makes connections to Azure. Cheap to clone: what is trusted is shared.
 #[derive(Clone, Debug)]
 pub struct Egress {
-    tls: Arc<ClientConfig>,
+    names: Names,
     proxy: Option<Arc<Tunnels>>,
+    tls: Arc<ClientConfig>,
     timeouts: EgressTimeouts,
+    ourselves: Arc<Ourselves>,
 }
 
 impl Egress {
@@ -36,6 +42,8 @@ impl Egress {
     /// that cannot be had.
     pub fn new(settings: &settings::Egress, timeouts: EgressTimeouts) -> Result<Self, Mistakes> {
         let proxy = settings.proxy.clone().map(Tunnels::new).transpose()?.map(Arc::new);
+        let names = settings.resolver.map_or_else(|| Ok(Names::systems()), Names::at);
+        let names = names.map_err(|error| Mistakes::of_file("egress".as_ref(), error))?;
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
@@ -65,7 +73,13 @@ impl Egress {
             .map_err(|error| Mistakes::of_file("egress".as_ref(), error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), proxy, timeouts })
+        Ok(Self { names, proxy, tls: Arc::new(tls), timeouts, ourselves: Arc::default() })
+    }
+
+    /// The same way out, but to ourselves.
+    #[must_use]
+    pub fn avoiding(self, ourselves: Ourselves) -> Self {
+        Self { ourselves: Arc::new(ourselves), ..self }
     }
 
     /// The same way out without the proxy, for whatever is asked on this machine.
@@ -76,6 +90,7 @@ impl Egress {
 
     /// A connector that speaks HTTP/1.1, with TLS where the URL says https.
     pub fn connector(&self) -> Connector {
-        Connector::new(self.tls.clone(), self.proxy.clone(), self.timeouts)
+        let Self { names, proxy, tls, timeouts, ourselves } = self.clone();
+        Connector::new(names, proxy, tls, timeouts, ourselves)
     }
 }

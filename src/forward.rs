@@ -24,7 +24,7 @@ pub use pool::Pools;
 pub use replay::{Held, Replay};
 
 use crate::admit::Admitted;
-use crate::egress::{Connector, Egress};
+use crate::egress::{Connector, Egress, Unreachable};
 use crate::refusal::Failure;
 use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
@@ -83,7 +83,7 @@ where
 {
     async fn send(&self, admitted: Admitted<B>) -> Result<Response<UpstreamBody<B>>, Failure> {
         let UpstreamTimeouts { answer: limit, stream, .. } = self.pools.limits();
-        let resource = admitted.permit().resource().clone();
+        let resource = admitted.resource().clone();
         let mut request = admitted.into_request();
         loop {
             let mut lease = self.lease(&resource).await?;
@@ -119,10 +119,13 @@ where
             Turn::Kept(connection) => connection,
             Turn::Open(place) => {
                 // In a box: it happens rarely, and every request would carry the room for it.
-                let opening = Connection::open(self.connector.clone(), resource.endpoint.url(), place);
-                Box::pin(opening).await.map_err(|cause| {
-                    warn!(resource = name, cause, "cannot connect upstream");
-                    Failure::Unreachable
+                let opening = Connection::open(self.connector.clone(), resource, place);
+                Box::pin(opening).await.map_err(|why| {
+                    warn!(resource = name, cause = why.to_string(), "cannot connect upstream");
+                    match why {
+                        Unreachable::Broken(_) => Failure::Unreachable,
+                        Unreachable::Loop(_) => Failure::Loop,
+                    }
                 })?
             }
         };

@@ -62,6 +62,7 @@ pub mod dialect;
 pub mod document;
 pub mod settings;
 pub mod keys;
+pub mod certificate;
 
 // The path of a request.
 pub mod listen;

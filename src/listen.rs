@@ -11,6 +11,7 @@ mod forwarded;
 mod origin;
 mod own_words;
 mod proxy_protocol;
+mod server_name;
 mod socket;
 mod tls;
 mod turn;
@@ -33,7 +34,9 @@ pub use bodies::RequestBody;
 pub(crate) use connection::{Connections, Phase};
 pub(crate) use forwarded::strip_forwarded;
 pub use origin::ClientAddress;
+pub use server_name::ServerName;
 
+use crate::certificate::Certificates;
 use crate::document::Mistakes;
 use crate::settings::{Listen, TrustedProxies};
 use origin::Origin;
@@ -106,11 +109,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after the system had no socket to give: it may have one when a connection has closed.
 const STARVED: Duration = Duration::from_millis(100);
 
-/// Binds every address of the settings.
+/// Binds every address of the settings; the one that speaks TLS shows these certificates.
 ///
 /// # Errors
-/// An address that cannot be bound, or a certificate that cannot be used.
-pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), Mistakes> {
+/// An address that cannot be bound.
+pub(crate) async fn bind(listen: &Listen, certificates: &Certificates) -> Result<(Vec<Listener>, Addresses), Mistakes> {
     let mut listeners = Vec::new();
     let proxies = Arc::new(listen.proxies.clone());
     let mut listening = |socket, front| listeners.push(Listener { socket, front, proxies: proxies.clone() });
@@ -121,7 +124,7 @@ pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), 
         listening(socket, Front::Plain);
     }
     if let Some(https) = &listen.https {
-        let config = tls::config(&https.cert, &https.key)?;
+        let config = tls::config(certificates.clone())?;
         let (socket, address) = tcp(https.address).await?;
         addresses.https = Some(address);
         listening(socket, Front::Tls(config));
@@ -131,14 +134,6 @@ pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), 
         addresses.unix = Some(path.clone());
     }
     Ok((listeners, addresses))
-}
-
-/// Whether a certificate and its key can be used.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn check_certificate(cert: &Path, key: &Path) -> Result<(), Mistakes> {
-    tls::config(cert, key).map(drop)
 }
 
 async fn tcp(address: SocketAddr) -> Result<(Bound, SocketAddr), Mistakes> {

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use keyswap::certificate::Certificates;
 use keyswap::document::Mistakes;
 use keyswap::egress::Egress;
 use keyswap::family::Family;
 use keyswap::keys::{Grant, Keys};
-use keyswap::listen::check_certificate;
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
 use keyswap::request_line::Format;
@@ -130,7 +130,7 @@ fn check(source: &Source) -> ExitCode {
     let checked = source.load().and_then(|(settings, keys)| {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
         if let Some(https) = &settings.listen.https {
-            check_certificate(&https.cert, &https.key)?;
+            Certificates::read(&https.tls)?;
         }
         Ok(report(&settings, &keys))
     });

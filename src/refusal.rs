@@ -24,10 +24,16 @@ pub enum Refusal {
     UnknownKey(UnknownKey),
     /// The request brings an Entra token of its own, where keys are expected.
     ClientToken,
+    /// The request brings such a token, and names none of the several resources that take them.
+    NoTokensResource,
     /// An admin key of Search stands in the URL, where Azure takes query keys alone.
     AdminKeyInUrl,
     /// The client has no grant on a resource of this plane.
     NoResource,
+    /// The connection was made for one resource, and the request names another.
+    Misdirected,
+    /// The request brings our own token: it left us, and has come back.
+    CameBack,
     /// The request names a resource on which the client has no grant, whether or not there is one of that name.
     ResourceNotGranted(String),
     /// The request names a resource of the other plane than its path's.
@@ -65,6 +71,8 @@ pub enum Failure {
     TokenUnavailable,
     /// The upstream could not be reached; nothing was sent.
     Unreachable,
+    /// The way to the upstream leads back to us; nothing was sent.
+    Loop,
     /// The resource has all the connections that it may have, and none became free; nothing was sent.
     Overloaded,
     /// The connection was lost after the request had been sent.
@@ -106,8 +114,11 @@ impl Refusal {
             Self::NoCredential => "no-credential",
             Self::UnknownKey(_) => "unknown-key",
             Self::ClientToken => "client-token",
+            Self::NoTokensResource => "several-resources",
             Self::AdminKeyInUrl => "admin-key-in-url",
             Self::NoResource => "no-resource",
+            Self::Misdirected => "misdirected",
+            Self::CameBack => "loop",
             Self::ResourceNotGranted(_) => "resource-not-granted",
             Self::OtherPlane(_) => "other-plane",
             Self::SeveralResources(_) => "several-resources",
@@ -131,8 +142,15 @@ impl fmt::Display for Refusal {
             Self::UnknownKey(UnknownKey::Several) => f.write_str("one place has different keys"),
             Self::UnknownKey(UnknownKey::NotNow(id, why)) => write!(f, "the key {id} is {why}"),
             Self::ClientToken => f.write_str("the client brought a token of its own"),
+            Self::NoTokensResource => {
+                f.write_str("the request names none of the resources that take clients' own tokens")
+            }
             Self::AdminKeyInUrl => f.write_str("an admin key in the URL"),
             Self::NoResource => f.write_str("the client has no grant on a resource of this plane"),
+            Self::Misdirected => {
+                f.write_str("the TLS connection is for one resource, and the Host header names another")
+            }
+            Self::CameBack => f.write_str("the request brings keyswap's own token: it has come back"),
             Self::ResourceNotGranted(name) => write!(f, "the client has no grant on a resource {name}"),
             Self::OtherPlane(name) => write!(f, "the resource {name} is of the other plane"),
             Self::SeveralResources(names) => {
@@ -158,6 +176,7 @@ impl Failure {
             Self::TokenRefused(_) => "token-refused",
             Self::TokenUnavailable => "token-unavailable",
             Self::Unreachable => "upstream-unreachable",
+            Self::Loop => "loop",
             Self::Overloaded => "overloaded",
             Self::Lost | Self::LostKept => "upstream-lost",
             Self::TimedOut => "upstream-timed-out",
@@ -179,6 +198,7 @@ impl fmt::Display for Failure {
             }
             Self::TokenUnavailable => f.write_str("no token: its issuer cannot be reached or is busy"),
             Self::Unreachable => f.write_str("the upstream cannot be reached"),
+            Self::Loop => f.write_str("the way to the upstream leads back to keyswap"),
             Self::Overloaded => f.write_str("every connection that the resource may have is in use"),
             Self::Lost => f.write_str("the upstream connection was lost"),
             Self::LostKept => f.write_str("a kept upstream connection was lost"),

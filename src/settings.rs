@@ -7,6 +7,7 @@
 mod endpoint;
 pub(crate) mod file;
 mod guessing;
+mod listen;
 mod network;
 mod proxy;
 mod resource;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
 pub use guessing::Guessing;
+pub use listen::{CertificateFiles, Https, Listen, Tls};
 pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
@@ -55,32 +57,6 @@ pub struct Settings {
     pub identities: Vec<Arc<Identity>>,
     /// Where the keys are.
     pub keys: KeySource,
-}
-
-/// Where clients connect; at least one of the three addresses is set.
-#[derive(Debug, Clone)]
-pub struct Listen {
-    /// Plain HTTP/1.1.
-    pub http: Option<SocketAddr>,
-    /// HTTP/1.1 and HTTP/2 over TLS.
-    pub https: Option<Https>,
-    /// HTTP/1.1 on a unix socket.
-    pub unix: Option<PathBuf>,
-    /// How many connections are served at once; more wait until one ends.
-    pub connections: usize,
-    /// Who is believed about the addresses of clients.
-    pub proxies: TrustedProxies,
-}
-
-/// The address that speaks TLS, and what it shows.
-#[derive(Debug, Clone)]
-pub struct Https {
-    /// The address.
-    pub address: SocketAddr,
-    /// The certificate chain, PEM, leaf first.
-    pub cert: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
 }
 
 /// How long everybody may take.
@@ -146,6 +122,9 @@ pub struct Drain {
 pub struct Egress {
     /// A PEM file of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
+    /// The DNS server that is asked for the names of Azure's hosts, instead of the system: the system may have been
+    /// told that they are here.
+    pub resolver: Option<SocketAddr>,
     /// The proxy that stands between us and Azure. Managed identities are asked without it.
     pub proxy: Option<Proxy>,
 }
@@ -159,6 +138,8 @@ pub struct Resource {
     pub plane: Plane,
     /// Its address.
     pub endpoint: Endpoint,
+    /// Where it is, if no name is to be looked up for it.
+    pub address: Option<SocketAddr>,
     /// The hosts by which clients call it at our door, in lower case; that of its endpoint is one, unlisted.
     pub hosts: Vec<Arc<str>>,
     /// Whose tokens it gets, by access.
@@ -167,6 +148,18 @@ pub struct Resource {
     pub scope: Arc<str>,
     /// How many connections it may have at once: the ports of a NAT are few.
     pub connections: usize,
+    /// What becomes of a request that brings an Entra token of the client's own.
+    pub client_tokens: ClientTokens,
+}
+
+/// What becomes of a request that brings an Entra token of the client's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientTokens {
+    /// It is refused: whoever has a token can call Azure without us.
+    #[default]
+    Refuse,
+    /// It goes upstream with that token, where Azure's own roles decide.
+    Pass,
 }
 
 /// A value for each depth of access.
@@ -272,23 +265,6 @@ impl Settings {
     }
 }
 
-impl Listen {
-    /// What is listened on when nothing is said: plain HTTP, for this machine alone.
-    pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
-
-    /// No address at all; what the rest is when nothing is said.
-    pub(crate) const NOWHERE: Self = Self {
-        http: None,
-        https: None,
-        unix: None,
-        connections: Self::DEFAULT_CONNECTIONS,
-        proxies: TrustedProxies::NONE,
-    };
-
-    /// How many connections are served at once when nothing is said.
-    pub const DEFAULT_CONNECTIONS: usize = 8192;
-}
-
 impl Timeouts {
     /// What holds where the settings say nothing.
     pub const DEFAULT: Self = Self {
@@ -315,10 +291,18 @@ impl Resource {
     pub const DEFAULT_CONNECTIONS: usize = 512;
 }
 
+impl ClientTokens {
+    /// By name, as the settings say it.
+    pub const NAMES: &[(&str, Self)] = &[("refuse", Self::Refuse), ("pass", Self::Pass)];
+}
+
 impl Drain {
     /// Five seconds, as long as Kubernetes endpoints may lag; then time for a long answer.
     pub const DEFAULT: Self = Self { delay: Duration::from_secs(5), deadline: Duration::from_secs(60) };
 }
+
+/// Whose token a request rides that brought its own. No identity of ours may have this name.
+pub(crate) const CLIENTS_OWN: &str = "client";
 
 /// Where health and metrics are served when nothing is said.
 pub const DEFAULT_ADMIN: SocketAddr = loopback(9090);

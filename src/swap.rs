@@ -22,17 +22,17 @@ use uuid::Uuid;
 
 pub use ongoing::ToldBody;
 
-use crate::admit::Admitted;
-use crate::authenticate::{Guesses, authenticate};
-use crate::authorize::authorize;
+use crate::admit::{Admitted, Leave};
+use crate::authenticate::{Credential, Guesses, authenticate};
+use crate::authorize::{Passages, authorize};
 use crate::dialect::{Asked, REQUEST_ID, render};
 use crate::family::Family;
 use crate::forward::Replay;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::refusal::{Failure, Verdict};
-use crate::request_line::{Lines, Record, Upstream};
-use crate::rewrite::{AnswerBody, Judgement, judge};
+use crate::refusal::{Failure, Refusal, Verdict};
+use crate::request_line::{Lines, Record, Upstream, Way};
+use crate::rewrite::{AnswerBody, Judgement, judge, untouched};
 use crate::route::{Hosts, Route};
 use crate::settings::Settings;
 use crate::token::Tokens;
@@ -47,6 +47,8 @@ pub struct Gateway {
     pub guesses: Guesses,
     /// The resources by the hosts that clients call.
     pub hosts: Hosts,
+    /// The resources that take clients' own tokens.
+    pub passages: Passages,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -74,7 +76,7 @@ impl Gateway {
         let tokens = Arc::new(Tokens::new(settings, &keys));
         let guesses = Guesses::new(settings.guessing);
         let metrics = Metrics::new(guesses.counters().clone());
-        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics }
+        Self { keys, guesses, hosts: Hosts::of(settings), passages: Passages::of(settings), tokens, metrics }
     }
 }
 
@@ -164,43 +166,55 @@ impl<S> Swap<S> {
     {
         let Self { gateway, forward, .. } = self;
         let (mut head, body) = request.into_parts();
-        // The log has what it needs of them, and nothing that is ours goes upstream.
-        head.extensions.clear();
         let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
-        let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
-            Ok(caller) => caller,
+        // The log and the route have what they need of them, and nothing that is ours goes upstream.
+        head.extensions.clear();
+        let credential = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
+            Ok(credential) => credential,
             Err(refusal) => {
                 gateway.guesses.hold(&refusal, record.from).await;
                 return Err(refusal.into());
             }
         };
-        record.key = Some(caller.key().clone());
-        let permit = authorize(route, caller)?;
-        record.permit = Some(permit.clone());
-        let mut bearer = gateway.tokens.bearer(&permit).await?;
+        let mut leave = match credential {
+            Credential::Key(caller) => {
+                record.key = Some(caller.key().clone());
+                let permit = authorize(route, caller)?;
+                record.way = Some(Way::permitted(&permit));
+                let bearer = gateway.tokens.bearer(&permit).await?;
+                Leave::Ours(permit, bearer)
+            }
+            Credential::Token(token) if gateway.tokens.hold(&token) => return Err(Refusal::CameBack.into()),
+            Credential::Token(token) => {
+                let passage = gateway.passages.passage(route, token)?;
+                record.way = Some(Way::passed(&passage));
+                Leave::Clients(passage)
+            }
+        };
 
         let (mut body, held) = Replay::first(body);
         record.body = Some(held.clone());
         let mut spent = Spent::default();
         loop {
-            let admitted = Admitted::new(Request::from_parts(head.clone(), body), permit.clone(), bearer.clone());
+            let admitted = Admitted::new(Request::from_parts(head.clone(), body), leave.clone());
             let failure = match send(forward, admitted).await {
                 Ok(response) => {
                     record.upstream = Some(Upstream::of(&response));
+                    let Leave::Ours(_, bearer) = &mut leave else { return Ok(untouched(response)) };
                     match judge(route.plane(), response).await {
                         Judgement::Pass(response) => return Ok(response),
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
                         Judgement::BadToken(failure) if !spent.token => {
                             spent.token = true;
-                            let another = gateway.tokens.replace(&bearer).await;
-                            bearer = another.ok_or_else(|| failure.clone())?;
+                            let another = gateway.tokens.replace(bearer).await;
+                            *bearer = another.ok_or_else(|| failure.clone())?;
                             failure
                         }
                         Judgement::Fail(failure) | Judgement::BadToken(failure) => return Err(failure.into()),
                     }
                 }
                 // Its upstream had closed the connection, most likely before it saw the request.
-                Err(Failure::LostKept) if !spent.connection && is_repeatable(&head.method, permit.family()) => {
+                Err(Failure::LostKept) if !spent.connection && is_repeatable(&head.method, route.family()) => {
                     spent.connection = true;
                     Failure::LostKept
                 }
@@ -231,8 +245,8 @@ where
 }
 
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
-fn is_repeatable(method: &Method, family: Family) -> bool {
-    method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
+fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
+    method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
 }
 
 fn request_id() -> HeaderValue {
@@ -248,6 +262,6 @@ fn warn_of(failure: &Failure, record: &Record) {
     let reason = failure.reason();
     let client = record.key.as_ref().map(|key| &*key.client.name);
     let key = record.key.as_ref().map(|key| &*key.id);
-    let resource = record.permit.as_ref().map(|permit| &*permit.resource().name);
+    let resource = record.resource();
     warn!(request, reason, client, key, resource, "failed: {failure}");
 }

@@ -23,6 +23,7 @@ use tracing::debug;
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
 use super::origin::Origin;
+use super::server_name::ServerName;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
 use super::{Accepted, Front, Handed};
@@ -99,7 +100,7 @@ where
     {
         let origin = origin.announced(&mut io, self.limits.first_byte).await?;
         match front {
-            Front::Plain => self.http1(io, origin).await,
+            Front::Plain => self.http1(io, Door { origin, server_name: None }).await,
             Front::Tls(config) => {
                 // A client that says nothing yet takes no turn from those who do.
                 let hello = LazyConfigAcceptor::new(Acceptor::default(), io);
@@ -108,16 +109,18 @@ where
                     let _turn = self.handshakes.acquire().await?;
                     timeout(self.limits.head, hello.into_stream(config)).await??
                 };
-                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, origin).await
+                let tls = stream.get_ref().1;
+                let door = Door { origin, server_name: tls.server_name().map(ServerName::from) };
+                if tls.alpn_protocol() == Some(b"h2") {
+                    self.http2(stream, door).await
                 } else {
-                    self.http1(stream, origin).await
+                    self.http1(stream, door).await
                 }
             }
         }
     }
 
-    async fn http1<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
+    async fn http1<I>(self, io: I, door: Door) -> Result<(), BoxError>
     where
         I: Socket,
     {
@@ -128,7 +131,7 @@ where
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, &origin, Leftover::Connection(turn.clone())));
+            let answer = service.clone().call(prepared(request, &door, Leftover::Connection(turn.clone())));
             async move {
                 let mut response = answer.await?;
                 if *closing.borrow() >= Phase::Closing || turn.is_unread() {
@@ -151,7 +154,7 @@ where
         Ok(connection.await?)
     }
 
-    async fn http2<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
+    async fn http2<I>(self, io: I, door: Door) -> Result<(), BoxError>
     where
         I: Socket,
     {
@@ -162,7 +165,7 @@ where
         let io = ClientStream::new(io, turn.clone(), limits);
         let service = service_fn(move |request| {
             let turn = turn.clone();
-            let answer = service.clone().call(prepared(request, &origin, Leftover::Stream));
+            let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -183,10 +186,19 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn prepared(request: Request<Incoming>, origin: &Origin, leftover: Leftover) -> Request<RequestBody> {
+/// What all requests of a connection have in common.
+struct Door {
+    origin: Origin,
+    server_name: Option<ServerName>,
+}
+
+fn prepared(request: Request<Incoming>, door: &Door, leftover: Leftover) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
-    if let Some(client) = origin.client(request.headers()) {
+    if let Some(client) = door.origin.client(request.headers()) {
         request.extensions_mut().insert(client);
+    }
+    if let Some(name) = &door.server_name {
+        request.extensions_mut().insert(name.clone());
     }
     request
 }

@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
 
 use super::format::Value;
-use crate::authorize::Permit;
+use crate::authorize::{Passage, Permit};
 use crate::family::Family;
 use crate::forward::Held;
 use crate::keys::Key;
@@ -16,6 +16,7 @@ use crate::listen::ClientAddress;
 use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
+use crate::settings::{CLIENTS_OWN, Resource};
 
 /// What is known of a request; the walk adds to it. What came from the client is kept by reference, not copied.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct Record {
     user_agent: Option<HeaderValue>,
     pub(crate) route: Option<Route>,
     pub(crate) key: Option<Arc<Key>>,
-    pub(crate) permit: Option<Permit>,
+    pub(crate) way: Option<Way>,
     /// The request's body, which knows how much of it was read.
     pub(crate) body: Option<Held>,
     /// The upstream's last answer.
@@ -41,6 +42,13 @@ pub(crate) struct Record {
     pub(crate) status: Option<StatusCode>,
     pub(crate) bytes_out: u64,
     pub(crate) outcome: Outcome,
+}
+
+/// Where a request was let, and whose token it rides.
+#[derive(Debug)]
+pub(crate) struct Way {
+    resource: Arc<Resource>,
+    identity: Arc<str>,
 }
 
 /// The head of an upstream's answer.
@@ -79,7 +87,7 @@ impl Record {
             user_agent: request.headers().get(USER_AGENT).cloned(),
             route: None,
             key: None,
-            permit: None,
+            way: None,
             body: None,
             upstream: None,
             replays: 0,
@@ -104,6 +112,11 @@ impl Record {
         self.route.as_ref().map(Route::plane)
     }
 
+    /// The resource that it was let to.
+    pub(crate) fn resource(&self) -> Option<&str> {
+        self.way.as_ref().map(|way| &*way.resource.name)
+    }
+
     /// Since the request came.
     pub(crate) fn duration(&self) -> Duration {
         self.begun.elapsed()
@@ -119,7 +132,6 @@ impl Record {
         let header = |value: &'r HeaderValue| Value::Bytes(value.as_bytes());
         let route = self.route.as_ref();
         let key = self.key.as_ref();
-        let permit = self.permit.as_ref();
         let upstream = self.upstream.as_ref();
         let named = |route: &'r Route| match route.target() {
             Target::Named(name) => Some(name.as_str()),
@@ -138,8 +150,8 @@ impl Record {
         tell("target", route.and_then(named).into());
         tell("client", key.map(|key| &*key.client.name).into());
         tell("key", key.map(|key| &*key.id).into());
-        tell("resource", permit.map(|permit| &*permit.resource().name).into());
-        tell("identity", permit.map(|permit| &**permit.identity()).into());
+        tell("resource", self.resource().into());
+        tell("identity", self.way.as_ref().map(|way| &*way.identity).into());
         tell("status", self.status.into());
         tell("reason", self.verdict.as_ref().map(Verdict::reason).into());
         tell("why", self.verdict.as_ref().into());
@@ -160,6 +172,20 @@ fn version(version: Version) -> &'static str {
         Version::HTTP_2 => "2",
         // Nothing else is served.
         _ => "1.1",
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    /// With a token of ours.
+    pub(crate) fn permitted(permit: &Permit) -> Self {
+        Self { resource: permit.resource().clone(), identity: permit.identity().clone() }
+    }
+
+    /// With the client's own.
+    pub(crate) fn passed(passage: &Passage) -> Self {
+        Self { resource: passage.resource().clone(), identity: CLIENTS_OWN.into() }
     }
 }
 

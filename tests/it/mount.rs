@@ -44,7 +44,7 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = seen.clone();
     let theirs = service_fn(move |admitted: Admitted<Replay<Full<Bytes>>>| {
-        assert_eq!(&*admitted.permit().caller().key().client.name, "chat");
+        assert_eq!(&*admitted.permit().unwrap().caller().key().client.name, "chat");
         let (head, _) = admitted.into_request().into_parts();
         noting.lock().unwrap().push(head);
         async { Ok::<_, Failure>(Response::new(Full::<Bytes>::from("theirs"))) }

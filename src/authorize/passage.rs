@@ -1,0 +1,71 @@
+//! Where a request may go that brings an Entra token of its client's own. What it may do there is for Azure to say.
+//!
+//! Nobody has looked at that token: whoever can write one that looks like it comes as far as this. So what is told here
+//! names no resource, and one that takes no such tokens is as good as none.
+
+use std::sync::Arc;
+
+use super::resource::settle;
+use crate::authenticate::ClientToken;
+use crate::refusal::Refusal;
+use crate::route::{Prefix, Route};
+use crate::settings::{ClientTokens, Resource, Settings};
+
+/// The resources that take clients' own tokens.
+#[derive(Clone, Debug)]
+pub struct Passages {
+    resources: Vec<Arc<Resource>>,
+}
+
+/// Leave for one request to go to one resource, with its client's token and with nothing of ours. Made here alone.
+#[derive(Clone, Debug)]
+pub struct Passage {
+    resource: Arc<Resource>,
+    prefix: usize,
+    token: ClientToken,
+}
+
+// === impl Passages ===
+
+impl Passages {
+    /// Those of the settings.
+    pub fn of(settings: &Settings) -> Self {
+        let passing = |resource: &&Arc<Resource>| resource.client_tokens == ClientTokens::Pass;
+        Self { resources: settings.resources.iter().filter(passing).cloned().collect() }
+    }
+
+    /// Settles where a request goes with this token.
+    ///
+    /// # Errors
+    /// [`Refusal::ClientToken`] where no resource that takes it is meant, [`Refusal::NoTokensResource`] where several
+    /// could be; [`Refusal::Misdirected`], [`Refusal::Ambiguous`], [`Refusal::NoPlane`].
+    pub fn passage(&self, route: &Route, token: ClientToken) -> Result<Passage, Refusal> {
+        let open: Vec<_> = self.resources.iter().collect();
+        let resource = settle(route, &open).map_err(|refusal| match refusal {
+            Refusal::NoResource | Refusal::ResourceNotGranted(_) => Refusal::ClientToken,
+            Refusal::SeveralResources(_) => Refusal::NoTokensResource,
+            Refusal::OtherPlane(_) => Refusal::NoPlane,
+            other => other,
+        })?;
+        Ok(Passage { resource: resource.clone(), prefix: route.prefix().map_or(0, Prefix::length), token })
+    }
+}
+
+// === impl Passage ===
+
+impl Passage {
+    /// Where the request may go, and nowhere else.
+    pub fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
+
+    /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
+    pub fn prefix(&self) -> usize {
+        self.prefix
+    }
+
+    /// What it goes with.
+    pub fn token(&self) -> &ClientToken {
+        &self.token
+    }
+}
