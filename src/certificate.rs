@@ -5,7 +5,7 @@ mod term;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -34,6 +34,12 @@ pub struct Pair {
     names: Vec<Box<str>>,
     ends: SystemTime,
 }
+
+/// A day, in seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+/// How long before its end a certificate is spoken of: time enough to make another.
+const NEAR: Duration = Duration::from_secs(30 * DAY);
 
 impl Certificates {
     /// Reads all that the settings name.
@@ -156,6 +162,15 @@ impl Pair {
     /// When it ends.
     pub fn ends(&self) -> SystemTime {
         self.ends
+    }
+
+    /// What to say of a certificate that has ended, or will within a month; as a verb and what follows.
+    pub fn near_its_end(&self, now: SystemTime) -> Option<String> {
+        match self.ends.duration_since(now) {
+            Err(_) => Some("has ended: clients refuse it".to_owned()),
+            Ok(left) if left < NEAR => Some(format!("ends in {} days", left.as_secs() / DAY)),
+            Ok(_) => None,
+        }
     }
 
     /// The certificate itself, as it goes over the wire.

@@ -82,4 +82,5 @@ pub mod metrics;
 pub mod swap;
 mod admin;
 pub mod health;
+pub mod authority;
 pub mod server;

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -62,6 +63,11 @@ impl Server {
         let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let https = settings.listen.https.as_ref();
         let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
+        for pair in certificates.each() {
+            if let Some(end) = pair.near_its_end(SystemTime::now()) {
+                warn!(file = %pair.file().display(), "a certificate {end}");
+            }
+        }
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &certificates))?;
         let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));
         let wrong = |error: std::io::Error| {
