@@ -42,6 +42,9 @@ pub struct Made {
     ends: SystemTime,
 }
 
+/// What the name of every authority begins with.
+const AUTHORITY: &str = "keyswap CA";
+
 /// How long an authority is good: as long as clients may be left alone.
 const AUTHORITY_TERM: Duration = days(3650);
 
@@ -66,7 +69,7 @@ pub fn make_authority(directory: &Path, names: &[String], existing: Existing) ->
     for name in names {
         check_name(name)?;
     }
-    let (mut params, ends) = params(&format!("keyswap CA {}", short_id()), SystemTime::now() + AUTHORITY_TERM);
+    let (mut params, ends) = params(&format!("{AUTHORITY} {}", short_id()), SystemTime::now() + AUTHORITY_TERM);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.name_constraints = Some(NameConstraints {
@@ -96,6 +99,12 @@ pub fn make_leaves(
 ) -> Result<Vec<Made>, Mistakes> {
     let authority = Authority::read(authority)?;
     names.iter().map(|name| authority.make_leaf(directory, name, existing)).collect()
+}
+
+/// Whether a certificate is an authority that keyswap has made.
+pub(crate) fn is_ours(certificate: &CertificateDer<'_>) -> bool {
+    let name = Subject::of(certificate).and_then(|subject| subject.common_name);
+    name.is_some_and(|name| name.starts_with(AUTHORITY))
 }
 
 /// An authority that was read.

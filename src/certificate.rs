@@ -137,7 +137,12 @@ impl Pair {
     /// A file that cannot be read or is no PEM, or a key that is another certificate's.
     pub fn read(files: &CertificateFiles) -> Result<Self, Mistakes> {
         let CertificateFiles { cert, key } = files;
-        let chain = read_chain(cert)?;
+        let chain = CertificateDer::pem_file_iter(cert)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| Mistakes::of_file(cert, format!("cannot be read as a PEM certificate chain: {error}")))?;
+        if chain.is_empty() {
+            return Err(Mistakes::of_file(cert, "holds no certificate: it must have the chain in PEM, leaf first"));
+        }
         let private = PrivateKeyDer::from_pem_file(key)
             .map_err(|error| Mistakes::of_file(key, format!("cannot be read as a PEM private key: {error}")))?;
         let shown = CertifiedKey::from_der(chain, private, &default_provider()).map_err(|error| {
@@ -179,15 +184,15 @@ impl Pair {
     }
 }
 
-/// A chain of certificates, at least one.
-pub(crate) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Mistakes> {
-    let chain = CertificateDer::pem_file_iter(file)
+/// The certificates of a file, at least one.
+pub(crate) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Mistakes> {
+    let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| Mistakes::of_file(file, format!("cannot be read as a PEM certificate chain: {error}")))?;
-    if chain.is_empty() {
-        return Err(Mistakes::of_file(file, "holds no certificate: it must have the chain in PEM, leaf first"));
+        .map_err(|error| Mistakes::of_file(file, format!("cannot be read as PEM certificates: {error}")))?;
+    if certificates.is_empty() {
+        return Err(Mistakes::of_file(file, "holds no certificate: it must have one or more in PEM"));
     }
-    Ok(chain)
+    Ok(certificates)
 }
 
 fn names(leaf: &CertificateDer<'_>) -> Vec<Box<str>> {

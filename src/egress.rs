@@ -11,11 +11,10 @@ mod tunnel;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
+use crate::certificate::read_certificates;
 use crate::document::Mistakes;
 use crate::settings::{self, EgressTimeouts};
 pub use connector::{Connector, Unreachable};
@@ -51,17 +50,10 @@ impl Egress {
         }
         roots.add_parsable_certificates(system.certs);
         if let Some(file) = &settings.ca {
-            let wrong = |what: String| Mistakes::of_file(file, what);
-            let extra = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| wrong(format!("cannot be read as PEM certificates: {error}")))?;
-            if extra.is_empty() {
-                return Err(wrong("holds no certificate: it must have one or more in PEM".to_owned()));
-            }
-            for certificate in extra {
-                roots
-                    .add(certificate)
-                    .map_err(|error| wrong(format!("holds a certificate that is no authority: {error}")))?;
+            for certificate in read_certificates(file)? {
+                roots.add(certificate).map_err(|error| {
+                    Mistakes::of_file(file, format!("holds a certificate that is no authority: {error}"))
+                })?;
             }
         }
         if roots.is_empty() {

@@ -83,4 +83,5 @@ pub mod swap;
 mod admin;
 pub mod health;
 pub mod authority;
+pub mod trust;
 pub mod server;

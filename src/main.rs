@@ -17,6 +17,7 @@ use keyswap::plane::{Access, Plane};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
+use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
@@ -55,6 +56,18 @@ enum Command {
     Cert {
         #[command(subcommand)]
         wanted: Wanted,
+    },
+    /// Print what makes a client trust an authority, as lines for a shell: eval "$(keyswap env ...)"
+    Env {
+        /// The client; may be given more than once
+        #[arg(long = "for", required = true, value_name = "CLIENT")]
+        clients: Vec<Client>,
+        /// The authority
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+        /// Where to write it together with all that this system trusts, if a client needs that; beside it if not given
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
     },
     /// Ask a running keyswap whether it is ready: exit status 0 if it is, 1 if not
     Health {
@@ -136,6 +149,7 @@ fn main() -> ExitCode {
         Command::Serve { source, log, requests } => serve(&source, log, requests),
         Command::Check { source } => check(&source),
         Command::Cert { wanted } => cert(&wanted),
+        Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Health { admin, live } => health(admin, live),
     }
 }
@@ -172,10 +186,15 @@ fn check(source: &Source) -> ExitCode {
         let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
         Ok(report(&settings, &keys, &certificates))
     });
-    match checked {
-        Ok(report) => {
+    show(checked)
+}
+
+/// What was asked for, or what is wrong.
+fn show(text: Result<String, Mistakes>) -> ExitCode {
+    match text {
+        Ok(text) => {
             // A closed pipe is the reader's wish to hear no more.
-            drop(std::io::stdout().write_all(report.as_bytes()));
+            drop(std::io::stdout().write_all(text.as_bytes()));
             ExitCode::SUCCESS
         }
         Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
@@ -188,14 +207,7 @@ fn cert(wanted: &Wanted) -> ExitCode {
         Wanted::Ca { out, replace, names } => make_authority(out, names, existing(*replace)).map(|made| vec![made]),
         Wanted::Leaf { ca, out, replace, names } => make_leaves(ca, out, names, existing(*replace)),
     };
-    match made {
-        Ok(made) => {
-            let lines: String = made.iter().map(|made| format!("{made}\n")).collect();
-            drop(std::io::stdout().write_all(lines.as_bytes()));
-            ExitCode::SUCCESS
-        }
-        Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
-    }
+    show(made.map(|made| made.iter().map(|made| format!("{made}\n")).collect()))
 }
 
 /// What the settings come to, for somebody who reviews them.

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower::Service;
@@ -23,7 +25,7 @@ pub(super) enum Names {
     /// As the system does: its hosts file, its servers, its order.
     Systems(GaiResolver),
     /// At one server, with no file before it. What it said is kept as long as it said, for all who are clones.
-    Servers(Box<TokioResolver>),
+    Servers(SocketAddr, Box<TokioResolver>),
 }
 
 /// Finds the addresses of one port of a host.
@@ -38,9 +40,16 @@ pub(super) struct Addresses {
 #[derive(Debug)]
 pub(super) struct LeadsBack(pub(super) SocketAddr);
 
-/// The host is not known there, or the server does not answer.
+/// A name server does not know a host, or does not answer.
 #[derive(Debug)]
-struct NotFound(String);
+struct NotFound {
+    server: SocketAddr,
+    error: NetError,
+}
+
+/// How long a name server may take to answer a question, and how often it is asked.
+const ANSWER: Duration = Duration::from_secs(1);
+const QUESTIONS: usize = 3;
 
 type Found = std::vec::IntoIter<SocketAddr>;
 
@@ -61,24 +70,26 @@ impl Names {
     pub(super) fn at(server: SocketAddr) -> Result<Self, String> {
         let mut protocols = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
         protocols.iter_mut().for_each(|protocol| protocol.port = server.port());
-        let server = NameServerConfig::new(server.ip(), true, protocols.into());
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let servers = vec![NameServerConfig::new(server.ip(), true, protocols.into())];
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
         let mut resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let options: &mut ResolverOpts = resolver.options_mut();
         // The hosts file is what we must not believe.
         options.use_hosts_file = ResolveHosts::Never;
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // A question that was lost is asked again while there is time to connect.
+        (options.timeout, options.attempts) = (ANSWER, QUESTIONS);
         let resolver = resolver.build().map_err(|error| error.to_string())?;
-        Ok(Self::Servers(Box::new(resolver)))
+        Ok(Self::Servers(server, Box::new(resolver)))
     }
 
     async fn look_up(mut self, name: Name) -> Result<Vec<SocketAddr>, BoxError> {
         match &mut self {
             Self::Systems(system) => Ok(system.call(name).await?.collect()),
-            Self::Servers(resolver) => {
+            Self::Servers(server, resolver) => {
                 // The dot ends the name: no search list is tried after it.
                 let whole = format!("{}.", name.as_str().trim_end_matches('.'));
-                let found = resolver.lookup_ip(whole).await.map_err(|error| NotFound(error.to_string()))?;
+                let found = resolver.lookup_ip(whole).await.map_err(|error| NotFound { server: *server, error })?;
                 let mut addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(ip, 0)).collect();
                 // Azure's hosts have addresses of IPv4; those of IPv6 are tried a moment later.
                 addresses.sort_by_key(SocketAddr::is_ipv6);
@@ -92,7 +103,7 @@ impl fmt::Debug for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Systems(_) => "Systems",
-            Self::Servers(_) => "Servers",
+            Self::Servers(..) => "Servers",
         })
     }
 }
@@ -135,7 +146,12 @@ impl Error for LeadsBack {}
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let Self { server, error } = self;
+        if error.is_no_records_found() {
+            write!(f, "the name server {server} knows no address of it")
+        } else {
+            write!(f, "the name server {server}: {error}")
+        }
     }
 }
 

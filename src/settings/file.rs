@@ -355,7 +355,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
             mistakes.to_string(),
             "\
 keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
-keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
+keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key, or with directory
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer
 keyswap.toml:9:1: identities.app: has no secret: set secret_file or secret_env

@@ -131,8 +131,25 @@ pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, re
 
 /// A TLS connection to the gateway that speaks this protocol.
 pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
+    let stream = secure_as("localhost", address, ca_pem, alpn).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
+    stream
+}
+
+/// The same, by a name that the certificate must have.
+///
+/// # Errors
+/// There is no handshake.
+pub(crate) async fn secure_as(
+    name: &str,
+    address: SocketAddr,
+    ca_pem: &str,
+    alpn: &[u8],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(authority.unwrap()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -140,11 +157,9 @@ pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> Tl
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
-    stream
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// A connection of HTTP/2 to the gateway.
