@@ -46,6 +46,8 @@ pub struct Asked<'r> {
 /// What a verdict comes to on the wire.
 #[derive(Debug, PartialEq, Eq)]
 enum Words {
+    /// No words are needed.
+    None,
     /// Azure's own bytes.
     Azures(StatusCode, &'static str),
     /// Words of ours: Azure has none.
@@ -87,8 +89,14 @@ pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
     let words = match verdict {
         Verdict::Refused(refusal) => refused(refusal, asked.plane),
         Verdict::Failed(failure) => failed(failure, asked.plane),
+        Verdict::Preflight => Words::None,
     };
     let mut response = match words {
+        Words::None => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
         Words::Azures(status, body) => {
             let mut response = Response::new(Bytes::from_static(body.as_bytes()));
             *response.status_mut() = status;
@@ -111,7 +119,9 @@ pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
         }
     };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type(asked.plane));
+    if *verdict != Verdict::Preflight {
+        headers.insert(CONTENT_TYPE, content_type(asked.plane));
+    }
     let (name, id) = match asked.plane {
         Some(Plane::Search) => ("request-id", asked.client_id.unwrap_or(asked.id)),
         Some(Plane::OpenAi) | None => ("apim-request-id", asked.id),
@@ -158,6 +168,10 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::HeadTooLarge => {
             ours(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", HEAD_TOO_LARGE.to_owned())
         }
+        Refusal::OriginNotListed => forbidden(
+            "This gateway is not told to answer web pages of this origin. Its owner can list the origin in cors.origins."
+                .to_owned(),
+        ),
         Refusal::NoPlane => ours(
             StatusCode::NOT_FOUND,
             "404",

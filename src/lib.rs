@@ -74,6 +74,7 @@ pub mod token;
 pub mod admit;
 pub mod forward;
 pub mod rewrite;
+pub mod cors;
 
 // The path as a whole, and the program around it.
 pub mod outlet;

@@ -14,6 +14,8 @@ use crate::plane::Access;
 pub enum Refusal {
     /// The head has more bytes or fields than we take.
     HeadTooLarge,
+    /// A browser asks for a web page of an origin that the settings do not name.
+    OriginNotListed,
     /// The path belongs to no plane.
     NoPlane,
     /// The request can be read in two ways, says one thing twice, or would give away what is ours; the text says which.
@@ -100,6 +102,8 @@ pub enum Verdict {
     Refused(Refusal),
     /// Something broke.
     Failed(Failure),
+    /// A browser asked in advance whether a page may ask, and it may.
+    Preflight,
 }
 
 // === impl Refusal ===
@@ -109,6 +113,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::HeadTooLarge => "head-too-large",
+            Self::OriginNotListed => "origin-not-listed",
             Self::NoPlane => "no-plane",
             Self::Ambiguous(_) => "ambiguous",
             Self::NoCredential => "no-credential",
@@ -135,6 +140,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HeadTooLarge => f.write_str("the head is too large"),
+            Self::OriginNotListed => f.write_str("a preflight of an origin that is not listed"),
             Self::NoPlane => f.write_str("the path belongs to no plane"),
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
             Self::NoCredential => f.write_str("no credential"),
@@ -220,6 +226,7 @@ impl Verdict {
         match self {
             Self::Refused(refusal) => refusal.reason(),
             Self::Failed(failure) => failure.reason(),
+            Self::Preflight => "preflight",
         }
     }
 }
@@ -229,6 +236,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
+            Self::Preflight => f.write_str("a browser asked in advance"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! flags of a sidecar ([`Single::settings`]), which needs none. Nothing is guessed: the kind of an identity is always
 //! named, because a gateway that quietly rides another identity than the one its owner thinks of is a hole.
 
+mod cors;
 mod endpoint;
 pub(crate) mod file;
 mod guessing;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use cors::Cors;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
 pub use guessing::Guessing;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// What somebody meets who tries keys.
     pub guessing: Guessing,
+    /// The web pages whose scripts may read answers.
+    pub cors: Cors,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.

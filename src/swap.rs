@@ -25,6 +25,7 @@ pub use ongoing::ToldBody;
 use crate::admit::{Admitted, Leave};
 use crate::authenticate::{Credential, Guesses, authenticate};
 use crate::authorize::{Passages, authorize};
+use crate::cors::{Cors, Page};
 use crate::dialect::{Asked, REQUEST_ID, render};
 use crate::family::Family;
 use crate::forward::Replay;
@@ -49,6 +50,8 @@ pub struct Gateway {
     pub hosts: Hosts,
     /// The resources that take clients' own tokens.
     pub passages: Passages,
+    /// The web pages whose scripts are answered.
+    pub cors: Cors,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -76,7 +79,15 @@ impl Gateway {
         let tokens = Arc::new(Tokens::new(settings, &keys));
         let guesses = Guesses::new(settings.guessing);
         let metrics = Metrics::new(guesses.counters().clone());
-        Self { keys, guesses, hosts: Hosts::of(settings), passages: Passages::of(settings), tokens, metrics }
+        Self {
+            keys,
+            guesses,
+            hosts: Hosts::of(settings),
+            passages: Passages::of(settings),
+            cors: Cors::of(&settings.cors),
+            tokens,
+            metrics,
+        }
     }
 }
 
@@ -135,10 +146,11 @@ impl<S> Swap<S> {
     {
         let id = request_id();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
+        let page = self.gateway.cors.page(&request);
         let record = Record::of(&request, id.clone());
         let mut ongoing = Ongoing::begin(record, self.gateway.clone(), self.lines.clone());
         let record = &mut *ongoing.record;
-        let response = match self.walk(request, record).await {
+        let mut response = match self.walk(request, &page, record).await {
             Ok(mut response) => {
                 response.headers_mut().insert(REQUEST_ID, id);
                 response
@@ -153,11 +165,17 @@ impl<S> Swap<S> {
                 response
             }
         };
+        self.gateway.cors.tell(&page, response.headers_mut());
         ongoing.answered(response)
     }
 
     /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down.
-    async fn walk<B, U>(&mut self, request: Request<B>, record: &mut Record) -> Result<Response<AnswerBody<U>>, Verdict>
+    async fn walk<B, U>(
+        &mut self,
+        request: Request<B>,
+        page: &Page,
+        record: &mut Record,
+    ) -> Result<Response<AnswerBody<U>>, Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
@@ -166,6 +184,10 @@ impl<S> Swap<S> {
     {
         let Self { gateway, forward, .. } = self;
         let (mut head, body) = request.into_parts();
+        if page.is_preflight() {
+            record.route = Route::of(&head, &gateway.hosts).ok();
+            return Err(if page.is_welcome() { Verdict::Preflight } else { Refusal::OriginNotListed.into() });
+        }
         let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
         // The log and the route have what they need of them, and nothing that is ours goes upstream.
         head.extensions.clear();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ByAccess, CLIENTS_OWN, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing, Identity,
-    IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
+    ByAccess, CLIENTS_OWN, ClientTimeouts, Cors, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing,
+    Identity, IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
     default_workers, resource, without_brackets,
 };
 use crate::document::{Document, Mistakes, Section, Value};
@@ -54,6 +54,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let guessing = root.section("guessing").map_or(Some(Guessing::DEFAULT), |section| Guessing::read(&section));
+    let cors = root.section("cors").map_or_else(Cors::default, |section| Cors::read(&section));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
@@ -66,6 +67,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         workers: workers?,
         timeouts,
         guessing: guessing?,
+        cors,
         drain,
         egress,
         resources,
@@ -354,7 +356,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key, or with directory
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

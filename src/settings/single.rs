@@ -11,7 +11,7 @@ use clap::{ArgGroup, ValueEnum};
 use super::file::{DNS, check_authority, default_authority, parse_address};
 use super::resource::check_name;
 use super::{
-    ByAccess, CertificateFiles, ClientTokens, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
+    ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
     IdentityKind, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, UserAssigned,
     default_workers,
 };
@@ -198,6 +198,7 @@ impl Single {
             workers: self.workers.unwrap_or_else(default_workers),
             timeouts: Timeouts::DEFAULT,
             guessing: Guessing::DEFAULT,
+            cors: Cors::default(),
             drain: Drain {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),

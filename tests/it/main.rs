@@ -39,6 +39,7 @@ mod transparent;
 mod loops;
 mod client_tokens;
 mod certificates;
+mod preflight;
 mod lifecycle;
 mod request_line;
 mod canary;
