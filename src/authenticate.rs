@@ -59,13 +59,15 @@ pub struct Caller {
 ///
 /// # Errors
 /// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, [`Refusal::UnknownKey`] for a key that is
-/// not good now, [`Refusal::AdminKeyInUrl`], or [`Refusal::Ambiguous`] for a token with something beside it.
+/// not good now, or [`Refusal::AdminKeyInUrl`].
 pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime) -> Result<Credential, Refusal> {
     let brought = places::key(request, route)?;
     let text = match &brought {
         Brought::InHead(text) => text,
         Brought::InUrl(text) => &text[..],
-        Brought::Token => return ClientToken::of(&request.headers).map(Credential::Token),
+        Brought::Token => {
+            return ClientToken::of(&request.headers).map(Credential::Token).ok_or(Refusal::NoCredential);
+        }
     };
     let key = keys.find(text).ok_or(Refusal::UnknownKey(UnknownKey::NotListed))?;
     key.good_at(now).map_err(|why| Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), why)))?;

@@ -6,30 +6,28 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use super::places::bearer;
 use crate::keys::Digest;
-use crate::refusal::Refusal;
 
 /// An `Authorization` header that holds a token, as it came. Made here alone; nobody has looked whether it is good.
 #[derive(Clone)]
 pub struct ClientToken {
     /// Marked sensitive.
     header: HeaderValue,
+    is_alone: bool,
 }
 
 impl ClientToken {
     /// The token of a request that brings one in `Authorization`.
-    ///
-    /// # Errors
-    /// [`Refusal::Ambiguous`] where that header says anything besides.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(AUTHORIZATION).iter();
-        match (lines.next(), lines.next()) {
-            (Some(line), None) if !line.as_bytes().contains(&b',') => {
-                let mut header = line.clone();
-                header.set_sensitive(true);
-                Ok(Self { header })
-            }
-            _ => Err(Refusal::Ambiguous("it says more in Authorization than one token")),
-        }
+        let mut header = lines.next()?.clone();
+        header.set_sensitive(true);
+        let is_alone = lines.next().is_none() && !header.as_bytes().contains(&b',');
+        Some(Self { header, is_alone })
+    }
+
+    /// Whether the header says nothing besides, so that nobody can read another token in it.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     /// The value of `Authorization`, byte for byte as it came, marked sensitive.

@@ -47,6 +47,9 @@ impl Passages {
             Refusal::OtherPlane(_) => Refusal::NoPlane,
             other => other,
         })?;
+        if !token.is_alone() {
+            return Err(Refusal::Ambiguous("it says more in Authorization than one token"));
+        }
         Ok(Passage { resource: resource.clone(), prefix: route.prefix().map_or(0, Prefix::length), token })
     }
 }

@@ -184,7 +184,13 @@ impl Single {
                 Ok(resource) if resources.iter().any(|other| other.plane == resource.plane) => {
                     wrong("--upstream", "may be given once for each plane; for more, write a keyswap.toml");
                 }
-                Ok(resource) => resources.push(Arc::new(resource)),
+                Ok(mut resource) => {
+                    // Owners like to give both services the same name.
+                    if resources.iter().any(|other| other.name == resource.name) {
+                        resource.name = format!("{}-{}", resource.name, resource.plane).into();
+                    }
+                    resources.push(Arc::new(resource));
+                }
                 Err((flag, fix)) => wrong(flag, fix),
             }
         }
@@ -332,6 +338,8 @@ mod tests {
         let settings = single.settings().unwrap();
         let planes: Vec<_> = settings.resources.iter().map(|resource| resource.plane).collect();
         assert_eq!(planes, [Plane::OpenAi, Plane::Search]);
+        let names: Vec<_> = settings.resources.iter().map(|resource| &*resource.name).collect();
+        assert_eq!(names, ["contoso", "contoso-search"]);
         assert_eq!(settings.listen.http, Some(Listen::DEFAULT_HTTP));
     }
 
