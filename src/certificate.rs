@@ -1,6 +1,6 @@
 //! What the https address shows: certificates with their keys, read from files, found by the names that stand in them.
 
-mod term;
+mod subject;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use webpki::EndEntityCert;
 
 use crate::document::Mistakes;
 use crate::settings::{CertificateFiles, Tls};
-pub(crate) use term::Subject;
+pub(crate) use subject::Subject;
 
 /// The certificates of the https address.
 #[derive(Clone, Debug, Default)]
@@ -198,5 +198,8 @@ pub(crate) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'stati
 fn names(leaf: &CertificateDer<'_>) -> Vec<Box<str>> {
     let parsed = EndEntityCert::try_from(leaf).ok();
     let names = parsed.iter().flat_map(|leaf| leaf.valid_dns_names());
-    names.map(|name| name.to_ascii_lowercase().into()).collect()
+    let mut names: Vec<Box<str>> = names.map(|name| name.to_ascii_lowercase().into()).collect();
+    names.sort();
+    names.dedup();
+    names
 }

@@ -26,6 +26,15 @@
 //! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those
 //! few that speak of *our* credentials.
 //!
+//! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
+//! an [`authorize::Passage`], which holds that token and can hold nothing of ours; its answer is the client's, whatever it
+//! says.
+//!
+//! # The name of Azure's that leads here
+//! A client may keep Azure's own host name, which somebody leads to us. [`certificate`] has what it is shown, by the name
+//! that it asks for; that name, or `Host`, is the resource's in [`route`]. [`egress`] finds where the resource really is,
+//! and never calls [`egress::Ourselves`]. [`authority`] makes such certificates, [`trust`] tells clients of them.
+//!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
 //! plane's own words: Azure's bytes where Azure has some. The refusal of an unknown key waits first, if its source has
