@@ -1,6 +1,6 @@
 # make demo   the main job, on this machine alone
 # make test   every test, the real SDKs included; installs what they need
-# make soak   what takes ten minutes and more: gigabytes through little memory
+# make soak   what takes minutes: gigabytes through little memory, peers that vanish
 # make fuzz   ten minutes of requests that nobody would think of; SECONDS=60 for one
 # make bench  against nginx on the same job; writes benches/runs
 # make lint   formatting, clippy, docs, dependencies

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The tasks that fetch tokens end when this is dropped.
     let _kept = gateway.tokens.keep(&settings, &egress);
 
-    let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, Pools::new(&settings)));
+    let swap = SwapLayer::new(gateway).layer(Forward::new(&egress, &Pools::new(&settings)));
     let app = Router::new().route("/hello", get(|| async { "a route of your own\n" })).fallback_service(swap);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -2,81 +2,104 @@
 //!
 //! There are two kinds, and nothing in between: on a permit goes our own token, on a passage the client's.
 
-use std::sync::Arc;
-
-use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
+use http_body::Body;
 
 use crate::authenticate::strip;
-use crate::authorize::{Passage, Permit};
+use crate::authorize::{Condition, Passage, Permit, Way};
+use crate::guard::{Guarded, Outcome};
 use crate::listen::strip_forwarded;
+use crate::refusal::Refusal;
 use crate::settings::Resource;
 use crate::token::Bearer;
+use crate::websocket;
 
 /// A request that may be forwarded: the only thing that a forwarding service takes. It is made at the end of the walk
-/// alone, holds no credential of the client's, and can only be turned into a request whole.
+/// alone, holds no credential of the client's, and can only be turned into a request whole, whose body is behind its guard.
 #[derive(Debug)]
 pub struct Admitted<B> {
-    request: Request<B>,
-    leave: Leave,
+    request: Request<Guarded<B>>,
+    ride: Ride,
 }
 
-/// What a request goes on. Whose token it rides follows from it, and cannot be said otherwise.
-#[derive(Clone, Debug)]
-pub(crate) enum Leave {
+/// A leave with its token. Whose token that is follows from the leave, and cannot be said otherwise.
+#[derive(Debug)]
+enum Ride {
     /// What a key may do, and the token of ours for that.
     Ours(Permit, Bearer),
     /// The way for a client's token, which the passage holds itself.
     Clients(Passage),
 }
 
-impl<B> Admitted<B> {
-    /// Admits a request: strips what is the client's own.
-    pub(crate) fn new(request: Request<B>, leave: Leave) -> Self {
+impl<B: Body<Data = Bytes>> Admitted<B> {
+    /// Admits a request: strips what is the client's own, and puts its body behind the permit's condition. How that comes
+    /// out is told apart from it.
+    ///
+    /// # Errors
+    /// A request whose condition cannot be seen to hold.
+    pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Result<(Self, Outcome), Refusal> {
+        Self::riding(request, Ride::Ours(permit, bearer))
+    }
+
+    /// Admits a request with its client's own token: strips what is the client's own besides. There is no condition on it.
+    ///
+    /// # Errors
+    /// None that we know.
+    pub(crate) fn passing(request: Request<B>, passage: Passage) -> Result<(Self, Outcome), Refusal> {
+        Self::riding(request, Ride::Clients(passage))
+    }
+
+    fn riding(request: Request<B>, ride: Ride) -> Result<(Self, Outcome), Refusal> {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
         strip_forwarded(&mut parts.headers);
-        cut(&mut parts.uri, leave.prefix());
+        cut(&mut parts.uri, ride.prefix());
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
         parts.headers.remove(TE);
-        Self { request: Request::from_parts(parts, body), leave }
+        // Only now: what the upstream will not see is not what its reading of the body depends on.
+        let (body, outcome) = Guarded::new(&parts, body, ride.condition())?;
+        Ok((Self { request: Request::from_parts(parts, body), ride }, outcome))
     }
 
-    /// The leave that a key gave it; `None` where it goes with its client's own token.
-    pub fn permit(&self) -> Option<&Permit> {
-        match &self.leave {
-            Leave::Ours(permit, _) => Some(permit),
-            Leave::Clients(_) => None,
+    /// The leave that it goes on.
+    pub fn way(&self) -> Way {
+        match &self.ride {
+            Ride::Ours(permit, _) => Way::Permit(permit.clone()),
+            Ride::Clients(passage) => Way::Passage(passage.clone()),
         }
     }
 
-    /// Where it may go, and nowhere else.
-    pub fn resource(&self) -> &Arc<Resource> {
-        self.leave.resource()
-    }
-
     /// The request to send over HTTP/1.1 to the permitted resource and no other host: its target in origin form, path
-    /// and query byte for byte as they came but for credentials, with our token, or with nothing but the client's own.
-    pub fn into_request(self) -> Request<B> {
+    /// and query byte for byte as they came but for credentials, with our token or else the client's own. It asks for a
+    /// websocket if its leave says so, and never for another protocol.
+    pub fn into_request(self) -> Request<Guarded<B>> {
         let (mut parts, body) = self.request.into_parts();
         if parts.uri.authority().is_some() {
             let target = parts.uri.into_parts().path_and_query;
             parts.uri = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         }
         parts.version = Version::HTTP_11;
-        parts.headers.insert(HOST, self.leave.resource().endpoint.host_header().clone());
-        parts.headers.insert(AUTHORIZATION, self.leave.authorization().clone());
+        if self.ride.opens_websocket() {
+            websocket::ask(&mut parts.headers);
+        }
+        parts.headers.insert(HOST, self.ride.resource().endpoint.host_header().clone());
+        parts.headers.insert(AUTHORIZATION, self.ride.authorization().clone());
         Request::from_parts(parts, body)
     }
 }
 
-// === impl Leave ===
+// === impl Ride ===
 
-impl Leave {
-    fn resource(&self) -> &Arc<Resource> {
+impl Ride {
+    fn resource(&self) -> &Resource {
         match self {
             Self::Ours(permit, _) => permit.resource(),
             Self::Clients(passage) => passage.resource(),
@@ -87,6 +110,20 @@ impl Leave {
         match self {
             Self::Ours(permit, _) => permit.prefix(),
             Self::Clients(passage) => passage.prefix(),
+        }
+    }
+
+    fn opens_websocket(&self) -> bool {
+        match self {
+            Self::Ours(permit, _) => permit.opens_websocket(),
+            Self::Clients(passage) => passage.opens_websocket(),
+        }
+    }
+
+    fn condition(&self) -> Option<&Condition> {
+        match self {
+            Self::Ours(permit, _) => permit.condition(),
+            Self::Clients(_) => None,
         }
     }
 
@@ -126,16 +163,9 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+    // Names that HTTP itself knows are compared as numbers.
+    [CONNECTION, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION].contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use http::request::Parts;
 pub use client_token::ClientToken;
 pub(crate) use guesses::Counters as GuessCounters;
 pub use guesses::Guesses;
-pub(crate) use places::strip;
+pub(crate) use places::{offers, strip};
 
 use crate::family::{Families, Family};
 use crate::keys::{Key, Keys};

@@ -2,26 +2,42 @@
 
 mod passage;
 mod resource;
+mod way;
 
 use std::sync::Arc;
 
 pub use passage::{Passage, Passages};
+pub use way::Way;
 
 use crate::authenticate::Caller;
 use crate::family::Family;
+use crate::keys::{Grant, Targets};
 use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
 use resource::settle;
 
-/// Leave for one operation of one client on one resource. Made here alone.
+/// Leave for one operation of one client on one resource. Made here alone. Cheap to clone, and without touching what the
+/// workers share: they would wait for each other at the counts.
 #[derive(Debug, Clone)]
-pub struct Permit {
+pub struct Permit(Arc<Leave>);
+
+#[derive(Debug)]
+struct Leave {
     caller: Caller,
     resource: Arc<Resource>,
     prefix: usize,
     family: Family,
+    websocket: bool,
     identity: Arc<str>,
+    condition: Option<Condition>,
+}
+
+/// What must hold of a request's body before anything may be completed upstream: that it names a deployment which was
+/// granted, as its `model`. Made here alone; [`crate::guard`] sees to it.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    granted: Arc<[Targets]>,
 }
 
 /// Decides whether a client may do what its request wants, and settles the resource.
@@ -30,28 +46,37 @@ pub struct Permit {
 /// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
-    let granted: Vec<_> = grants.iter().map(|grant| &grant.resource).collect();
-    let resource = settle(route, &granted)?.clone();
+    let resource = settle(route, grants.iter().map(|grant| &grant.resource))?.clone();
     let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
-    let grants = grants.iter().filter(|grant| grant.resource.name == resource.name);
-    let grants: Vec<_> = grants.filter(|grant| grant.families.contains(family)).collect();
-    if grants.is_empty() {
+    let of_resource = grants.iter().filter(|grant| grant.resource.name == resource.name);
+    let of_family = of_resource.filter(|grant| grant.families.contains(family));
+    if of_family.clone().next().is_none() {
         return Err(Refusal::FamilyNotGranted(family));
     }
-    let mut grants = grants.into_iter().filter(|grant| *grant.access.at(access)).peekable();
-    if grants.peek().is_none() {
-        return Err(Refusal::AccessNotGranted(family, access));
-    }
-    let name = match route.target() {
-        Target::Named(name) => Some(name.as_str()),
-        Target::Unnamed | Target::Untouched => None,
+    let of_access = of_family.filter(|grant| *grant.access.at(access));
+    let first = of_access.clone().next().ok_or(Refusal::AccessNotGranted(family, access))?;
+    let covering = |name: Option<&str>| of_access.clone().find(|grant| grant.targets.cover(name));
+    let identity = |grant: &Grant| grant.identity.at(access).clone();
+    let (identity, condition) = match route.target() {
+        Target::Untouched => (identity(first), None),
+        Target::Named(name) => {
+            let grant = covering(Some(name)).ok_or_else(|| Refusal::TargetNotGranted(Some(name.clone())))?;
+            (identity(grant), None)
+        }
+        Target::Unnamed => (identity(covering(None).ok_or(Refusal::TargetNotGranted(None))?), None),
+        Target::InBody => match covering(None) {
+            Some(grant) => (identity(grant), None),
+            None => {
+                // The token goes along before the body is read: what is granted to another identity is not granted here.
+                let granted = of_access.clone().filter(|grant| identity(grant) == identity(first));
+                let granted = granted.map(|grant| grant.targets.clone()).collect();
+                (identity(first), Some(Condition { granted }))
+            }
+        },
     };
-    let grant = grants
-        .find(|grant| grant.targets.cover(name) || *route.target() == Target::Untouched)
-        .ok_or_else(|| Refusal::TargetNotGranted(name.map(str::to_owned)))?;
-    let identity = grant.identity.at(access).clone();
     let prefix = route.prefix().map_or(0, Prefix::length);
-    Ok(Permit { resource, prefix, family, identity, caller })
+    let websocket = route.opens_websocket();
+    Ok(Permit(Arc::new(Leave { resource, prefix, family, websocket, identity, condition, caller })))
 }
 
 // === impl Permit ===
@@ -59,26 +84,51 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
 impl Permit {
     /// Who asked.
     pub fn caller(&self) -> &Caller {
-        &self.caller
+        &self.0.caller
     }
 
     /// Where the request may go, and nowhere else.
     pub fn resource(&self) -> &Arc<Resource> {
-        &self.resource
+        &self.0.resource
     }
 
     /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
     pub fn prefix(&self) -> usize {
-        self.prefix
+        self.0.prefix
     }
 
     /// What it does there.
     pub fn family(&self) -> Family {
-        self.family
+        self.0.family
+    }
+
+    /// What must hold of the request's body, if anything must.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.0.condition.as_ref()
+    }
+
+    /// Whether it opens a websocket there.
+    pub fn opens_websocket(&self) -> bool {
+        self.0.websocket
     }
 
     /// Whose token it rides: this follows from client, resource and access, never from the resource alone.
     pub fn identity(&self) -> &Arc<str> {
-        &self.identity
+        &self.0.identity
+    }
+}
+
+// === impl Condition ===
+
+impl Condition {
+    /// Whether a request whose body names this deployment is permitted.
+    pub(crate) fn permits(&self, deployment: &str) -> bool {
+        self.granted.iter().any(|targets| targets.cover(Some(deployment)))
+    }
+
+    /// A condition of its own, without a grant.
+    #[cfg(test)]
+    pub(crate) fn fitting<'g>(globs: impl IntoIterator<Item = &'g str>) -> Self {
+        Self { granted: [Targets::fitting(globs)].into() }
     }
 }

@@ -11,6 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
@@ -84,6 +85,14 @@ struct Body<'m> {
 /// `null`, where it is said at all.
 type Null = Option<()>;
 
+/// A new id for a request.
+pub(crate) fn new_id() -> HeaderValue {
+    let mut buffer = Uuid::encode_buffer();
+    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+    // Hexadecimal digits and hyphens make a header.
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
+}
+
 /// Renders a verdict in the plane's own dialect.
 pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
     let words = match verdict {
@@ -140,7 +149,7 @@ fn content_type(plane: Option<Plane>) -> HeaderValue {
 }
 
 /// The body of an answer in our own words.
-pub(crate) fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
+fn envelope(plane: Option<Plane>, status: StatusCode, code: &str, message: &str) -> Bytes {
     // `type` and `param` are words of the OpenAI plane alone.
     let openai = plane != Some(Plane::Search);
     let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
@@ -165,8 +174,14 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         }
         // Azure's word for a query key that wants to write.
         Refusal::FamilyNotGranted(_) | Refusal::AccessNotGranted(..) | Refusal::NoFamily if search => wrong_key,
-        Refusal::HeadTooLarge => {
-            ours(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", HEAD_TOO_LARGE.to_owned())
+        Refusal::NotHttp => ours(StatusCode::BAD_REQUEST, "BadRequest", "The request is not valid HTTP.".to_owned()),
+        Refusal::HeadTooLarge => ours(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "RequestHeaderFieldsTooLarge",
+            "The head of the request is too large: 64 KiB and 200 fields are the limit.".to_owned(),
+        ),
+        Refusal::UrlTooLong => {
+            ours(StatusCode::URI_TOO_LONG, "UriTooLong", "The URL of the request is too long.".to_owned())
         }
         Refusal::OriginNotListed => forbidden(
             "This gateway is not told to answer web pages of this origin. Its owner can list the origin in cors.origins."
@@ -253,15 +268,19 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::TargetNotGranted(None) => {
             let what = if search { "indexes" } else { "deployments" };
             forbidden(format!(
-                "This key may use some {what} only, and the path of this operation names none. Ask the gateway's \
+                "This key may use some {what} only, and this operation cannot be limited to them. Ask the gateway's \
                  owner for a key that is granted every one."
             ))
         }
+        Refusal::ModelUnclear(what) => ours(
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
+            format!(
+                "This key may use some deployments only, and keyswap cannot tell which one this request wants: {what}."
+            ),
+        ),
     }
 }
-
-/// What is said to a head that is too large, whoever finds it so.
-pub(crate) const HEAD_TOO_LARGE: &str = "The head of the request is too large: 64 KiB and 200 fields are the limit.";
 
 const LOOP_CODE: &str = "LoopDetected";
 

@@ -96,6 +96,12 @@ impl Family {
         }
     }
 
+    /// Whether a grant of it can be limited to some deployments or indexes: its requests say which one they work on, or
+    /// work on none. All else is refused to a key that is limited (`route/openai/model.rs` has the table).
+    pub fn can_be_limited(self) -> bool {
+        !matches!(self, Self::Batches | Self::Assistants | Self::FineTuning | Self::Evaluations | Self::RealtimeSecrets)
+    }
+
     /// Whether its objects live on the resource itself, shared by every client that rides the same identity.
     pub fn is_shared(self) -> bool {
         !matches!(self, Self::Inference | Self::Realtime | Self::DocumentsRead | Self::DocumentsWrite)

@@ -7,7 +7,9 @@ mod answer;
 mod connection;
 mod pool;
 mod replay;
+mod shelf;
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,7 +30,8 @@ use crate::egress::{Connector, Egress, Unreachable};
 use crate::refusal::Failure;
 use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
-use pool::{Lease, Turn};
+use pool::Turn;
+use shelf::{Lease, Shelf};
 
 /// Forwards admitted requests. Each worker has its own, with its own connections. Cheap to clone: every request does.
 #[derive(Debug)]
@@ -38,16 +41,15 @@ pub struct Forward<B>(Arc<Worker<B>>);
 #[derive(Debug)]
 struct Worker<B> {
     connector: Connector,
-    pools: Pools<B>,
-    /// Where this worker keeps its connections, in every pool.
-    shelf: usize,
+    limits: UpstreamTimeouts,
+    /// Where it keeps its connections, by the resource's name.
+    shelves: HashMap<Arc<str>, Arc<Shelf<B>>>,
 }
 
 impl<B> Forward<B> {
     /// A forwarder with no connection yet. Those with the same pools keep to one limit together.
-    pub fn new(egress: &Egress, pools: Pools<B>) -> Self {
-        let shelf = pools.new_shelf();
-        Self(Arc::new(Worker { connector: egress.connector(), pools, shelf }))
+    pub fn new(egress: &Egress, pools: &Pools<B>) -> Self {
+        Self(Arc::new(Worker { connector: egress.connector(), limits: pools.limits(), shelves: pools.shelves() }))
     }
 }
 
@@ -82,11 +84,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     async fn send(&self, admitted: Admitted<B>) -> Result<Response<UpstreamBody<B>>, Failure> {
-        let UpstreamTimeouts { answer: limit, stream, .. } = self.pools.limits();
-        let resource = admitted.resource().clone();
+        let UpstreamTimeouts { answer: limit, stream, .. } = self.limits;
+        let way = admitted.way();
+        let resource = way.resource();
         let mut request = admitted.into_request();
         loop {
-            let mut lease = self.lease(&resource).await?;
+            let mut lease = self.lease(resource).await?;
             let Ok(sent) = timeout(limit, lease.connection().send(request)).await else {
                 warn!(resource = &*resource.name, limit_s = limit.as_secs(), "the upstream did not answer in time");
                 return Err(Failure::TimedOut);
@@ -110,8 +113,9 @@ where
     /// A connection to the resource: one that was kept, else a new one.
     async fn lease(&self, resource: &Resource) -> Result<Lease<B>, Failure> {
         let name = &*resource.name;
-        let pool = self.pools.of(name).ok_or(Failure::Overloaded)?;
-        let turn = pool.turn(self.shelf).await.map_err(|_| {
+        // There is one for every resource of the settings.
+        let shelf = self.shelves.get(name).ok_or(Failure::Overloaded)?;
+        let turn = shelf.turn().await.map_err(|_| {
             warn!(resource = name, "every connection that the resource may have is in use");
             Failure::Overloaded
         })?;
@@ -129,7 +133,7 @@ where
                 })?
             }
         };
-        Ok(pool.lease(self.shelf, connection))
+        Ok(shelf.lease(connection))
     }
 }
 

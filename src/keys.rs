@@ -70,12 +70,12 @@ pub struct Grant {
 
 /// Names of deployments or indexes: all, or those that fit a glob. Case does not count, as Azure does not let two
 /// names differ by case alone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Targets {
     /// Every name, and what has none.
     All,
     /// The names that fit one of these.
-    Some(Vec<WildMatch>),
+    Some(Arc<[WildMatch]>),
 }
 
 // === impl Keys ===
@@ -202,7 +202,7 @@ impl Targets {
     /// The names that fit one of `globs`, in which `*` stands for any run of characters and `?` for one.
     pub fn fitting<'g>(globs: impl IntoIterator<Item = &'g str>) -> Self {
         let globs: Vec<_> = globs.into_iter().map(WildMatch::new_case_insensitive).collect();
-        if globs.iter().any(|glob| glob.pattern() == "*") { Self::All } else { Self::Some(globs) }
+        if globs.iter().any(|glob| glob.pattern() == "*") { Self::All } else { Self::Some(globs.into()) }
     }
 
     /// Whether a name is among them; `None` is what has no name, and only all names together cover it.

@@ -4,14 +4,14 @@
 //!
 //! # Scope
 //! Azure OpenAI (and Foundry's model surfaces) and Azure AI Search, their data planes, whole. Out of scope: other
-//! services, choosing among models, counting tokens, caching answers, changing bodies, and whatever a load balancer or
-//! an ingress does.
+//! services, choosing among models, counting tokens, caching answers, changing bodies but for the links in answers, and
+//! whatever a load balancer or an ingress does.
 //!
 //! # The map
 //! The order of a request is the order of the files is the order of the imports:
 //!
 //! ```text
-//! listen -> route -> authenticate -> authorize -> token -> admit -> forward -> rewrite
+//! listen -> route -> authenticate -> authorize -> token -> guard -> admit -> forward -> links -> rewrite
 //! ```
 //!
 //! A module imports only what is declared above it; a test reads this file and holds every module to that. First come
@@ -23,8 +23,16 @@
 //! is wanted, from method, canonical path and host; [`authenticate::Caller`] whose key this is; [`authorize::Permit`]
 //! that this caller may do this on this resource; [`token::Bearer`] is our own token, whose identity follows from client,
 //! resource and access. Each of these can be made by its own step alone. Together with the request they make an
-//! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. The answer streams back; [`rewrite`] holds those
-//! few that speak of *our* credentials.
+//! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. Where the permit depends on the `model` in the
+//! body, that body is behind its [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer
+//! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
+//! that speak of *our* credentials.
+//!
+//! # The walk of a websocket
+//! A realtime websocket walks like any request: [`websocket`] reads that one is asked for, and asks the upstream for it.
+//! If that says 101, its connection is taken over, then the client is told, and a [`tunnel`] carries bytes between the
+//! two that nobody parses. It lives beside the client's connection, has the upstream connection's place in its pool, and
+//! is told when it has ended. Whatever else the upstream says is an answer.
 //!
 //! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
 //! an [`authorize::Passage`], which holds that token and can hold nothing of ours; its answer is the client's, whatever it
@@ -48,14 +56,17 @@
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
-//! What broke, on our side or upstream, is a warning in the log besides. Both leave through an [`outlet`], so that no
+//! What broke, on our side or upstream, is a warning in the log besides; a connection on which no request came to be is
+//! counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
 //! # Invariants
-//! 1. Nothing reaches an upstream that is not [`admit::Admitted`].
+//! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
+//!    hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
-//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, and an
-//!    upstream's 400, 401 or 403 of up to 64 KiB, to see what it means.
+//! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
+//!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
+//!    and the beginning of a URL in an answer, to see whose it is.
 //! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
@@ -75,13 +86,18 @@ pub mod certificate;
 
 // The path of a request.
 pub mod listen;
+mod websocket;
 pub mod route;
 pub mod authenticate;
 pub mod authorize;
 pub mod egress;
 pub mod token;
+mod json;
+pub mod guard;
 pub mod admit;
 pub mod forward;
+mod tunnel;
+pub mod links;
 pub mod rewrite;
 pub mod cors;
 

@@ -8,13 +8,17 @@ mod bodies;
 mod client_stream;
 mod connection;
 mod forwarded;
+mod mishap;
 mod origin;
 mod own_words;
 mod proxy_protocol;
+mod public_url;
 mod server_name;
 mod socket;
 mod tls;
 mod turn;
+mod upgrade;
+mod wordless;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,10 +35,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
 pub use bodies::RequestBody;
+pub use connection::Entrance;
 pub(crate) use connection::{Connections, Phase};
 pub(crate) use forwarded::strip_forwarded;
+pub(crate) use mishap::{Cause, Mishap, Tell, What};
 pub use origin::ClientAddress;
+pub use public_url::PublicUrl;
 pub use server_name::ServerName;
+pub(crate) use upgrade::{ClientBytes, Upgrade};
 
 use crate::certificate::Certificates;
 use crate::document::Mistakes;

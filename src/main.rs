@@ -214,8 +214,10 @@ fn cert(wanted: &Wanted) -> ExitCode {
 fn report(settings: &Settings, keys: &Keys, certificates: &Certificates) -> String {
     let mut lines = Vec::new();
     for resource in &settings.resources {
+        let hosts = resource.hosts.join(", ");
+        let hosts = if hosts.is_empty() { hosts } else { format!(", called as {hosts}") };
         lines.push(format!(
-            "resource {}: {} at {}, scope {}",
+            "resource {}: {} at {}, scope {}{hosts}",
             resource.name, resource.plane, resource.endpoint, resource.scope
         ));
     }
@@ -266,6 +268,13 @@ fn report_grant(client: &str, grant: &Grant) -> Vec<String> {
     }
     if !past.is_empty() {
         lines.push(format!("  note: {} let a client go past keyswap", names(&past)));
+    }
+    let unlimited: Vec<_> = grant.families.iter().filter(|family| !family.can_be_limited()).collect();
+    if !unlimited.is_empty() && !grant.targets.cover(None) {
+        lines.push(format!(
+            "  note: {} cannot be limited to some deployments: refused to this client",
+            names(&unlimited)
+        ));
     }
     lines
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::authenticate::GuessCounters;
+use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
 use crate::token::Tokens;
@@ -20,6 +21,7 @@ use crate::token::Tokens;
 pub struct Metrics {
     requests: Family<Answered, Counter>,
     in_flight: Gauge,
+    websockets: Gauge,
     unfinished: Family<Unfinished, Counter>,
     durations: Family<OfPlane, Histogram, fn() -> Histogram>,
     received: Family<OfPlane, Counter>,
@@ -28,6 +30,8 @@ pub struct Metrics {
     openai: Traffic,
     search: Traffic,
     no_plane: Traffic,
+    lost: Family<Lost, Counter>,
+    links_hidden: Counter,
     lines_dropped: Counter,
     guesses: GuessCounters,
 }
@@ -54,6 +58,12 @@ struct Answered {
 struct Unfinished {
     plane: &'static str,
     outcome: &'static str,
+}
+
+/// Why a connection ended before there was a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lost {
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,6 +100,7 @@ impl Metrics {
         Self {
             requests: Family::default(),
             in_flight: Gauge::default(),
+            websockets: Gauge::default(),
             unfinished: Family::default(),
             openai: traffic(Some(Plane::OpenAi)),
             search: traffic(Some(Plane::Search)),
@@ -97,6 +108,8 @@ impl Metrics {
             durations,
             received,
             sent,
+            lost: Family::default(),
+            links_hidden: Counter::default(),
             lines_dropped: Counter::default(),
             guesses,
         }
@@ -107,6 +120,11 @@ impl Metrics {
         self.in_flight.inc();
     }
 
+    /// A request has become a websocket.
+    pub(crate) fn open_websocket(&self) {
+        self.websockets.inc();
+    }
+
     /// A request has ended, in whatever way.
     pub(crate) fn end(&self, record: &Record) {
         self.in_flight.dec();
@@ -115,13 +133,28 @@ impl Metrics {
             Some(Plane::Search) => &self.search,
             None => &self.no_plane,
         };
-        traffic.durations.observe(record.duration().as_secs_f64());
+        if record.tunnel.is_some() {
+            // How long somebody talked says nothing of how long anybody waited.
+            self.websockets.dec();
+        } else {
+            traffic.durations.observe(record.duration().as_secs_f64());
+        }
         traffic.received.inc_by(record.bytes_in());
-        traffic.sent.inc_by(record.bytes_out);
+        traffic.sent.inc_by(record.bytes_out());
         if record.outcome != Outcome::Complete {
             let plane = label(record.plane());
             self.unfinished.get_or_create(&Unfinished { plane, outcome: record.outcome.name() }).inc();
         }
+    }
+
+    /// A connection has ended before there was a request, the first or the next.
+    pub(crate) fn lost(&self, cause: Cause) {
+        self.lost.get_or_create(&Lost { cause: cause.name() }).inc();
+    }
+
+    /// An answer came encoded that may have links in it, which therefore stay as they are.
+    pub(crate) fn links_hidden(&self) {
+        self.links_hidden.inc();
     }
 
     /// Where request lines are counted that nobody will see.
@@ -139,12 +172,17 @@ impl Metrics {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register("requests_in_flight", "Requests whose answer has not ended", self.in_flight.clone());
+        registry.register("websockets_open", "Realtime websockets that are open", self.websockets.clone());
         let unfinished = "Requests whose answer did not reach its end";
         registry.register("requests_unfinished", unfinished, self.unfinished.clone());
-        let durations = "From a request's coming to its answer's end";
+        let durations = "From a request's coming to its answer's end, websockets not among them";
         registry.register_with_unit("request_duration", durations, Unit::Seconds, self.durations.clone());
-        registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
-        registry.register("sent_bytes", "Bytes of answer bodies", self.sent.clone());
+        registry.register("received_bytes", "Bytes of request bodies, and of websockets", self.received.clone());
+        registry.register("sent_bytes", "Bytes of answer bodies, and of websockets", self.sent.clone());
+        let lost = "Connections that ended before there was a request, the first or the next";
+        registry.register("connections_lost", lost, self.lost.clone());
+        let hidden = "Answers whose links could not be turned, since they came encoded";
+        registry.register("links_hidden", hidden, self.links_hidden.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
         registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());

@@ -9,11 +9,16 @@ use std::sync::Arc;
 use crate::family::Family;
 use crate::plane::Access;
 
-/// We said no. Every refusal is decided before anything is sent upstream.
+/// We said no. Every refusal is decided before anything is completed upstream; all but those that depend on the body
+/// ([`crate::guard`]), before anything is sent there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// The request is no HTTP that we can read.
+    NotHttp,
     /// The head has more bytes or fields than we take.
     HeadTooLarge,
+    /// The head's first line alone has more bytes than we take.
+    UrlTooLong,
     /// A browser asks for a web page of an origin that the settings do not name.
     OriginNotListed,
     /// The path belongs to no plane.
@@ -51,6 +56,9 @@ pub enum Refusal {
     /// The client's grants do not cover this deployment or index; `None` where the request names none in its path
     /// and the grant is limited to some.
     TargetNotGranted(Option<String>),
+    /// The client's grants are limited to some deployments, and the body does not say clearly which one it is for; the
+    /// text says why.
+    ModelUnclear(&'static str),
 }
 
 /// Why a key is not good.
@@ -112,7 +120,8 @@ impl Refusal {
     /// The stable word for it, in `x-keyswap-reason`, the log and the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::HeadTooLarge => "head-too-large",
+            Self::NotHttp => "not-http",
+            Self::HeadTooLarge | Self::UrlTooLong => "head-too-large",
             Self::OriginNotListed => "origin-not-listed",
             Self::NoPlane => "no-plane",
             Self::Ambiguous(_) => "ambiguous",
@@ -130,6 +139,7 @@ impl Refusal {
             Self::FamilyNotGranted(_) => "family-not-granted",
             Self::AccessNotGranted(..) => "access-not-granted",
             Self::TargetNotGranted(_) => "target-not-granted",
+            Self::ModelUnclear(_) => "model-unclear",
         }
     }
 }
@@ -138,7 +148,9 @@ impl fmt::Display for Refusal {
     /// What the operator should know, in the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotHttp => f.write_str("the request is not valid HTTP"),
             Self::HeadTooLarge => f.write_str("the head is too large"),
+            Self::UrlTooLong => f.write_str("the URL is too long"),
             Self::OriginNotListed => f.write_str("a preflight of an origin that is not listed"),
             Self::NoPlane => f.write_str("the path belongs to no plane"),
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
@@ -167,7 +179,10 @@ impl fmt::Display for Refusal {
                 write!(f, "{} is granted, but not to {}", family.name(), access.name())
             }
             Self::TargetNotGranted(Some(target)) => write!(f, "{target} is not granted"),
-            Self::TargetNotGranted(None) => f.write_str("the grant is limited to some names, and the path names none"),
+            Self::TargetNotGranted(None) => {
+                f.write_str("the grant is limited to some names, and the request names none")
+            }
+            Self::ModelUnclear(what) => write!(f, "the grant is limited to some deployments: {what}"),
         }
     }
 }

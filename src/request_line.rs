@@ -19,7 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
 pub use format::Format;
-pub(crate) use record::{Outcome, Record, Upstream, Way};
+pub(crate) use record::{Outcome, Record, Upstream};
 
 use crate::outlet::{Inlet, Outlet};
 

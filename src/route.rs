@@ -39,12 +39,13 @@ use http::request::Parts;
 
 pub use head::{LARGEST_HEAD, MOST_FIELDS};
 pub use hosts::Hosts;
-pub(crate) use path::parameters;
+pub(crate) use path::{Parameter, parameters};
 
 use crate::family::Family;
 use crate::listen::ServerName;
 use crate::plane::{Access, Plane};
 use crate::refusal::Refusal;
+use crate::websocket;
 
 /// What a request wants. Made here alone, from a request that can be read in one way only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub struct Route {
     server_name: Option<Arc<str>>,
     host: Option<Arc<str>>,
     prefix: Option<Prefix>,
+    websocket: bool,
 }
 
 /// The deployment or index that a request works on.
@@ -62,7 +64,9 @@ pub struct Route {
 pub enum Target {
     /// The path names it.
     Named(String),
-    /// The path names none: the body may, or the operation is about all of them.
+    /// The path names none, and the body does, as its `model`.
+    InBody,
+    /// Neither does: the operation is about all of them, or nobody can tell.
     Unnamed,
     /// The operation works on none, such as the list of models.
     Untouched,
@@ -88,7 +92,7 @@ impl Route {
         let segments: Vec<_> = segments.iter().map(AsRef::as_ref).collect();
         let (prefix, segments, plane) = below_prefix(&segments).ok_or(Refusal::NoPlane)?;
         let (family, target) = match plane {
-            Plane::OpenAi => openai::classify(&request.method, segments)?,
+            Plane::OpenAi => openai::classify(&request.method, segments, request.uri.query().unwrap_or_default())?,
             Plane::Search => search::classify(&request.method, segments)?,
         };
         let named = |host| hosts.find(host, plane).cloned();
@@ -97,6 +101,7 @@ impl Route {
             plane,
             operation: family.map(|family| (family, family.access(&request.method))),
             target,
+            websocket: family == Some(Family::Realtime) && websocket::is_asked_for(request),
             server_name: server_name.and_then(|name| named(name.as_str())),
             host: host.and_then(named),
             prefix: prefix.map(|name| Prefix { name: name.to_owned(), length: path::first_length(raw) }),
@@ -126,6 +131,11 @@ impl Route {
     /// The resource for whose host the connection was made, by the name in its TLS handshake.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
+    }
+
+    /// Whether it opens a websocket of the realtime API; nothing else that asks for one gets it.
+    pub fn opens_websocket(&self) -> bool {
+        self.websocket
     }
 
     /// The resource whose host was called.

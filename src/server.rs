@@ -186,7 +186,8 @@ impl Server {
                 Some(()) = stops.recv() => Ok(Ended::AtOnce),
             }
         });
-        // Whatever still runs is dropped with its worker's runtime.
+        // Whatever still runs is dropped with its worker's runtime, and that is nobody's doing but ours.
+        gateway.cut_off();
         for worker in workers {
             worker.end();
         }

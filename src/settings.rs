@@ -72,6 +72,9 @@ pub struct Timeouts {
     pub egress: EgressTimeouts,
     /// The upstreams.
     pub upstream: UpstreamTimeouts,
+    /// Client and upstream together, to say anything over a websocket. Who is there and silent is no less there; who has
+    /// gone without a word is found out by TCP.
+    pub websocket: Duration,
 }
 
 /// How long a client may take. There is no limit in all: an answer may take as long as it flows.
@@ -286,6 +289,7 @@ impl Timeouts {
             idle: Duration::from_secs(60),
             age: Duration::from_secs(10 * 60),
         },
+        websocket: Duration::from_secs(30 * 60),
     };
 }
 

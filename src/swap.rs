@@ -4,40 +4,46 @@
 //! to Azure. Inside, each step decides with `?`; outside, one place renders and logs. `examples/mount.rs` mounts it in
 //! an axum program.
 
+mod mishaps;
 mod ongoing;
+mod passing;
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::HeaderValue;
-use http::{Method, Request, Response};
+use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
+use hyper::upgrade;
 use tower::{Layer, Service};
 use tracing::warn;
-use uuid::Uuid;
 
 pub use ongoing::ToldBody;
 
-use crate::admit::{Admitted, Leave};
-use crate::authenticate::{Credential, Guesses, authenticate};
-use crate::authorize::{Passages, authorize};
+use crate::admit::{Admitted, strip_hop_by_hop};
+use crate::authenticate::{Credential, Guesses, authenticate, offers};
+use crate::authorize::{Passages, Way, authorize};
 use crate::cors::{Cors, Page};
-use crate::dialect::{Asked, REQUEST_ID, render};
+use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
 use crate::forward::Replay;
+use crate::guard::Outcome;
 use crate::keys::Keys;
+use crate::links::{LinkedBody, Links, Reached};
 use crate::metrics::Metrics;
 use crate::refusal::{Failure, Refusal, Verdict};
-use crate::request_line::{Lines, Record, Upstream, Way};
-use crate::rewrite::{AnswerBody, Judgement, judge, untouched};
+use crate::request_line::{Lines, Record, Upstream};
+use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
-use crate::settings::Settings;
+use crate::settings::{Resource, Settings};
 use crate::token::Tokens;
-use ongoing::Ongoing;
+use crate::websocket::{NotOpened, Opening};
+use ongoing::{Ongoing, Tunnel};
 
 /// What every worker shares: the keys, who guesses some, the tokens, the counters.
 #[derive(Debug)]
@@ -56,6 +62,10 @@ pub struct Gateway {
     pub tokens: Arc<Tokens>,
     /// The counters.
     pub metrics: Metrics,
+    /// How long nobody may say anything over a websocket.
+    pub websocket_idle: Duration,
+    /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
+    cut: AtomicBool,
 }
 
 /// Puts the walk from key to token in front of a service.
@@ -68,9 +78,16 @@ pub struct SwapLayer {
 /// A service that takes legacy requests and hands admitted ones to `S`.
 #[derive(Clone, Debug)]
 pub struct Swap<S> {
+    desk: Arc<Desk>,
+    forward: S,
+}
+
+/// What every request of one worker needs. Each layer makes its own: a count of references that workers shared would
+/// cost each request more than what it counts.
+#[derive(Debug)]
+struct Desk {
     gateway: Arc<Gateway>,
     lines: Option<Lines>,
-    forward: S,
 }
 
 impl Gateway {
@@ -87,7 +104,14 @@ impl Gateway {
             cors: Cors::of(&settings.cors),
             tokens,
             metrics,
+            websocket_idle: settings.timeouts.websocket,
+            cut: AtomicBool::new(false),
         }
+    }
+
+    /// From now on, whatever has not ended is cut off by a stop.
+    pub(crate) fn cut_off(&self) {
+        self.cut.store(true, Ordering::Relaxed);
     }
 }
 
@@ -108,7 +132,8 @@ impl<S> Layer<S> for SwapLayer {
     type Service = Swap<S>;
 
     fn layer(&self, forward: S) -> Swap<S> {
-        Swap { gateway: self.gateway.clone(), lines: self.lines.clone(), forward }
+        let desk = Desk { gateway: self.gateway.clone(), lines: self.lines.clone() };
+        Swap { desk: Arc::new(desk), forward }
     }
 }
 
@@ -121,7 +146,7 @@ where
     U: Body<Data = Bytes> + Send + Unpin + 'static,
     U::Error: Send,
 {
-    type Response = Response<ToldBody<AnswerBody<U>>>;
+    type Response = Response<ToldBody<AnswerBody<LinkedBody<U>>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -137,22 +162,25 @@ where
 
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<U>>>
+    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<LinkedBody<U>>>>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let id = request_id();
+        let id = new_id();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
-        let page = self.gateway.cors.page(&request);
+        let page = self.desk.gateway.cors.page(&request);
         let record = Record::of(&request, id.clone());
-        let mut ongoing = Ongoing::begin(record, self.gateway.clone(), self.lines.clone());
+        let mut ongoing = Ongoing::begin(record, self.desk.clone());
         let record = &mut *ongoing.record;
         let mut response = match self.walk(request, &page, record).await {
-            Ok(mut response) => {
+            Ok((mut response, tunnel)) => {
                 response.headers_mut().insert(REQUEST_ID, id);
+                if let Some(tunnel) = tunnel {
+                    return ongoing.opened(response, tunnel);
+                }
                 response
             }
             Err(verdict) => {
@@ -165,82 +193,93 @@ impl<S> Swap<S> {
                 response
             }
         };
-        self.gateway.cors.tell(&page, response.headers_mut());
+        self.desk.gateway.cors.tell(&page, response.headers_mut());
         ongoing.answered(response)
     }
 
-    /// The walk: route, authenticate, authorize, token, forward, rewrite. What it learns on the way it writes down.
+    /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down. If
+    /// the answer opens a websocket, its tunnel begins when that answer has reached the client.
     async fn walk<B, U>(
         &mut self,
-        request: Request<B>,
+        mut request: Request<B>,
         page: &Page,
         record: &mut Record,
-    ) -> Result<Response<AnswerBody<U>>, Verdict>
+    ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>>,
         S::Error: Into<Failure>,
         B: Body<Data = Bytes> + Unpin,
         U: Body<Data = Bytes> + Unpin,
     {
-        let Self { gateway, forward, .. } = self;
+        let Self { desk, forward } = self;
+        let gateway = &desk.gateway;
+        let opening = Opening::of(&mut request);
         let (mut head, body) = request.into_parts();
+        let route = Route::of(&head, &gateway.hosts);
         if page.is_preflight() {
-            record.route = Route::of(&head, &gateway.hosts).ok();
+            record.route = route.ok();
             return Err(if page.is_welcome() { Verdict::Preflight } else { Refusal::OriginNotListed.into() });
         }
-        let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
-        // The log and the route have what they need of them, and nothing that is ours goes upstream.
+        let route = &*record.route.insert(route?);
+        let reached = Reached::of(&head);
+        // Whoever needs something of them has it, and nothing that is ours goes upstream.
         head.extensions.clear();
-        let credential = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
-            Ok(credential) => credential,
+        let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
+            Ok(Credential::Key(caller)) => caller,
+            Ok(Credential::Token(token)) => {
+                // In a box: few come, and every request would carry the room for it.
+                let rest = passing::pass(gateway, forward, token, (head, body), opening, record);
+                return Box::pin(rest).await;
+            }
             Err(refusal) => {
                 gateway.guesses.hold(&refusal, record.from).await;
                 return Err(refusal.into());
             }
         };
-        let mut leave = match credential {
-            Credential::Key(caller) => {
-                record.key = Some(caller.key().clone());
-                let permit = authorize(route, caller)?;
-                record.way = Some(Way::permitted(&permit));
-                let bearer = gateway.tokens.bearer(&permit).await?;
-                Leave::Ours(permit, bearer)
-            }
-            Credential::Token(token) if gateway.tokens.hold(&token) => return Err(Refusal::CameBack.into()),
-            Credential::Token(token) => {
-                let passage = gateway.passages.passage(route, token)?;
-                record.way = Some(Way::passed(&passage));
-                Leave::Clients(passage)
-            }
-        };
+        record.key = Some(caller.key().clone());
+        let permit = authorize(route, caller)?;
+        record.way = Some(Way::Permit(permit.clone()));
+        let mut bearer = gateway.tokens.bearer(&permit).await?;
 
         let (mut body, held) = Replay::first(body);
         record.body = Some(held.clone());
         let mut spent = Spent::default();
+        let links = Links::of(&head, &reached, &permit);
         loop {
-            let admitted = Admitted::new(Request::from_parts(head.clone(), body), leave.clone());
-            let failure = match send(forward, admitted).await {
+            let mut request = Request::from_parts(head.clone(), body);
+            links.ask(request.headers_mut());
+            let admitted = Admitted::new(request, permit.clone(), bearer.clone())?;
+            let failure = match send(forward, admitted, &mut record.model).await {
                 Ok(response) => {
                     record.upstream = Some(Upstream::of(&response));
-                    let Leave::Ours(_, bearer) = &mut leave else { return Ok(untouched(response)) };
-                    match judge(route.plane(), response).await {
-                        Judgement::Pass(response) => return Ok(response),
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
+                        return open(opening, response, &head.headers).await.map_err(Verdict::from);
+                    }
+                    if links.are_hidden_in(&response) {
+                        gateway.metrics.links_hidden();
+                        warn_of_hidden_links(permit.resource());
+                    }
+                    match judge(route.plane(), links.turn(response)).await {
+                        Judgement::Pass(response) => return Ok((response, None)),
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
                         Judgement::BadToken(failure) if !spent.token => {
                             spent.token = true;
-                            let another = gateway.tokens.replace(bearer).await;
-                            *bearer = another.ok_or_else(|| failure.clone())?;
+                            let another = gateway.tokens.replace(&bearer).await;
+                            bearer = another.ok_or_else(|| failure.clone())?;
                             failure
                         }
                         Judgement::Fail(failure) | Judgement::BadToken(failure) => return Err(failure.into()),
                     }
                 }
                 // Its upstream had closed the connection, most likely before it saw the request.
-                Err(Failure::LostKept) if !spent.connection && is_repeatable(&head.method, route.family()) => {
+                Err(Verdict::Failed(Failure::LostKept))
+                    if !spent.connection && is_repeatable(&head.method, route.family()) =>
+                {
                     spent.connection = true;
                     Failure::LostKept
                 }
-                Err(failure) => return Err(failure.into()),
+                Err(verdict) => return Err(verdict),
             };
             body = Replay::again(&held).ok_or(failure)?;
             record.replays += 1;
@@ -257,13 +296,40 @@ struct Spent {
     token: bool,
 }
 
-async fn send<S, B, U>(forward: &mut S, admitted: Admitted<Replay<B>>) -> Result<Response<U>, Failure>
+/// Sends a request, and lets no answer begin before the condition on its body has been seen to hold. What that says of
+/// the body's model is written down.
+async fn send<S, B, U>(
+    forward: &mut S,
+    (admitted, outcome): (Admitted<Replay<B>>, Outcome),
+    model: &mut Option<String>,
+) -> Result<Response<U>, Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
     S::Error: Into<Failure>,
 {
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)?;
-    forward.call(admitted).await.map_err(Into::into)
+    let sent = forward.call(admitted).await.map_err(Into::into);
+    let (response, named) = outcome.settle(sent).await?;
+    *model = named;
+    Ok(response)
+}
+
+/// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.
+async fn open<U, V>(
+    opening: Opening,
+    mut response: Response<U>,
+    asked: &HeaderMap,
+) -> Result<(Response<AnswerBody<V>>, Option<Tunnel>), Failure> {
+    let upstream = upgrade::on(&mut response).await.map_err(|_| Failure::Lost)?;
+    let (mut head, _) = response.into_parts();
+    head.extensions.clear();
+    strip_hop_by_hop(&mut head.headers);
+    // One that was not offered is no choice, and a key is never offered (azure-wire, A2.8).
+    if head.headers.get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|chosen| !offers(asked, chosen)) {
+        head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    }
+    let client = opening.accept(&mut head).map_err(|NotOpened| Failure::Lost)?;
+    Ok((Response::from_parts(head, AnswerBody::ours(Bytes::new())), Some(Tunnel { client, upstream })))
 }
 
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
@@ -271,11 +337,13 @@ fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
     method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
 }
 
-fn request_id() -> HeaderValue {
-    let mut buffer = Uuid::encode_buffer();
-    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-    // Hexadecimal digits and hyphens make a header.
-    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
+/// Tells the operator once that clients may get links that lead past us.
+fn warn_of_hidden_links(resource: &Resource) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let resource = &*resource.name;
+        warn!(resource, "an answer came encoded though it was asked for otherwise: its links stay (told once)");
+    });
 }
 
 /// Tells the operator that something broke; the line of the same request has the rest.
@@ -284,6 +352,6 @@ fn warn_of(failure: &Failure, record: &Record) {
     let reason = failure.reason();
     let client = record.key.as_ref().map(|key| &*key.client.name);
     let key = record.key.as_ref().map(|key| &*key.id);
-    let resource = record.resource();
+    let resource = record.way.as_ref().map(|way| &*way.resource().name);
     warn!(request, reason, client, key, resource, "failed: {failure}");
 }

@@ -35,17 +35,20 @@ use slot::Slot;
 #[derive(Debug)]
 pub struct Tokens {
     /// The newest token of each purpose. moka is told nothing of expiry: its clock stands still while the machine
-    /// sleeps, and would be a second opinion beside [`Token::expires`], which every reader asks.
-    cache: Cache<Purpose, Arc<Token>>,
+    /// sleeps, and would be a second opinion beside [`Bearer`]'s own, which every reader asks.
+    cache: Cache<Purpose, Bearer>,
     slots: HashMap<Purpose, Arc<Slot>>,
     clock: Clock,
 }
 
-/// A token of ours, for one request. Made here alone, from a permit.
+/// A token of ours. It is had from here alone, with a permit.
 #[derive(Clone, Debug)]
-pub struct Bearer {
+pub struct Bearer(Arc<Cached>);
+
+#[derive(Debug)]
+struct Cached {
     purpose: Purpose,
-    header: HeaderValue,
+    token: Token,
 }
 
 /// What a token is for.
@@ -174,8 +177,8 @@ impl Tokens {
     /// from a fetch that it asks for, at most once a minute for each purpose. `None`, at once, where the issuer failed
     /// last; and where it gives the same token again, which is no failure of its own.
     pub(crate) async fn replace(&self, refused: &Bearer) -> Option<Bearer> {
-        let other = || self.cached(&refused.purpose).filter(|bearer| bearer.header != refused.header);
-        let slot = self.slots.get(&refused.purpose)?;
+        let other = || self.cached(&refused.0.purpose).filter(|bearer| bearer.header() != refused.header());
+        let slot = self.slots.get(&refused.0.purpose)?;
         // Counted before the cache is read: a fetch that ends in between is not asked for again.
         let mut state = slot.subscribe();
         let ended = state.borrow().ended();
@@ -195,7 +198,7 @@ impl Tokens {
         let brought = token.digest();
         self.cache
             .iter()
-            .any(|(_, ours)| ours.header.as_bytes().get(7..).is_some_and(|ours| Digest::of(ours) == brought))
+            .any(|(_, ours)| ours.header().as_bytes().get(7..).is_some_and(|ours| Digest::of(ours) == brought))
     }
 
     /// How every purpose stands, in a stable order.
@@ -207,7 +210,7 @@ impl Tokens {
 
     fn standing(&self, slot: &Slot) -> Standing {
         let state = slot.state();
-        let left = self.cache.get(&slot.purpose).map(|token| token.expires.left(self.clock.now()));
+        let left = self.cache.get(&slot.purpose).map(|bearer| bearer.left(self.clock.now()));
         Standing {
             purpose: slot.purpose.clone(),
             outcome: state.outcome,
@@ -218,17 +221,24 @@ impl Tokens {
     }
 
     fn cached(&self, purpose: &Purpose) -> Option<Bearer> {
-        let token = self.cache.get(purpose)?;
-        let valid = !token.expires.left(self.clock.now()).is_zero();
-        valid.then(|| Bearer { purpose: purpose.clone(), header: token.header.clone() })
+        self.cache.get(purpose).filter(|bearer| !bearer.left(self.clock.now()).is_zero())
     }
 }
 
 // === impl Bearer ===
 
 impl Bearer {
+    fn new(purpose: Purpose, token: Token) -> Self {
+        Self(Arc::new(Cached { purpose, token }))
+    }
+
     /// The value of `Authorization`, marked sensitive.
     pub fn header(&self) -> &HeaderValue {
-        &self.header
+        &self.0.token.header
+    }
+
+    /// How long it is still good.
+    fn left(&self, now: Moment) -> Duration {
+        self.0.token.expires.left(now)
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use azure_emulator::{Door, Emulator, Options};
 use bytes::Bytes;
@@ -35,7 +36,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set() -> Result<Self, Box<dyn Error>> {
-        let emulator = Emulator::start(Options::default()).await?;
+        let emulator = Emulator::start(Options { image_wait: Duration::from_secs(1), ..Options::default() }).await?;
         let directory = std::env::temp_dir().join(format!("keyswap-demo-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let file = |name: &str, content: &str| fs::write(directory.join(name), content);

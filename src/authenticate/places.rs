@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::Method;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
-use crate::family::Family;
 use crate::plane::Plane;
 use crate::refusal::{Refusal, UnknownKey};
 use crate::route::{Route, parameters};
@@ -56,15 +54,16 @@ pub(super) fn key<'r>(request: &'r Parts, route: &Route) -> Result<Brought<'r>, 
     if let Some(bearer) = only(values(&request.headers, &AUTHORIZATION).filter_map(bearer))? {
         return Ok(if is_token(bearer) { Brought::Token } else { Brought::InHead(bearer) });
     }
-    let realtime = is_realtime(request, route);
-    if realtime {
+    // A browser cannot give a websocket a header of its own.
+    let websocket = route.opens_websocket();
+    if websocket {
         let offered = values(&request.headers, &SEC_WEBSOCKET_PROTOCOL);
         if let Some(key) = only(offered.filter_map(key_of_subprotocol))? {
             return Ok(Brought::InHead(key));
         }
     }
     let query = request.uri.query().unwrap_or_default();
-    if (realtime || route.plane() == Plane::Search)
+    if (websocket || route.plane() == Plane::Search)
         && let Some(key) = only(parameter(query, KEY_PARAMETER))?
     {
         return Ok(Brought::InUrl(key));
@@ -93,6 +92,12 @@ pub(crate) fn strip(request: &mut Parts) {
         // Only the query became shorter, so the parts still make a URI.
         request.uri = http::Uri::from_parts(uri).unwrap_or_default();
     }
+}
+
+/// Whether a subprotocol is among those that are offered upstream when the request goes on.
+pub(crate) fn offers(headers: &HeaderMap, protocol: &HeaderValue) -> bool {
+    let mut offered = values(headers, &SEC_WEBSOCKET_PROTOCOL).filter(|offered| key_of_subprotocol(offered).is_none());
+    offered.any(|offered| offered == protocol.as_bytes())
 }
 
 /// The one value of a place. Two that differ are no key, since no rule says which of them was meant.
@@ -132,14 +137,6 @@ pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
 /// A JWT has three parts, and its first, a JSON object in base64url, begins with `eyJ`. No key has a dot.
 fn is_token(text: &[u8]) -> bool {
     text.starts_with(b"eyJ") && text.iter().filter(|byte| **byte == b'.').count() == 2
-}
-
-/// Whether a websocket of the realtime API is asked for: a browser cannot give one a header of its own.
-fn is_realtime(request: &Parts, route: &Route) -> bool {
-    let is_websocket = |value: &[u8]| value.eq_ignore_ascii_case(b"websocket");
-    route.family() == Some(Family::Realtime)
-        && request.method == Method::GET
-        && values(&request.headers, &UPGRADE).any(is_websocket)
 }
 
 fn key_of_subprotocol(protocol: &[u8]) -> Option<&[u8]> {

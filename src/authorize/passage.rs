@@ -17,11 +17,16 @@ pub struct Passages {
     resources: Vec<Arc<Resource>>,
 }
 
-/// Leave for one request to go to one resource, with its client's token and with nothing of ours. Made here alone.
+/// Leave for one request to go to one resource, with its client's token and with nothing of ours. Made here alone, and as
+/// cheap to clone as a permit.
 #[derive(Clone, Debug)]
-pub struct Passage {
+pub struct Passage(Arc<Leave>);
+
+#[derive(Debug)]
+struct Leave {
     resource: Arc<Resource>,
     prefix: usize,
+    websocket: bool,
     token: ClientToken,
 }
 
@@ -40,8 +45,7 @@ impl Passages {
     /// [`Refusal::ClientToken`] where no resource that takes it is meant, [`Refusal::NoTokensResource`] where several
     /// could be; [`Refusal::Misdirected`], [`Refusal::Ambiguous`], [`Refusal::NoPlane`].
     pub fn passage(&self, route: &Route, token: ClientToken) -> Result<Passage, Refusal> {
-        let open: Vec<_> = self.resources.iter().collect();
-        let resource = settle(route, &open).map_err(|refusal| match refusal {
+        let resource = settle(route, self.resources.iter()).map_err(|refusal| match refusal {
             Refusal::NoResource | Refusal::ResourceNotGranted(_) => Refusal::ClientToken,
             Refusal::SeveralResources(_) => Refusal::NoTokensResource,
             Refusal::OtherPlane(_) => Refusal::NoPlane,
@@ -50,7 +54,9 @@ impl Passages {
         if !token.is_alone() {
             return Err(Refusal::Ambiguous("it says more in Authorization than one token"));
         }
-        Ok(Passage { resource: resource.clone(), prefix: route.prefix().map_or(0, Prefix::length), token })
+        let prefix = route.prefix().map_or(0, Prefix::length);
+        let websocket = route.opens_websocket();
+        Ok(Passage(Arc::new(Leave { resource: resource.clone(), prefix, websocket, token })))
     }
 }
 
@@ -59,16 +65,21 @@ impl Passages {
 impl Passage {
     /// Where the request may go, and nowhere else.
     pub fn resource(&self) -> &Arc<Resource> {
-        &self.resource
+        &self.0.resource
     }
 
     /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
     pub fn prefix(&self) -> usize {
-        self.prefix
+        self.0.prefix
+    }
+
+    /// Whether it opens a websocket there.
+    pub fn opens_websocket(&self) -> bool {
+        self.0.websocket
     }
 
     /// What it goes with.
     pub fn token(&self) -> &ClientToken {
-        &self.token
+        &self.0.token
     }
 }

@@ -14,10 +14,13 @@ use crate::settings::Resource;
 /// # Errors
 /// [`Refusal::ResourceNotGranted`], [`Refusal::Misdirected`], [`Refusal::Ambiguous`], [`Refusal::OtherPlane`],
 /// [`Refusal::NoResource`] or [`Refusal::SeveralResources`].
-pub(super) fn settle<'r>(route: &Route, open: &[&'r Arc<Resource>]) -> Result<&'r Arc<Resource>, Refusal> {
+pub(super) fn settle<'r>(
+    route: &Route,
+    open: impl Iterator<Item = &'r Arc<Resource>> + Clone,
+) -> Result<&'r Arc<Resource>, Refusal> {
     let named = |name: &str| {
-        let found = open.iter().find(|resource| &*resource.name == name);
-        found.copied().ok_or_else(|| Refusal::ResourceNotGranted(name.to_owned()))
+        let found = open.clone().find(|resource| &*resource.name == name);
+        found.ok_or_else(|| Refusal::ResourceNotGranted(name.to_owned()))
     };
     let connection = route.server_name().map(named).transpose()?;
     let host = route.host().map(named).transpose()?;
@@ -40,14 +43,16 @@ fn differ(one: Option<&Arc<Resource>>, other: Option<&Arc<Resource>>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one.name != other.name)
 }
 
-fn only_one<'r>(plane: Plane, open: &[&'r Arc<Resource>]) -> Result<&'r Arc<Resource>, Refusal> {
-    let mut resources = open.to_vec();
-    resources.retain(|resource| resource.plane == plane);
-    let first = *resources.first().ok_or(Refusal::NoResource)?;
-    if resources.iter().all(|resource| resource.name == first.name) {
+fn only_one<'r>(
+    plane: Plane,
+    open: impl Iterator<Item = &'r Arc<Resource>> + Clone,
+) -> Result<&'r Arc<Resource>, Refusal> {
+    let resources = open.filter(|resource| resource.plane == plane);
+    let first = resources.clone().next().ok_or(Refusal::NoResource)?;
+    if resources.clone().all(|resource| resource.name == first.name) {
         return Ok(first);
     }
-    let mut names: Vec<_> = resources.into_iter().map(|resource| resource.name.clone()).collect();
+    let mut names: Vec<_> = resources.map(|resource| resource.name.clone()).collect();
     names.sort();
     names.dedup();
     Err(Refusal::SeveralResources(names))

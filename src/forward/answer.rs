@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::pool::Lease;
+use super::shelf::Lease;
 
 /// The body of an upstream's answer. It has its connection until it has ended, and then gives it back; it breaks off
 /// when the upstream is silent for too long.

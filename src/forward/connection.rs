@@ -18,12 +18,13 @@ use tracing::debug;
 
 use super::pool::Place;
 use crate::egress::{Connector, Unreachable};
+use crate::guard::Guarded;
 use crate::settings::Resource;
 
 /// A connection that is open, as far as we know.
 #[derive(Debug)]
 pub(super) struct Connection<B> {
-    sender: http1::SendRequest<B>,
+    sender: http1::SendRequest<Guarded<B>>,
     born: Instant,
     /// Whether it has brought an answer before.
     kept: bool,
@@ -35,7 +36,7 @@ pub(super) enum Sent<B> {
     /// Its answer has begun.
     Answered(Response<Incoming>),
     /// No byte of it has left: the connection was gone, and here is the request again.
-    Unsent(Request<B>),
+    Unsent(Request<Guarded<B>>),
     /// It has left, and the connection ended.
     Lost {
         /// What ended it.
@@ -51,30 +52,30 @@ const MAX_FIELDS: usize = 200;
 
 impl<B> Connection<B>
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Opens a connection to a resource. It takes this place until it has closed.
+    /// Opens a connection to a resource. It takes this place until it has closed, also where it was taken over for
+    /// another protocol.
     ///
     /// # Errors
     /// Who did what, for the log.
     pub(super) async fn open(connector: Connector, resource: &Resource, place: Place<B>) -> Result<Self, Unreachable> {
         let stream = connector.connect_at(resource.endpoint.url(), resource.address).await?;
         let heard = Heard::default();
-        let stream = Listened { stream, heard: heard.clone() };
+        let stream = Listened { stream, heard: heard.clone(), _place: place };
         let opened = http1::Builder::new().max_headers(MAX_FIELDS).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = opened.map_err(|error| Unreachable::Broken(error.to_string()))?;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 debug!(%error, "an upstream connection ended");
             }
-            drop(place);
         });
         Ok(Self { sender, born: Instant::now(), kept: false, heard })
     }
 
     /// Sends a request, and waits for its answer to begin. If that is not waited for, the connection closes.
-    pub(super) async fn send(&mut self, request: Request<B>) -> Sent<B> {
+    pub(super) async fn send(&mut self, request: Request<Guarded<B>>) -> Sent<B> {
         self.heard.forget();
         match self.sender.try_send_request(request).await {
             Ok(answer) => {
@@ -131,14 +132,15 @@ impl Heard {
 }
 
 /// A stream that notes when something is read from it: hyper does not tell an answer that broke off in its head from
-/// one that never began.
+/// one that never began. It has its place until it is closed, whoever has it then.
 #[derive(Debug)]
-struct Listened<S> {
+struct Listened<S, B> {
     stream: S,
     heard: Heard,
+    _place: Place<B>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
+impl<S: AsyncRead + Unpin, B> AsyncRead for Listened<S, B> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
@@ -149,7 +151,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Listened<S> {
+impl<S: AsyncWrite + Unpin, B> AsyncWrite for Listened<S, B> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

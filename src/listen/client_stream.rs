@@ -1,4 +1,4 @@
-//! The stream of one HTTP/1.1 client, with what hyper leaves to us: its timers, and its end.
+//! The stream of one client, with what hyper leaves to us: its timers, and over HTTP/1.1 its end.
 //!
 //! - A first byte, a head and the next request each have their time; a client that does not read has its own.
 //! - A connection that is closed while its client still sends *lingers*: a socket closed with bytes unread is reset, the
@@ -7,6 +7,7 @@
 //!   drop what it has buffered, and give a client of HTTP/1.0 a clean end, which every SDK takes for a whole answer.
 //! - What hyper itself answers to a head that it cannot read has no body: it is written in our own words.
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,8 +15,10 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::mishap::{Cause, Witness};
 use super::own_words;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
@@ -27,6 +30,7 @@ pub(super) struct ClientStream<S> {
     io: S,
     turn: Turn,
     limits: ClientTimeouts,
+    witness: Witness,
     /// The time that the client has, and the change of stage that it began with.
     reading: Option<(u32, Timer)>,
     /// The time that is left for it to take what we write.
@@ -34,6 +38,8 @@ pub(super) struct ClientStream<S> {
     ending: Ending,
     /// Our words in place of hyper's.
     own_words: Option<Bytes>,
+    /// Dropped with the stream, whoever has it then: that tells of its end.
+    _open: oneshot::Sender<Infallible>,
 }
 
 /// How the end of the connection goes.
@@ -59,28 +65,41 @@ const LINGER_WHOLE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
 impl<S: Socket> ClientStream<S> {
-    pub(super) fn new(io: S, turn: Turn, limits: ClientTimeouts) -> Self {
-        Self { io, turn, limits, reading: None, writing: None, ending: Ending::None, own_words: None }
+    /// The end of the stream is the end of `open`.
+    pub(super) fn new(
+        io: S,
+        turn: Turn,
+        limits: ClientTimeouts,
+        witness: Witness,
+        open: oneshot::Sender<Infallible>,
+    ) -> Self {
+        let (reading, writing, ending, own_words) = (None, None, Ending::None, None);
+        Self { io, turn, limits, witness, reading, writing, ending, own_words, _open: open }
     }
 
     /// Whether the client has had its time to send what is due.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let first = self.turn.changes() == 0;
-        let limit = match self.turn.stage() {
+        let (limit, cause) = match self.turn.stage() {
             Stage::Answering => {
                 self.reading = None;
                 self.turn.set_reader(cx);
                 return false;
             }
-            Stage::Waiting if first => self.limits.first_byte,
-            Stage::Waiting => self.limits.keep_alive,
-            Stage::Head => self.limits.head,
+            Stage::Waiting if first => (self.limits.first_byte, Some(Cause::Silent)),
+            // Nobody owes us a next request.
+            Stage::Waiting => (self.limits.keep_alive, None),
+            Stage::Head => (self.limits.head, Some(Cause::SlowHead)),
         };
         let now = self.turn.changes();
         if self.reading.as_ref().is_none_or(|(began, _)| *began != now) {
             self.reading = Some((now, Box::pin(sleep(limit))));
         }
-        self.reading.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready())
+        let overdue = self.reading.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
+        if let Some(cause) = cause.filter(|_| overdue) {
+            self.witness.ended(cause);
+        }
+        overdue
     }
 
     /// Takes the outcome of a write, and ends a client's connection that has taken nothing for too long.
@@ -188,7 +207,9 @@ impl<S: Socket> AsyncWrite for ClientStream<S> {
         let this = &mut *self;
         let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
         if this.own_words.is_none() && this.is_hypers_own(first) {
-            this.own_words = Some(own_words::instead_of(first));
+            let (what, words) = own_words::instead_of(first);
+            this.witness.tell(what);
+            this.own_words = Some(words);
         }
         if this.own_words.is_some() {
             let written = this.poll_own_words(cx);

@@ -1,20 +1,23 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tower::Service;
@@ -22,10 +25,13 @@ use tracing::debug;
 
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
+use super::mishap::{Cause, Tell, Witness};
 use super::origin::Origin;
 use super::server_name::ServerName;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
+use super::upgrade::Declined;
+use super::wordless::Worded;
 use super::{Accepted, Front, Handed};
 use crate::settings::ClientTimeouts;
 
@@ -41,24 +47,31 @@ pub(crate) enum Phase {
 }
 
 /// Serves connections with a service. Each worker has its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Connections<S> {
     service: S,
     phase: watch::Receiver<Phase>,
     limits: ClientTimeouts,
     handshakes: Arc<Semaphore>,
+    tell: Tell,
 }
 
-/// How many handshakes a worker does at once: a rush of them must not keep it from its streams.
+/// How many clients a worker answers the first message of TLS before it looks at its streams again: that is the work of
+/// a handshake, and a rush of them must not keep it from its streams.
 const HANDSHAKES: usize = 8;
 
 /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
 
-/// The largest head that is parsed, in bytes. What is refused as too large is less, and has a text.
-const LARGEST_HEAD: u32 = 128 * 1024;
+/// The largest head of HTTP/1.1 that is parsed, in bytes. What is refused as too large is less; a head that is larger
+/// still is refused in the same words.
+const LARGEST_HEAD: usize = 128 * 1024;
 
-/// The most header fields that are parsed.
+/// The largest head of HTTP/2 that is parsed, in bytes as its header list is counted: each field has 32 more than its
+/// name and value. Up to here a head is refused in words, and beyond its connection ends.
+const LARGEST_LIST: u32 = 512 * 1024;
+
+/// The most header fields of HTTP/1.1 that are parsed.
 const MOST_FIELDS: usize = 256;
 
 impl<S, A> Connections<S>
@@ -68,9 +81,10 @@ where
     A: Body<Data = Bytes> + Send + Unpin + 'static,
     A::Error: Into<BoxError> + Send + Unpin,
 {
-    /// Serves with this service, stops with this phase, and gives clients this time.
-    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>, limits: ClientTimeouts) -> Self {
-        Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)) }
+    /// Serves with this service, stops with this phase, gives clients this time, and tells of what the service cannot
+    /// see.
+    pub(crate) fn new(service: S, phase: watch::Receiver<Phase>, limits: ClientTimeouts, tell: Tell) -> Self {
+        Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)), tell }
     }
 
     /// Serves one connection to its end.
@@ -98,81 +112,142 @@ where
     where
         I: Socket,
     {
-        let origin = origin.announced(&mut io, self.limits.first_byte).await?;
-        match front {
-            Front::Plain => self.http1(io, Door { origin, server_name: None }).await,
-            Front::Tls(config) => {
-                // A client that says nothing yet takes no turn from those who do.
-                let hello = LazyConfigAcceptor::new(Acceptor::default(), io);
-                let hello = timeout(self.limits.first_byte, hello).await??;
-                let stream = {
-                    let _turn = self.handshakes.acquire().await?;
-                    timeout(self.limits.head, hello.into_stream(config)).await??
-                };
-                let tls = stream.get_ref().1;
-                let door = Door { origin, server_name: tls.server_name().map(ServerName::from) };
-                if tls.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, door).await
-                } else {
-                    self.http1(stream, door).await
-                }
-            }
+        let entrance = match front {
+            Front::Plain => io.entrance(),
+            Front::Tls(_) => Entrance { listener: "https", tls: None },
+        };
+        let proxy = Witness::new(origin.peer(), entrance, self.tell.clone());
+        let origin =
+            origin.announced(&mut io, self.limits.first_byte).await.inspect_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => proxy.ended(Cause::Silent),
+                io::ErrorKind::InvalidData => proxy.ended_with(Cause::NoProxyHeader, error),
+                _ => {}
+            })?;
+        let config = match front {
+            Front::Plain => return self.http1(io, origin).await,
+            Front::Tls(config) => config,
+        };
+        let witness = Witness::new(origin.peer(), entrance, self.tell.clone());
+        let late = |cause| {
+            witness.ended(cause);
+            io::Error::from(io::ErrorKind::TimedOut)
+        };
+        let failed = |error: io::Error| {
+            witness.ended_with(Cause::of_tls(&error), &error);
+            error
+        };
+        // A client that says nothing yet takes no turn from those who do.
+        let hello = timeout(self.limits.first_byte, LazyConfigAcceptor::new(Acceptor::default(), io)).await;
+        let hello = match hello.map_err(|_| late(Cause::Silent))? {
+            // It closed before it had said what it wants: whoever looks whether a port is open does.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(error.into()),
+            hello => hello.map_err(failed)?,
+        };
+        let handshake = {
+            let _turn = self.handshakes.acquire().await?;
+            let handshake = hello.into_stream(config);
+            // The turn ends when all others had theirs. What is left waits for the client, who may take its time.
+            yield_now().await;
+            handshake
+        };
+        let stream = timeout(self.limits.head, handshake).await;
+        let stream = stream.map_err(|_| late(Cause::SlowTls))?.map_err(failed)?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            self.http2(stream, origin).await
+        } else {
+            self.http1(stream, origin).await
         }
     }
 
-    async fn http1<I>(self, io: I, door: Door) -> Result<(), BoxError>
+    async fn http1<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
-        let Self { service, mut phase, limits, .. } = self;
+        let Self { service, mut phase, limits, tell, .. } = self;
         let closing = phase.clone();
         let turn = Turn::default();
-        let io = ClientStream::new(io, turn.clone(), limits);
-        let service = service_fn(move |request| {
-            turn.enter(Stage::Answering);
-            let (closing, turn) = (closing.clone(), turn.clone());
-            let answer = service.clone().call(prepared(request, &door, Leftover::Connection(turn.clone())));
-            async move {
-                let mut response = answer.await?;
-                if *closing.borrow() >= Phase::Closing || turn.is_unread() {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let door = Door { entrance: io.entrance(), server_name: io.server_name(), origin };
+        let witness = Witness::new(door.origin.peer(), door.entrance, tell);
+        let (open, closed) = oneshot::channel();
+        let io = ClientStream::new(io, turn.clone(), limits, witness.clone(), open);
+        let declined = Arc::<Declined>::default();
+        let service = {
+            let declined = declined.clone();
+            service_fn(move |mut request| {
+                turn.enter(Stage::Answering);
+                let (closing, turn, declined) = (closing.clone(), turn.clone(), declined.clone());
+                let asked = request.extensions().get::<OnUpgrade>().cloned();
+                if asked.is_some() {
+                    request.extensions_mut().insert(turn.clone());
                 }
-                Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, turn)))
-            }
-        });
-        let connection = http1::Builder::new()
-            .header_read_timeout(None)
-            .max_buf_size(LARGEST_HEAD as usize)
-            .max_headers(MOST_FIELDS)
-            .serve_connection(TokioIo::new(io), service);
-        let mut connection = pin!(connection);
-        tokio::select! {
-            done = connection.as_mut() => return Ok(done?),
+                let leftover = Leftover::Connection(turn.clone());
+                let answer = service.clone().call(prepared(request, &door, leftover));
+                async move {
+                    let mut response = answer.await?;
+                    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        declined.note(asked);
+                        if *closing.borrow() >= Phase::Closing || turn.is_unread() {
+                            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                        }
+                    }
+                    Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, turn)))
+                }
+            })
+        };
+        let done = {
+            let connection = http1::Builder::new()
+                .header_read_timeout(None)
+                .max_buf_size(LARGEST_HEAD)
+                .max_headers(MOST_FIELDS)
+                .serve_connection(TokioIo::new(io), service)
+                .with_upgrades();
+            let mut connection = pin!(connection);
             // An idle connection must not be cut while clients may still use it: that waits until nobody is sent here.
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => connection.as_mut().graceful_shutdown(),
-        }
-        Ok(connection.await?)
+            let stopping = async { drop(phase.wait_for(|phase| *phase == Phase::Stopping).await) };
+            tokio::select! {
+                done = connection.as_mut() => done,
+                () = stopping => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        declined.close().await;
+        // Where it was taken over, it lives on, and has its place among all connections until its end.
+        drop(closed.await);
+        done.map_err(|error| {
+            // What hyper answers is told already; to HTTP/2 it has no answer.
+            if error.is_parse() {
+                witness.ended_with(Cause::NotHttp, &error);
+            }
+            error.into()
+        })
     }
 
-    async fn http2<I>(self, io: I, door: Door) -> Result<(), BoxError>
+    async fn http2<I>(self, io: I, origin: Origin) -> Result<(), BoxError>
     where
         I: Socket,
     {
-        let Self { service, mut phase, limits, .. } = self;
-        // Streams come and go as they like: the timers of a turn are not theirs.
+        let Self { service, mut phase, limits, tell, .. } = self;
+        // The timers are for the first request alone: afterwards streams come and go as they like.
         let turn = Turn::default();
-        turn.enter(Stage::Answering);
-        let io = ClientStream::new(io, turn.clone(), limits);
+        let door = Door { entrance: io.entrance(), server_name: io.server_name(), origin };
+        let witness = Witness::new(door.origin.peer(), door.entrance, tell);
+        // Its connection ends after its last stream, taken over or not: nobody has to be told.
+        let (open, _) = oneshot::channel();
+        let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone(), open), witness);
         let service = service_fn(move |request| {
+            turn.enter(Stage::Answering);
             let turn = turn.clone();
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_header_list_size(LARGEST_HEAD)
+            .max_header_list_size(LARGEST_LIST)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
+            .enable_connect_protocol()
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
@@ -189,16 +264,33 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What all requests of a connection have in common.
 struct Door {
     origin: Origin,
+    entrance: Entrance,
     server_name: Option<ServerName>,
 }
 
 fn prepared(request: Request<Incoming>, door: &Door, leftover: Leftover) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
-    if let Some(client) = door.origin.client(request.headers()) {
-        request.extensions_mut().insert(client);
-    }
+    let client = door.origin.client(request.headers());
+    let public_url = door.origin.public_url(request.headers());
+    let extensions = request.extensions_mut();
+    extensions.insert(door.entrance);
     if let Some(name) = &door.server_name {
-        request.extensions_mut().insert(name.clone());
+        extensions.insert(name.clone());
+    }
+    if let Some(public_url) = public_url {
+        extensions.insert(public_url);
+    }
+    if let Some(client) = client {
+        extensions.insert(client);
     }
     request
+}
+
+/// How a connection came in: in every request's extensions, for the log, and for the URLs by which clients come back.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance {
+    /// By which of the settings' listeners: `http`, `https` or `unix`.
+    pub listener: &'static str,
+    /// The version of TLS, such as `1.3`; none without TLS.
+    pub tls: Option<&'static str>,
 }

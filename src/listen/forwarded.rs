@@ -42,24 +42,30 @@ pub(super) fn x_forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = Optio
 
 /// Whom `Forwarded` names, nearest first; `None` for what is no address, such as `unknown`.
 pub(super) fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Option<ClientAddress>> {
+    elements(headers).map(|element| ClientAddress::parse(parameter(element?, "for")?))
+}
+
+/// The elements of `Forwarded`, like `for="[2001:db8::1]:4711";proto=https`, nearest first; `None` for a line that cannot
+/// be read.
+pub(super) fn elements(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> {
     let lines = headers.get_all(FORWARDED).iter().rev();
     lines.flat_map(|line| {
         let elements = line.to_str().ok().and_then(|line| outside_quotes(line, ','));
         // A line whose quotes are open could be cut wherever a client wishes.
-        elements.map_or(vec![None], |elements| elements.into_iter().rev().map(named).collect())
+        elements.map_or(vec![None], |elements| elements.into_iter().rev().map(Some).collect())
     })
 }
 
-/// The address that an element like `for="[2001:db8::1]:4711";proto=https` names.
-fn named(element: &str) -> Option<ClientAddress> {
+/// What an element says of this name, without quotes; `None` also where it says two things.
+pub(super) fn parameter<'e>(element: &'e str, name: &str) -> Option<&'e str> {
     let pairs = outside_quotes(element, ';')?;
-    let mut nodes = pairs.into_iter().filter_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("for").then_some(value)
+    let mut values = pairs.into_iter().filter_map(|pair| {
+        let (found, value) = pair.trim().split_once('=')?;
+        found.eq_ignore_ascii_case(name).then_some(value)
     });
-    let node = nodes.next().filter(|_| nodes.next().is_none())?;
-    let quoted = node.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    ClientAddress::parse(quoted.unwrap_or(node))
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    Some(quoted.unwrap_or(value))
 }
 
 /// The parts of a text between these marks, where a mark in quotes is none; `None` if a quote is left open.

@@ -1,4 +1,4 @@
-//! Where a request comes from: its client's address, also where proxies stand between.
+//! Where a request comes from: its client's address, also where proxies stand between, and the URL that it called there.
 //!
 //! The peer of a connection is certain. If it is a trusted proxy, what it says of *its* peer is believed, and so on,
 //! hop by hop, as long as each is a trusted proxy: the first that is none is the client. So whatever a client wrote
@@ -15,6 +15,7 @@ use tokio::io::AsyncRead;
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::public_url::PublicUrl;
 use super::{forwarded, proxy_protocol};
 use crate::settings::{ForwardedHeader, TrustedProxies, without_brackets};
 
@@ -34,6 +35,14 @@ pub(super) struct Origin {
     peer: Option<ClientAddress>,
     /// Those who are believed, if the peer is one of them.
     believed: Option<Arc<TrustedProxies>>,
+}
+
+/// A request's way, as far as it is believed.
+struct Walk {
+    /// The first that is no trusted proxy; else the last that is one.
+    farthest: Option<ClientAddress>,
+    /// How many elements of a header were written by trusted proxies, if each wrote one: the peer, and whoever it names.
+    believed: usize,
 }
 
 // === impl Origin ===
@@ -69,29 +78,45 @@ impl Origin {
         }
     }
 
+    /// Whose the connection is, whatever its requests say.
+    pub(super) fn peer(&self) -> Option<ClientAddress> {
+        self.peer
+    }
+
     /// The client of a request with these headers.
     pub(super) fn client(&self, headers: &HeaderMap) -> Option<ClientAddress> {
         let Some(proxies) = &self.believed else { return self.peer };
+        self.walk(proxies, headers).farthest
+    }
+
+    /// The URL by which that client called; `None` where no proxy is believed.
+    pub(super) fn public_url(&self, headers: &HeaderMap) -> Option<PublicUrl> {
+        let proxies = self.believed.as_ref()?;
+        let believed = self.walk(proxies, headers).believed;
+        Some(match proxies.header {
+            ForwardedHeader::XForwardedFor => PublicUrl::x_forwarded(headers, believed),
+            ForwardedHeader::Forwarded => PublicUrl::forwarded(headers, believed),
+        })
+    }
+
+    fn walk(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> Walk {
         match proxies.header {
             ForwardedHeader::XForwardedFor => self.farthest(proxies, forwarded::x_forwarded_for(headers)),
             ForwardedHeader::Forwarded => self.farthest(proxies, forwarded::forwarded(headers)),
         }
     }
 
-    fn farthest(
-        &self,
-        proxies: &TrustedProxies,
-        hops: impl Iterator<Item = Option<ClientAddress>>,
-    ) -> Option<ClientAddress> {
-        let mut farthest = self.peer;
+    fn farthest(&self, proxies: &TrustedProxies, hops: impl Iterator<Item = Option<ClientAddress>>) -> Walk {
+        let mut walk = Walk { farthest: self.peer, believed: 1 };
         for hop in hops {
             let Some(hop) = hop else { break };
-            farthest = Some(hop);
+            walk.farthest = Some(hop);
             if !proxies.include(Some(hop.ip)) {
                 break;
             }
+            walk.believed += 1;
         }
-        farthest
+        walk
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) enum Stage {
     Waiting,
     /// The client: a head has begun.
     Head,
-    /// We: the head is complete, and the answer not yet.
+    /// We: the head is complete, and the answer not yet. A connection that was taken over is an answer that goes on.
     Answering,
 }
 

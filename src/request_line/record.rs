@@ -8,15 +8,15 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
 
 use super::format::Value;
-use crate::authorize::{Passage, Permit};
+use crate::authorize::Way;
 use crate::family::Family;
 use crate::forward::Held;
 use crate::keys::Key;
-use crate::listen::ClientAddress;
+use crate::listen::{ClientAddress, Entrance};
 use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
-use crate::settings::{CLIENTS_OWN, Resource};
+use crate::tunnel::{End, Traffic};
 
 /// What is known of a request; the walk adds to it. What came from the client is kept by reference, not copied.
 #[derive(Debug)]
@@ -25,30 +25,30 @@ pub(crate) struct Record {
     came: SystemTime,
     begun: Instant,
     pub(crate) from: Option<ClientAddress>,
-    version: Version,
-    method: Method,
+    entrance: Option<Entrance>,
+    version: Option<Version>,
+    method: Option<Method>,
     target: Option<PathAndQuery>,
     user_agent: Option<HeaderValue>,
     pub(crate) route: Option<Route>,
     pub(crate) key: Option<Arc<Key>>,
+    /// Where it was let, and on what leave.
     pub(crate) way: Option<Way>,
+    /// The model that the body names, where the permit depends on it and holds.
+    pub(crate) model: Option<String>,
     /// The request's body, which knows how much of it was read.
     pub(crate) body: Option<Held>,
+    /// What goes through the tunnel that the request has become, if it has.
+    pub(crate) tunnel: Option<Arc<Traffic>>,
     /// The upstream's last answer.
     pub(crate) upstream: Option<Upstream>,
     pub(crate) replays: u32,
     pub(crate) verdict: Option<Verdict>,
     /// The status of the answer that the client got.
     pub(crate) status: Option<StatusCode>,
-    pub(crate) bytes_out: u64,
+    /// Of the answer's body.
+    pub(crate) answered: u64,
     pub(crate) outcome: Outcome,
-}
-
-/// Where a request was let, and whose token it rides.
-#[derive(Debug)]
-pub(crate) struct Way {
-    resource: Arc<Resource>,
-    identity: Arc<str>,
 }
 
 /// The head of an upstream's answer.
@@ -64,10 +64,25 @@ pub(crate) struct Upstream {
 pub(crate) enum Outcome {
     /// The whole answer was handed to the client's connection.
     Complete,
-    /// The client went away before that, or our own stop cut it off.
+    /// The client went away before that.
     ClientGone,
+    /// Our own stop cut it off: its deadline had passed, or it was told to end at once.
+    Stopped,
     /// The upstream broke its answer off.
     UpstreamBroke,
+    /// It had become a tunnel, and nobody said anything for too long.
+    Idle,
+}
+
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Complete => Self::Complete,
+            End::ClientGone => Self::ClientGone,
+            End::UpstreamBroke => Self::UpstreamBroke,
+            End::Idle => Self::Idle,
+        }
+    }
 }
 
 /// How the services name a request of theirs; the first of them that stands in an answer.
@@ -76,24 +91,39 @@ const REQUEST_IDS: [&str; 3] = ["apim-request-id", "request-id", "x-ms-request-i
 impl Record {
     /// A request that has just come.
     pub(crate) fn of<B>(request: &Request<B>, id: HeaderValue) -> Self {
+        let extensions = request.extensions();
+        Self {
+            version: Some(request.version()),
+            method: Some(request.method().clone()),
+            target: request.uri().path_and_query().cloned(),
+            user_agent: request.headers().get(USER_AGENT).cloned(),
+            ..Self::unread(extensions.get().copied(), extensions.get().copied(), id)
+        }
+    }
+
+    /// A request that has just come, and whose head cannot be read.
+    pub(crate) fn unread(from: Option<ClientAddress>, entrance: Option<Entrance>, id: HeaderValue) -> Self {
         Self {
             id,
             came: SystemTime::now(),
             begun: Instant::now(),
-            from: request.extensions().get().copied(),
-            version: request.version(),
-            method: request.method().clone(),
-            target: request.uri().path_and_query().cloned(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
+            from,
+            entrance,
+            version: None,
+            method: None,
+            target: None,
+            user_agent: None,
             route: None,
             key: None,
             way: None,
+            model: None,
             body: None,
+            tunnel: None,
             upstream: None,
             replays: 0,
             verdict: None,
             status: None,
-            bytes_out: 0,
+            answered: 0,
             // Whoever is dropped before its end has lost its client.
             outcome: Outcome::ClientGone,
         }
@@ -103,8 +133,9 @@ impl Record {
         self.id.to_str().unwrap_or_default()
     }
 
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
+    /// Unless its head could not be read.
+    pub(crate) fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
     }
 
     /// Once it is known.
@@ -112,18 +143,19 @@ impl Record {
         self.route.as_ref().map(Route::plane)
     }
 
-    /// The resource that it was let to.
-    pub(crate) fn resource(&self) -> Option<&str> {
-        self.way.as_ref().map(|way| &*way.resource.name)
-    }
-
     /// Since the request came.
     pub(crate) fn duration(&self) -> Duration {
         self.begun.elapsed()
     }
 
+    /// From the client, in a body or a tunnel.
     pub(crate) fn bytes_in(&self) -> u64 {
-        self.body.as_ref().map_or(0, Held::read)
+        self.body.as_ref().map_or(0, Held::read) + self.tunnel.as_ref().map_or(0, |tunnel| tunnel.received())
+    }
+
+    /// To the client, likewise.
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.answered + self.tunnel.as_ref().map_or(0, |tunnel| tunnel.sent())
     }
 
     /// Every field, its name and its value, in the order of a line. This is the only place that knows the names.
@@ -132,26 +164,29 @@ impl Record {
         let header = |value: &'r HeaderValue| Value::Bytes(value.as_bytes());
         let route = self.route.as_ref();
         let key = self.key.as_ref();
+        let way = self.way.as_ref();
         let upstream = self.upstream.as_ref();
         let named = |route: &'r Route| match route.target() {
             Target::Named(name) => Some(name.as_str()),
-            Target::Unnamed | Target::Untouched => None,
+            Target::InBody | Target::Unnamed | Target::Untouched => None,
         };
 
         tell("time", Value::Time(self.came));
         tell("request", text(self.id()));
         tell("from", self.from.into());
-        tell("http", text(version(self.version)));
-        tell("method", text(self.method.as_str()));
-        tell("path", text(self.target.as_ref().map_or("", PathAndQuery::path)));
+        tell("listener", self.entrance.map(|entrance| entrance.listener).into());
+        tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
+        tell("http", self.version.map(version).into());
+        tell("method", self.method.as_ref().map(Method::as_str).into());
+        tell("path", self.target.as_ref().map(PathAndQuery::path).into());
         tell("user_agent", self.user_agent.as_ref().map(header).into());
         tell("plane", self.plane().map(Plane::name).into());
         tell("family", route.and_then(Route::family).map(Family::name).into());
-        tell("target", route.and_then(named).into());
+        tell("target", route.and_then(named).or(self.model.as_deref()).into());
         tell("client", key.map(|key| &*key.client.name).into());
         tell("key", key.map(|key| &*key.id).into());
-        tell("resource", self.resource().into());
-        tell("identity", self.way.as_ref().map(|way| &*way.identity).into());
+        tell("resource", way.map(|way| &*way.resource().name).into());
+        tell("identity", way.map(Way::identity).into());
         tell("status", self.status.into());
         tell("reason", self.verdict.as_ref().map(Verdict::reason).into());
         tell("why", self.verdict.as_ref().into());
@@ -161,7 +196,7 @@ impl Record {
         tell("upstream_ms", upstream.map(|upstream| upstream.came.saturating_duration_since(self.begun)).into());
         tell("duration_ms", Value::Milliseconds(self.duration()));
         tell("bytes_in", Value::Number(self.bytes_in()));
-        tell("bytes_out", Value::Number(self.bytes_out));
+        tell("bytes_out", Value::Number(self.bytes_out()));
         tell("replays", Value::Number(self.replays.into()));
     }
 }
@@ -172,20 +207,6 @@ fn version(version: Version) -> &'static str {
         Version::HTTP_2 => "2",
         // Nothing else is served.
         _ => "1.1",
-    }
-}
-
-// === impl Way ===
-
-impl Way {
-    /// With a token of ours.
-    pub(crate) fn permitted(permit: &Permit) -> Self {
-        Self { resource: permit.resource().clone(), identity: permit.identity().clone() }
-    }
-
-    /// With the client's own.
-    pub(crate) fn passed(passage: &Passage) -> Self {
-        Self { resource: passage.resource().clone(), identity: CLIENTS_OWN.into() }
     }
 }
 
@@ -206,7 +227,9 @@ impl Outcome {
         match self {
             Self::Complete => "complete",
             Self::ClientGone => "client-gone",
+            Self::Stopped => "stopped",
             Self::UpstreamBroke => "upstream-broke",
+            Self::Idle => "idle",
         }
     }
 }

@@ -32,9 +32,7 @@ pub(super) fn check(request: &Parts) -> Result<Option<&str>, Refusal> {
     size(request)?;
     let host = host(request)?;
     method(request)?;
-    if PATH_OVERRIDES.iter().any(|name| request.headers.contains_key(name)) {
-        return Err(Refusal::Ambiguous("it asks for another path than its own"));
-    }
+    overrides(request)?;
     Ok(host)
 }
 
@@ -90,10 +88,28 @@ fn method(request: &Parts) -> Result<(), Refusal> {
     if request.method == Method::TRACE {
         return Err(Refusal::Ambiguous("its method is TRACE, whose answer would show the gateway's own token"));
     }
-    let header = METHOD_OVERRIDES.iter().any(|name| request.headers.contains_key(name));
+    if request.method == Method::CONNECT {
+        return Err(Refusal::Ambiguous("its method is CONNECT, and this is no proxy"));
+    }
+    // Methods are case-sensitive (RFC 9110, 9.1), and not everybody knows.
+    if request.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Refusal::Ambiguous("its method is not in capital letters"));
+    }
+    Ok(())
+}
+
+/// One look at each name costs less than asking for each override.
+fn overrides(request: &Parts) -> Result<(), Refusal> {
     let parameter = parameter_names(request.uri.query().unwrap_or_default())
         .any(|name| METHOD_PARAMETERS.iter().any(|parameter| name.eq_ignore_ascii_case(parameter)));
-    if header || parameter { Err(Refusal::Ambiguous("it asks for another method than its own")) } else { Ok(()) }
+    let names = || request.headers.keys().filter(|name| name.as_str().starts_with("x-"));
+    if parameter || names().any(|name| METHOD_OVERRIDES.contains(name)) {
+        return Err(Refusal::Ambiguous("it asks for another method than its own"));
+    }
+    if names().any(|name| PATH_OVERRIDES.contains(name)) {
+        return Err(Refusal::Ambiguous("it asks for another path than its own"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

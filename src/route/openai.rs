@@ -1,6 +1,8 @@
 //! The paths of Azure OpenAI and Foundry (azure-wire, A3): an operation's family is told by the first word that
 //! follows its scope, so that what Azure adds below a known word needs no release of ours.
 
+mod model;
+
 use std::borrow::Cow;
 
 use http::Method;
@@ -12,25 +14,35 @@ use crate::refusal::Refusal;
 /// The family and the deployment of a path whose first segment is a root of the plane.
 ///
 /// # Errors
-/// [`Refusal::Ambiguous`] for quotes and parentheses: OData is of the other plane.
-pub(super) fn classify(method: &Method, segments: &[&str]) -> Result<(Option<Family>, Target), Refusal> {
+/// [`Refusal::Ambiguous`] for quotes and parentheses, since OData is of the other plane, and for a query that names two
+/// deployments.
+pub(super) fn classify(method: &Method, segments: &[&str], query: &str) -> Result<(Option<Family>, Target), Refusal> {
     if segments.iter().any(|segment| segment.contains(['\'', '(', ')'])) {
         return Err(Refusal::Ambiguous("its path has quotes or parentheses"));
     }
     let folded: Vec<_> = segments.iter().map(|segment| folded(segment)).collect();
     let words: Vec<_> = folded.iter().map(AsRef::as_ref).collect();
-    Ok(match &words[..] {
+    match &words[..] {
         // Foundry's models; whatever is asked there is a call of one, unless its word says otherwise.
-        ["models", words @ ..] => (Some(family(method, words).unwrap_or(Family::Inference)), Target::Unnamed),
-        ["anthropic", _, words @ ..] => (anthropic(words), Target::Unnamed),
-        // A Foundry project has the whole surface below its own prefix.
-        ["api", "projects", _, "openai", ..] => return classify(method, segments.get(3..).unwrap_or_default()),
-        ["openai", "deployments", ..] => {
-            deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or_default())
+        ["models", words @ ..] => {
+            let family = Some(family(method, words).unwrap_or(Family::Inference));
+            Ok((family, model::target(method, family, words, query)?))
         }
-        ["openai", "v1", words @ ..] | ["openai", words @ ..] => account(method, words),
-        _ => (None, Target::Unnamed),
-    })
+        ["anthropic", _, words @ ..] => {
+            let family = anthropic(words);
+            Ok((family, model::target(method, family, words, query)?))
+        }
+        // A Foundry project has the whole surface below its own prefix. Its responses may name an agent, and that a model.
+        ["api", "projects", _, "openai", ..] => {
+            let (family, target) = classify(method, segments.get(3..).unwrap_or_default(), query)?;
+            Ok((family, if family == Some(Family::Responses) { Target::Unnamed } else { target }))
+        }
+        ["openai", "deployments", ..] => {
+            Ok(deployment(method, segments.get(2).copied(), words.get(3..).unwrap_or_default()))
+        }
+        ["openai", "v1", words @ ..] | ["openai", words @ ..] => account(method, words, query),
+        _ => Ok((None, Target::Unnamed)),
+    }
 }
 
 /// Whether a method only asks for what is there.
@@ -49,25 +61,33 @@ fn folded(segment: &str) -> Cow<'_, str> {
 
 /// `/openai/deployments[/{deployment}[/...]]`.
 fn deployment(method: &Method, name: Option<&str>, words: &[&str]) -> (Option<Family>, Target) {
-    let target = name.map_or(Target::Untouched, |name| Target::Named(name.to_owned()));
     let family = match words {
         // The list, and one of it; making and deleting deployments was an operation of 2022.
         [] => looks(method).then_some(Family::Inference),
         // Whatever is asked of a deployment is a call of its model, unless its word says otherwise.
         words => Some(family(method, words).unwrap_or(Family::Inference)),
     };
+    let target = match (name, family) {
+        (None, _) => Target::Untouched,
+        (Some(name), Some(Family::Inference) | None) => Target::Named(name.to_owned()),
+        // JS 6 writes batches so (azure-wire, A3), whose file names deployments of its own.
+        (Some(_), Some(_)) => Target::Unnamed,
+    };
     (family, target)
 }
 
 /// What names no deployment in its path: `/openai/...` and `/openai/v1/...`.
-fn account(method: &Method, words: &[&str]) -> (Option<Family>, Target) {
-    match words {
+fn account(method: &Method, words: &[&str], query: &str) -> Result<(Option<Family>, Target), Refusal> {
+    Ok(match words {
         // The list of models, and polling for an image that was asked for by its deployment.
         ["models" | "operations", ..] if looks(method) => (Some(Family::Inference), Target::Untouched),
         // Only a model that was made by fine-tuning can be deleted.
         ["models", _] if method == Method::DELETE => (Some(Family::FineTuning), Target::Unnamed),
-        words => (family(method, words), Target::Unnamed),
-    }
+        words => {
+            let family = family(method, words);
+            (family, model::target(method, family, words, query)?)
+        }
+    })
 }
 
 fn family(method: &Method, words: &[&str]) -> Option<Family> {
@@ -104,7 +124,7 @@ mod tests {
 
     fn classified(method: &Method, path: &str) -> (Option<Family>, Target) {
         let segments: Vec<_> = path.split('/').skip(1).collect();
-        classify(method, &segments).unwrap()
+        classify(method, &segments, "").unwrap()
     }
 
     #[test]
@@ -115,26 +135,36 @@ mod tests {
             (post, "/openai/deployments/gpt-4o/chat/completions", Some(Family::Inference), named("gpt-4o")),
             (post, "/OpenAI/Deployments/GPT-4o/Chat/Completions", Some(Family::Inference), named("GPT-4o")),
             (post, "/openai/deployments/d/some/new/operation", Some(Family::Inference), named("d")),
-            (post, "/openai/deployments/d/batches", Some(Family::Batches), named("d")),
             (get, "/openai/deployments", Some(Family::Inference), Target::Untouched),
             (post, "/openai/deployments", None, Target::Untouched),
-            (post, "/openai/v1/chat/completions", Some(Family::Inference), Target::Unnamed),
+            (post, "/openai/deployments/d/batches", Some(Family::Batches), Target::Unnamed),
+            (post, "/openai/v1/chat/completions", Some(Family::Inference), Target::InBody),
+            (get, "/openai/v1/chat/completions", Some(Family::Responses), Target::Unnamed),
+            (post, "/openai/v1/chat/completions/chatcmpl-1", Some(Family::Responses), Target::Unnamed),
+            (post, "/openai/images/edits", Some(Family::Inference), Target::InBody),
+            (post, "/openai/v1/responses", Some(Family::Responses), Target::InBody),
+            (get, "/openai/v1/responses/resp_1", Some(Family::Responses), Target::Unnamed),
+            (post, "/openai/v1/files", Some(Family::Files), Target::Untouched),
+            (get, "/openai/vector_stores/vs_1/files", Some(Family::Files), Target::Untouched),
+            (post, "/openai/v1/batches", Some(Family::Batches), Target::Unnamed),
+            (post, "/openai/v1/threads/runs", Some(Family::Assistants), Target::Unnamed),
             (post, "/openai/images/generations:submit", Some(Family::Inference), Target::Unnamed),
             (get, "/openai/operations/images/1", Some(Family::Inference), Target::Untouched),
             (get, "/openai/models", Some(Family::Inference), Target::Untouched),
             (&Method::DELETE, "/openai/models/ft-1", Some(Family::FineTuning), Target::Unnamed),
-            (post, "/openai/deployments/d/realtimertc", Some(Family::RealtimeSecrets), named("d")),
+            (post, "/openai/deployments/d/realtimertc", Some(Family::RealtimeSecrets), Target::Unnamed),
             (post, "/openai/v1/realtime", Some(Family::RealtimeSecrets), Target::Unnamed),
             (get, "/openai/v1/chat/completions", Some(Family::Responses), Target::Unnamed),
-            (&Method::DELETE, "/openai/deployments/d/chat/completions/c", Some(Family::Responses), named("d")),
+            (&Method::DELETE, "/openai/deployments/d/chat/completions/c", Some(Family::Responses), Target::Unnamed),
             (get, "/openai/v1/realtime", Some(Family::Realtime), Target::Unnamed),
             (post, "/openai/v1/realtime/client_secrets", Some(Family::RealtimeSecrets), Target::Unnamed),
             (post, "/openai/realtimeapi/sessions", Some(Family::RealtimeSecrets), Target::Unnamed),
-            (post, "/models/chat/completions", Some(Family::Inference), Target::Unnamed),
-            (post, "/models/files", Some(Family::Files), Target::Unnamed),
-            (post, "/anthropic/v1/messages", Some(Family::Inference), Target::Unnamed),
+            (post, "/models/chat/completions", Some(Family::Inference), Target::InBody),
+            (post, "/models/files", Some(Family::Files), Target::Untouched),
+            (post, "/anthropic/v1/messages", Some(Family::Inference), Target::InBody),
             (post, "/anthropic/v1/messages/batches", Some(Family::Batches), Target::Unnamed),
             (post, "/anthropic/v1/organizations", None, Target::Unnamed),
+            (get, "/models/info", Some(Family::Inference), Target::Unnamed),
             (post, "/api/projects/p/openai/v1/responses", Some(Family::Responses), Target::Unnamed),
             (post, "/api/projects/p/agents", None, Target::Unnamed),
             (post, "/openai/v1/something/new", None, Target::Unnamed),

@@ -24,7 +24,12 @@ pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
     if !raw.starts_with('/') {
         return Err("its target is no path");
     }
-    raw.split('/').filter(|segment| !segment.is_empty()).map(segment).collect()
+    // As many as the deepest path of every day has.
+    let mut segments = Vec::with_capacity(8);
+    for raw in raw.split('/').filter(|segment| !segment.is_empty()) {
+        segments.push(segment(raw)?);
+    }
+    Ok(segments)
 }
 
 /// How many bytes of a path its first segment takes, with the slashes before it.
@@ -39,9 +44,13 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
     query.split('&').map(|raw| Parameter { raw })
 }
 
-/// The names of a query's parameters, decoded, whichever sign a server takes for the end of one.
+/// The names of a query's parameters, whichever sign a server takes for the end of one, and decoded even if that is
+/// encoded: to be looked for, not to be read.
 pub(super) fn parameter_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    query.split(['&', ';']).map(|raw| Parameter { raw }.name())
+    query.split(['&', ';']).map(|raw| match (Parameter { raw }).name() {
+        name if name.contains('%') => Cow::Owned(decode(&name).into_owned()),
+        name => name,
+    })
 }
 
 fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
@@ -57,10 +66,10 @@ fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| "its path is not UTF-8")?;
     match document_key(&decoded) {
         // A key may hold what a name may not, but nothing that another server could take for structure.
-        Some(key) => key.split('/').try_for_each(|part| plain(part, KEY_SIGNS))?,
+        Some(key) => key.split('/').try_for_each(plain)?,
         None if decoded.contains('/') => return Err("its path has an encoded slash"),
         None if !decoded.is_ascii() => return Err("its path has letters beyond ASCII"),
-        None => plain(&decoded, SIGNS)?,
+        None => plain(&decoded)?,
     }
     Ok(decoded)
 }
@@ -74,10 +83,7 @@ fn is_plain_word(raw: &str) -> bool {
 /// What the names in Azure's paths are made of, besides letters and digits.
 const SIGNS: &str = "-_.:$=@'()";
 
-/// The same for the keys of documents.
-const KEY_SIGNS: &str = "-_.:$=@'()+,!*~& ";
-
-fn plain(part: &str, signs: &str) -> Result<(), &'static str> {
+fn plain(part: &str) -> Result<(), &'static str> {
     if part.contains('%') {
         return Err("its path is percent-encoded more than once");
     }
@@ -97,7 +103,7 @@ fn plain(part: &str, signs: &str) -> Result<(), &'static str> {
         return Err("its path has a segment that is dots or ends in a dot or blank");
     }
     // Such as a + or a blank within: some servers take them for each other.
-    if !part.chars().all(|sign| sign.is_alphanumeric() || signs.contains(sign)) {
+    if !part.chars().all(|sign| sign.is_alphanumeric() || SIGNS.contains(sign)) {
         return Err("its path has a character that no name of Azure's has");
     }
     Ok(())
@@ -129,7 +135,7 @@ impl<'q> Parameter<'q> {
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
-    percent_decode_str(text).decode_utf8_lossy()
+    if text.contains('%') { percent_decode_str(text).decode_utf8_lossy() } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]
@@ -174,6 +180,7 @@ mod tests {
             "/a/b%23x",
             "/docs('a%2F..%2Fb')",
             "/docs('a%2F..;')",
+            "/docs('a%2F..+%2Fb')",
             "/docs('a%5Cb')",
             "/docs('%2527')",
             "/x('a%2Fb')",

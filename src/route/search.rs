@@ -56,17 +56,17 @@ fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Optio
         (&Method::GET, _, []) => Some(Family::DocumentsRead),
         // What is done to one document is done by an operation on all.
         (_, Some(_), _) => None,
-        (&Method::GET, None, [Word { word, key: None }]) => match word.as_str() {
+        (_, None, words) if words.iter().any(|word| word.key.is_some()) => None,
+        (&Method::GET, None, [Word { word, .. }]) => match word.as_str() {
             "search.suggest" | "suggest" | "search.autocomplete" | "autocomplete" | "$count" => {
                 Some(Family::DocumentsRead)
             }
-            // A document of that key can be had as docs('index'); written like the operation, it is not one.
-            "index" => Some(Family::Manage),
-            // Anything else without a sign of OData's is a document's key.
-            key if !key.starts_with("search.") && !key.starts_with('$') => Some(Family::DocumentsRead),
-            _ => Some(Family::Manage),
+            // A document of that key can be had as docs('index'); written like an operation, it may be either.
+            word if word == "index" || word.starts_with("search.") => None,
+            // Anything else is a document's key.
+            _ => Some(Family::DocumentsRead),
         },
-        (&Method::POST, None, [Word { word, key: None }]) => match word.as_str() {
+        (&Method::POST, None, [Word { word, .. }]) => match word.as_str() {
             "search.post.search"
             | "search.post.suggest"
             | "search.post.autocomplete"
@@ -80,9 +80,9 @@ fn of_documents(method: &Method, key: Option<&str>, operation: &[Word]) -> Optio
     }
 }
 
-/// Letters, digits and hyphens are what Azure allows; an underscore and a dot do no harm.
+/// Letters, digits and hyphens are what Azure allows; an underscore does no harm.
 fn is_name(index: &str) -> bool {
-    index.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    index.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// Quotes and parentheses stand around a key at the end of a word, and nowhere else.
@@ -152,8 +152,6 @@ mod tests {
             ("PUT", "/indexes/i"),
             ("GET", "/indexes('i')/search.stats"),
             ("POST", "/indexes('i')/search.analyze"),
-            ("GET", "/indexes/i/docs/index"),
-            ("GET", "/indexes/i/docs/search.index"),
             ("DELETE", "/indexes/i/docs/k"),
             ("POST", "/indexes/i/docs"),
             ("POST", "/indexes/i/docs/new"),
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_knows_what_lies_behind_a_sign_or_a_document() {
+    fn what_may_be_either_of_two_things_is_nobodys() {
         for (method, path) in [
             ("POST", "/indexes/$batch"),
             ("POST", "/indexes('i')/docs/$batch"),
@@ -177,6 +175,9 @@ mod tests {
             ("GET", "/indexers('x')/$ref"),
             ("PUT", "/indexes('i')/docs('k')"),
             ("POST", "/indexes('i')/docs('index')"),
+            ("GET", "/indexes('i')/docs/docs('k')"),
+            ("GET", "/indexes/i/docs/index"),
+            ("GET", "/indexes/i/docs/search.index"),
         ] {
             assert_eq!(classified(method, path), None, "{method} {path}");
         }

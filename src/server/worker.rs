@@ -81,8 +81,8 @@ async fn carry(
     phase: watch::Receiver<Phase>,
     mut accepted: mpsc::Receiver<Accepted>,
 ) {
-    let service = swap.layer(Forward::new(egress, pools));
-    let connections = Connections::new(service, phase, timeouts);
+    let service = swap.layer(Forward::new(egress, &pools));
+    let connections = Connections::new(service, phase, timeouts, swap.mishaps());
     let mut open = JoinSet::new();
     loop {
         tokio::select! {

@@ -85,7 +85,7 @@ pub(super) fn connections(section: &Section<'_>, default: usize) -> Option<usize
 }
 
 fn timeouts(section: &Section<'_>) -> Timeouts {
-    let Timeouts { client, egress, upstream } = Timeouts::DEFAULT;
+    let Timeouts { client, egress, upstream, websocket } = Timeouts::DEFAULT;
     let limit = |key, default| limit(section, key, default);
     Timeouts {
         client: ClientTimeouts {
@@ -102,6 +102,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
             idle: limit("idle", upstream.idle),
             age: limit("age", upstream.age),
         },
+        websocket: limit("websocket", websocket),
     }
 }
 

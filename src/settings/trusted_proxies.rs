@@ -16,11 +16,11 @@ pub struct TrustedProxies {
     pub proxy_protocol: bool,
 }
 
-/// Where proxies write the address of their client. Only one of the two is believed, and the other never looked at: a
+/// Where proxies write the address of their client, and the URL that it called. Only one of the two is believed, and the other never looked at: a
 /// proxy that writes one of them passes the other on as its client sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`.
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,

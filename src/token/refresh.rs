@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::clock::{Clock, Moment};
 use super::issuer::Issue;
 use super::slot::Slot;
-use super::{Outcome, Purpose, Token};
+use super::{Bearer, Outcome, Purpose};
 use crate::refusal::Failure;
 
 /// The shortest and the longest wait after a failed fetch while there is a token to live on.
@@ -31,7 +31,7 @@ const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Fetches tokens for a purpose and keeps the newest in the cache. Never ends.
-pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Arc<Token>>, issuer: impl Issue, clock: Clock) {
+pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Bearer>, issuer: impl Issue, clock: Clock) {
     let Purpose { identity, scope } = slot.purpose.clone();
     // Failed fetches in a row without a token.
     let mut cold = 0;
@@ -43,13 +43,13 @@ pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Arc<Token>>, iss
             Ok(token) => {
                 let life = token.expires.left(now);
                 info!(%identity, %scope, life_s = life.as_secs(), "token fetched");
-                cache.insert(slot.purpose.clone(), Arc::new(token));
+                cache.insert(slot.purpose.clone(), Bearer::new(slot.purpose.clone(), token));
                 cold = 0;
                 slot.settle(Outcome::Fresh);
                 half(life)
             }
             Err(denial) => {
-                let left = cache.get(&slot.purpose).map(|token| token.expires.left(now)).unwrap_or_default();
+                let left = cache.get(&slot.purpose).map(|bearer| bearer.left(now)).unwrap_or_default();
                 cold = if left.is_zero() { cold + 1 } else { 0 };
                 let wait = if left.is_zero() { without_token(cold, denial.may_pass) } else { with_token(left) };
                 let retry_ms = wait.as_millis();

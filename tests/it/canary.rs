@@ -1,16 +1,19 @@
-//! No secret leaves the process: client keys wherever they can stand, the app's secret, the identity endpoint's, our
-//! tokens. All are looked for in all that comes out, at trace level, after requests that succeed, are refused and fail.
+//! No secret leaves the process: client keys wherever they can stand, the app's secret, the identity endpoint's, the
+//! proxy's password, our tokens. All are looked for in all that comes out, at trace level, after requests that succeed,
+//! are refused and fail.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use ::base64::prelude::{BASE64_STANDARD, Engine};
 use azure_emulator::{Door, Emulator, Fault, Options, Plane};
 use http::Method;
 use serde_json::json;
 
 use crate::client::{Answer, Client, http2};
 use crate::gateway::{Gateway, directory, run};
+use crate::proxy::{Proxy, Way};
 use crate::world::{self, CHAT, SEARCH, World, saying};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";
@@ -21,13 +24,26 @@ const DOCS: &str = "/indexes/hotels/docs?search=*&$top=1&api-version=2024-07-01"
 const CLIENTS_TOKEN: &str =
     "eyJhbGciOiJub25lIn0.eyJub25jZSI6IkNBTkFSWXh5emFiYzEyMzQ1In0.c2lnbmF0dXJlLW9mLXRoZS1jbGllbnQ";
 
+/// What the proxy between us and Azure wants of us.
+const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
+
+/// Where only the proxy leads to.
+const SEARCH_SERVICE: &str = "contoso.search.windows.net";
+
 /// A key that was never ours, or no longer is.
 const WRONG_KEY: &str = "CANARYwrongKEYq7Zk1vXw93mBt5Lr0PsNd";
 
 #[tokio::test]
 async fn no_secret_is_in_anything_that_comes_out() {
-    let (mut world, mut seen) = start().await;
+    let (mut world, proxy, mut seen) = start().await;
     let keys = world.emulator.keys();
+
+    // The proxy leads nowhere at first, which is told at length.
+    let answer = world.post(SEARCH).key(&keys.search_query).json(&json!({"search": "*"})).await;
+    assert_eq!(answer.reason(), "upstream-unreachable");
+    seen.add("the answer without a tunnel", &shown(&answer));
+    let service = world.emulator.search(Door::Behind).rsplit('/').next().unwrap().parse().unwrap();
+    proxy.lead(&format!("{SEARCH_SERVICE}:443"), Way::To(service));
 
     for key in [&keys.openai, &keys.search_admin, &keys.search_query, WRONG_KEY, CLIENTS_TOKEN] {
         for (name, answer) in in_every_place(&world, key).await {
@@ -63,6 +79,8 @@ async fn no_secret_is_in_anything_that_comes_out() {
     drop(h2);
     world.gateway.signal("TERM");
     assert!(world.gateway.ended().await.success());
+
+    assert!(proxy.asked().len() >= 2 && proxy.asked().iter().all(|asked| asked.credentials.is_some()));
 
     let (log, requests) = (world.gateway.log(), world.gateway.requests());
     assert!(log.iter().any(|line| line["level"] == "TRACE"), "nothing was traced");
@@ -127,20 +145,27 @@ fn a_planted_secret_is_found_in_each_disguise() {
     assert_eq!(seen.found(&secrets), Vec::<String>::new());
 }
 
-/// The usual world, but with both kinds of identity and everything traced; and what `keyswap check` says of it.
-async fn start() -> (World, Seen) {
+/// The usual world, but with both kinds of identity, the search service behind a proxy, and everything traced; and what
+/// `keyswap check` says of it.
+async fn start() -> (World, Proxy, Seen) {
     let emulator = Emulator::start(Options::default()).await.unwrap();
     // What Entra refuses is logged, and tried again.
     emulator.next(Plane::Entra, Fault::named("wrong-secret"), 1).unwrap();
     let endpoint = emulator.identity_endpoint();
     let environment =
         [("RUST_LOG", "trace".to_owned()), ("IDENTITY_ENDPOINT", endpoint.url), ("IDENTITY_HEADER", endpoint.header)];
-    let settings = world::settings(&emulator, Door::Behind);
+    let proxy = Proxy::start().await;
+    proxy.demand(&format!("Basic {}", BASE64_STANDARD.encode(format!("keyswap:{PROXY_PASSWORD}"))));
+    let egress = format!("[egress]\nproxy = \"http://{}\"\nproxy_credentials_file = \"proxy.secret\"\n", proxy.address);
+    let settings = world::settings(&emulator, Door::Behind)
+        .replace("[egress]\n", &egress)
+        .replace(&emulator.search(Door::Behind), &format!("https://{SEARCH_SERVICE}"));
     let (openai, search) = settings.split_once("[resources.search]").unwrap();
     let search = search.replace("\"app\"", "\"machine\"");
     let machine = "[identities.machine]\nkind = \"managed-identity\"\n";
     let directory =
         world::files(&emulator, &format!("{openai}{machine}[resources.search]{search}"), &world::keys(&emulator));
+    fs::write(directory.path().join("proxy.secret"), format!("keyswap:{PROXY_PASSWORD}\n")).unwrap();
     let mut seen = Seen::default();
     let (code, out, error) = run(directory.path(), &["check"], &environment);
     assert_eq!(code, Some(0), "{error}");
@@ -149,7 +174,7 @@ async fn start() -> (World, Seen) {
     let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
     let gateway = Gateway::start(directory, &arguments, &environment).await;
     gateway.logged(|line| line["message"] == "token fetched" && line["identity"] == "app").await;
-    (World { emulator, gateway, client }, seen)
+    (World { emulator, gateway, client }, proxy, seen)
 }
 
 /// Requests that bring a key in each of the places where some client puts one.
@@ -192,6 +217,7 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         ("the query key", keys.search_query),
         ("a key that is not listed", WRONG_KEY.to_owned()),
         ("a client's own token", CLIENTS_TOKEN.to_owned()),
+        ("the proxy's password", PROXY_PASSWORD.to_owned()),
         ("the app's secret", world.emulator.app().secret),
         ("the identity endpoint's header", world.emulator.identity_endpoint().header),
     ];

@@ -1,6 +1,7 @@
 //! A legacy client: hyper, and a socket for what hyper would not send.
 
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use keyswap::egress::{Connector, Egress};
 use keyswap::settings::{self, Timeouts};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -131,12 +132,13 @@ pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, re
 
 /// A TLS connection to the gateway that speaks this protocol.
 pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
-    let stream = secure_as("localhost", address, ca_pem, alpn).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = handshake(stream, ca_pem, alpn).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
     stream
 }
 
-/// The same, by a name that the certificate must have.
+/// A TLS connection to the gateway by a name that its certificate must have.
 ///
 /// # Errors
 /// There is no handshake.
@@ -145,7 +147,26 @@ pub(crate) async fn secure_as(
     address: SocketAddr,
     ca_pem: &str,
     alpn: &[u8],
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(tls(ca_pem, alpn)).connect(name, stream).await
+}
+
+/// TLS on a connection to the gateway; whoever has no authority to trust brings an empty `ca_pem`.
+pub(crate) async fn handshake(stream: TcpStream, ca_pem: &str, alpn: &[u8]) -> io::Result<TlsStream<TcpStream>> {
+    TlsConnector::from(tls(ca_pem, alpn)).connect(gateway_name(), stream).await
+}
+
+/// The first message of a TLS handshake, as bytes.
+pub(crate) fn client_hello(ca_pem: &str) -> Vec<u8> {
+    let mut client = ClientConnection::new(tls(ca_pem, b"http/1.1"), gateway_name()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+fn tls(ca_pem: &str, alpn: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         roots.add(authority.unwrap()).unwrap();
@@ -157,9 +178,11 @@ pub(crate) async fn secure_as(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    Arc::new(config)
+}
+
+fn gateway_name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
 }
 
 /// A connection of HTTP/2 to the gateway.

@@ -32,17 +32,19 @@ fn check_tells_what_the_settings_come_to() {
          {{ resource = \"contoso\", allow = [\"openai\"], access = [\"read\"], deployments = [\"x\"] }},\n\
          {{ resource = \"contoso\", allow = [\"realtime-secrets\"] }}]\n"
     );
-    let directory = directory(&[("keyswap.toml", SETTINGS), ("keys.toml", &keys)]);
+    let settings = format!("{SETTINGS}hosts = [\"ai.example\", \"AI.corp\"]\n");
+    let directory = directory(&[("keyswap.toml", &settings), ("keys.toml", &keys)]);
     assert_eq!(
         run(directory.path(), &["check"], &[]),
         (
             Some(0),
             "\
-resource contoso: openai at https://contoso.openai.azure.com, scope https://cognitiveservices.azure.com/.default
+resource contoso: openai at https://contoso.openai.azure.com, scope https://cognitiveservices.azure.com/.default, called as ai.example, ai.corp
 client app: inference, files on contoso
   note: files share one upstream identity: clients can see what others stored there
 client app: inference, responses, files, batches, assistants, fine-tuning, evaluations, realtime (to read) on contoso
   note: responses, files, batches, assistants, fine-tuning, evaluations share one upstream identity: clients can see what others stored there
+  note: batches, assistants, fine-tuning, evaluations cannot be limited to some deployments: refused to this client
 client app: realtime-secrets on contoso
   note: realtime-secrets let a client go past keyswap
 ok: 1 keys

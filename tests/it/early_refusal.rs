@@ -80,6 +80,18 @@ fn urls(world: &World) -> [String; 2] {
     [format!("http://{}{CHAT}", world.gateway.http), format!("https://localhost:{port}{CHAT}")]
 }
 
+/// hyper leaves the end of a connection to us whose client asked for another protocol (Java's does), and that lingers, too.
+#[tokio::test]
+async fn a_wish_for_another_protocol_costs_nobody_its_refusal() {
+    let world = World::start().await;
+    let wishing = r#"{"api-key": "wrong", "Connection": "Upgrade", "Upgrade": "h2c"}"#;
+    let script = HTTP_CLIENT.replace(r#"{"api-key": "wrong"}"#, wishing);
+    for url in urls(&world) {
+        let arguments = ["-c", &script, &url, &UPLOAD.to_string(), &TRIES.to_string()];
+        is_refusal_each_time(&upload(&world, "python3", &arguments).await, &format!("{url}{script}"));
+    }
+}
+
 #[tokio::test]
 async fn python_reads_its_refusal() {
     let world = World::start().await;

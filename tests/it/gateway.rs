@@ -4,12 +4,15 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde_json::Value;
+use socket2::SockRef;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -109,6 +112,21 @@ impl Gateway {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// One of the process's own sockets, shared: the one that is connected to this peer.
+    pub(crate) fn socket_to(&self, peer: SocketAddr) -> OwnedFd {
+        let process = Pid::from_child(&self.child);
+        let process_fd = pidfd_open(process, PidfdFlags::empty()).unwrap();
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let numbers = files.map(|file| file.unwrap().file_name().into_string().unwrap().parse().unwrap());
+        // A file that was closed meanwhile is not the one.
+        let mut shared = numbers.filter_map(|number| pidfd_getfd(&process_fd, number, PidfdGetfdFlags::empty()).ok());
+        let is_wanted = |socket: &OwnedFd| {
+            let other_end = SockRef::from(socket).peer_addr().ok();
+            other_end.and_then(|address| address.as_socket()) == Some(peer)
+        };
+        shared.find(is_wanted).unwrap_or_else(|| panic!("no connection to {peer}"))
     }
 
     pub(crate) fn signal(&self, name: &str) {

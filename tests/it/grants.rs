@@ -68,10 +68,13 @@ async fn deployments_are_granted_by_name_and_glob() {
     let text = "This key may not use the deployment 'gpt-35-turbo-instruct'. Ask the gateway's owner to grant it.";
     assert_eq!(answer.json()["error"]["message"], text);
 
-    // Where the path names none, the body decides, and nobody reads it yet.
-    let v1 = json!({"model": "gpt-4o", "messages": []});
-    let answer = world.post("/openai/v1/chat/completions").key(&key).json(&v1).await;
+    // Where the path names none the body does, if anything does: see `model_grant`.
+    let submit = "/openai/images/generations:submit?api-version=2023-06-01-preview";
+    let answer = world.post(submit).key(&key).json(&json!({"prompt": "x"})).await;
     assert_eq!((answer.status.as_u16(), answer.reason()), (403, "target-not-granted"));
+    let text = "This key may use some deployments only, and this operation cannot be limited to them. Ask the \
+                gateway's owner for a key that is granted every one.";
+    assert_eq!(answer.json()["error"]["message"], text);
     assert_eq!(world.arrived().len(), 3);
 }
 

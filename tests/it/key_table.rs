@@ -39,7 +39,7 @@ const EXAMPLES: &[Example] = &[
     ("delete a model", Method::DELETE, "/openai/models/ft-1"),
     ("evaluate", Method::POST, "/openai/v1/evals/eval_1/runs"),
     ("look at one", Method::GET, "/openai/v1/evals/eval_1"),
-    ("connect", Method::GET, "/openai/realtime"),
+    ("connect", Method::GET, "/openai/realtime?deployment=gpt-4o-realtime-preview"),
     ("make a client's secret", Method::POST, "/openai/v1/realtime/client_secrets"),
     ("Foundry agents", Method::POST, "/api/projects/p/agents"),
     ("video", Method::POST, "/openai/v1/video/generations/jobs"),
@@ -72,18 +72,26 @@ const PLANES: [(Plane, &str, &str, &[&str]); 2] = [
 const BEGIN: &str = "<!-- What may this key do? Written by a test from what the code decides: BLESS=1 cargo test --test it key_table -->\n";
 const END: &str = "<!-- end -->\n";
 
+/// The mark of an operation whose body names what it works on.
+const IN_BODY: &str = " ³";
+
 fn route(method: &Method, path: &str) -> Route {
     let (parts, ()) = http::Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
     Route::of(&parts, &Hosts::default()).unwrap()
 }
 
-/// The examples of a plane that come to this operation. A mark stands where the path names nothing to limit by.
+/// The examples of a plane that come to this operation. A mark stands where the request names nothing to limit by, or its
+/// body does.
 fn examples(plane: Plane, operation: Option<(Family, Access)>) -> Vec<String> {
     let mut shown = Vec::new();
     for (words, method, path) in EXAMPLES {
         let route = route(method, path);
         if route.plane() == plane && route.operation() == operation {
-            let mark = if *route.target() == Target::Unnamed && operation.is_some() { " ¹" } else { "" };
+            let mark = match route.target() {
+                Target::Unnamed if operation.is_some() => " ¹",
+                Target::InBody => IN_BODY,
+                Target::Named(_) | Target::Unnamed | Target::Untouched => "",
+            };
             shown.push(format!("{words} `{method} {path}`{mark}"));
         }
     }
@@ -110,7 +118,11 @@ fn table(plane: Plane, title: &str, limit: &str, presets: &[&str]) -> String {
     }
     let nobody = examples(plane, None);
     write!(text, "\n| none | | {} | |{}\n", nobody.join("<br>"), " |".repeat(presets.len())).unwrap();
-    write!(text, "\n¹ The path names none of the {limit}: a grant with `{limit}` does not cover it.\n").unwrap();
+    write!(text, "\n¹ It does not say which of the {limit} it works on: a grant with `{limit}` does not cover it.\n")
+        .unwrap();
+    if text.contains(IN_BODY) {
+        text += "\n³ Its body says which, as its `model`.\n";
+    }
     text
 }
 

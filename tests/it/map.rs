@@ -45,11 +45,15 @@ fn declared(line: &str) -> Option<&str> {
     line.strip_prefix("mod ")?.strip_suffix(';')
 }
 
-/// The files of a module: its own, and those in its directory.
-fn files(source: &Path, module: &str) -> Vec<PathBuf> {
-    let mut files = vec![source.join(format!("{module}.rs"))];
-    if let Ok(entries) = fs::read_dir(source.join(module)) {
-        files.extend(entries.map(|entry| entry.unwrap().path()));
+/// The files of a module: its own, and those in its directory, however deep.
+fn files(directory: &Path, module: &str) -> Vec<PathBuf> {
+    let mut files = vec![directory.join(format!("{module}.rs"))];
+    let rooms = directory.join(module);
+    if let Ok(entries) = fs::read_dir(&rooms) {
+        let names = entries.map(|entry| entry.unwrap().path());
+        for room in names.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+            files.extend(self::files(&rooms, room.file_stem().unwrap().to_str().unwrap()));
+        }
     }
     files
 }

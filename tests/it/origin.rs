@@ -2,12 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
-use crate::client::{exchange, request_text};
+use crate::client::{exchange, handshake, request_text};
 use crate::world::{CHAT, Plan, World, saying};
 
 /// The address of a proxy that is trusted, and of one that is not; all of 127.0.0.0/8 is this machine.
@@ -176,17 +175,7 @@ async fn it_stands_in_front_of_tls_as_well() {
     let world = listening(PROXY_PROTOCOL).await;
     let mut stream = connected(PROXY, world.gateway.https.unwrap()).await;
     stream.write_all(&header([192, 0, 2, 1], 4711)).await.unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    let authority = rustls::pki_types::CertificateDer::from_pem_slice(world.emulator.ca_pem().as_bytes());
-    roots.add(authority.unwrap()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
-    let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut stream = handshake(stream, world.emulator.ca_pem(), b"http/1.1").await.unwrap();
     stream.write_all(&request_text("GET", "/nowhere", &[])).await.unwrap();
     assert_eq!(told(&world, "/nowhere").await, "192.0.2.1:4711");
 }
@@ -208,6 +197,8 @@ async fn a_trusted_proxy_must_speak_it_and_nobody_else_can() {
     let warning = world.gateway.logged(|line| line["message"] == what).await;
     assert_eq!((&warning["level"], &warning["error"]), (&"WARN".into(), &"the connection begins otherwise".into()));
     assert!(is(&warning["from"], "127.0.0.2"), "{warning}");
+    let each = world.gateway.logged(|line| line["cause"] == "no-proxy-header").await;
+    assert!(is(&each["from"], "127.0.0.2") && each["why"] == "the connection begins otherwise", "{each}");
 
     // A stranger comes as before; a header of its own is no HTTP.
     let answer = exchange(connected(STRANGER, world.gateway.http).await, &request).await;

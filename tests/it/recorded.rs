@@ -2,11 +2,12 @@
 //!
 //! The recordings lie beside the repository, in `../shared/recorded`; where they do not, there is nothing to replay.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use azure_emulator::{Emulator, FixedTokens, Options};
-use std::io::{BufRead, BufReader};
 
 use crate::client::Client;
 use crate::gateway::{Gateway, directory};
@@ -56,6 +57,7 @@ async fn the_recorded_exchanges_pass_as_recorded() {
     check
         .arg(&script)
         .args(["check", "--base", &base, "--search-base", &base, "--key", &key, "--stats", &upstream.url])
+        .args(["--upstream-base", &upstream.url, "--require-rewrite"])
         .args(["--expect-stream", "--exact-target", "--strict-encoding", "--check-reason"])
         // The three recorded 401s say that the upstream saw a wrong key: we map that to a 502 on purpose (section F).
         .args(["--skip", "auth-error"])
@@ -73,11 +75,16 @@ fn script() -> Option<PathBuf> {
 }
 
 impl Replay {
+    /// It names itself in its answers, as Azure does, and so it has to be told where it is before it is there: on an
+    /// address of this machine that nobody else uses, at a port that was free a moment ago.
     fn start(script: &Path, tokens: &FixedTokens) -> Self {
+        const HOST: &str = "127.0.77.1";
+        let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port().to_string();
+        let url = format!("http://{HOST}:{port}");
         let mut child = Command::new("python3")
             .arg("-u")
             .arg(script)
-            .args(["serve", "--port", "0", "--delay-ms", "50"])
+            .args(["serve", "--bind", HOST, "--port", &port, "--self-url", &url, "--delay-ms", "50"])
             .args(["--bearer", &tokens.openai, "--search-bearer", &tokens.search])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -85,8 +92,8 @@ impl Replay {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (_, url) = line.trim().rsplit_once(' ').unwrap();
-        Self { url: url.to_owned(), child }
+        assert!(line.trim().ends_with(&url), "{line}");
+        Self { url, child }
     }
 }
 

@@ -162,7 +162,7 @@ async fn whatever_names_two_hosts_or_two_methods_is_refused() {
         ("GET", docs.to_owned(), vec![("x-original-url", "/indexes")], "it asks for another path than its own"),
         ("GET", format!("ws://gateway{docs}"), vec![], "its target has another scheme than http and https"),
         ("OPTIONS", "*".to_owned(), vec![], "its target is no path"),
-        ("CONNECT", "gateway".to_owned(), vec![], "its target is no path"),
+        ("CONNECT", "gateway".to_owned(), vec![], "its method is CONNECT, and this is no proxy"),
     ] {
         let headers: Vec<_> = headers.into_iter().chain([("api-key", key.as_str())]).collect();
         let answer = raw(world.gateway.http, &request_text(method, &target, &headers)).await;

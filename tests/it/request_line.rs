@@ -47,12 +47,13 @@ async fn a_chat_is_told_in_full() {
     let answer = call.header("content-type", "application/json").body(body.clone().into()).await;
     let line = line_of(&world, &answer).await;
     let mut all = fields();
-    all.retain(|name| !["reason", "why"].contains(name));
+    all.retain(|name| !["tls", "reason", "why"].contains(name));
     all.sort_unstable();
     assert_eq!(names(&line), all);
     assert_eq!(
         steady(&line),
         json!({
+            "listener": "http",
             "http": "1.1",
             "method": "POST",
             "path": "/openai/deployments/gpt-4o/chat/completions",
@@ -132,6 +133,7 @@ async fn a_refusal_is_told_with_its_exact_cause() {
     assert_eq!(
         steady(&line),
         json!({
+            "listener": "http",
             "http": "1.1",
             "method": "POST",
             "path": "/openai/deployments/gpt-4o/chat/completions",
@@ -230,30 +232,60 @@ async fn uploads_heads_http_2_and_unix_sockets_are_told() {
     let request = Request::get("https://localhost/two?x=y").body(Full::default()).unwrap();
     h2.send_request(request).await.unwrap();
     let line = world.gateway.told(|line| line["path"] == "/two").await;
-    assert_eq!((&line["http"], &line["method"]), (&json!("2"), &json!("GET")));
+    let told = json!([line["http"], line["method"], line["listener"], line["tls"]]);
+    assert_eq!(told, json!(["2", "GET", "https", "1.3"]));
 
     let socket = UnixStream::connect(world.gateway.directory.path().join("keyswap.sock")).await.unwrap();
     exchange(socket, &request_text("GET", "/unix", &[])).await;
     let line = world.gateway.told(|line| line["path"] == "/unix").await;
-    assert_eq!(line.get("from"), None);
+    assert_eq!((line.get("from"), &line["listener"], line.get("tls")), (None, &json!("unix"), None));
 }
 
+/// A stop cuts off what outlasts its deadline, and everything at its second signal: neither is the client's doing.
 #[tokio::test]
-async fn what_a_stop_cuts_off_is_told_before_the_end() {
-    let plan = Plan {
-        settings: Box::new(|text, _| text.replace("delay = \"0s\"", "delay = \"0s\"\ndeadline = \"100ms\"")),
-        ..Plan::default()
-    };
-    let mut world = plan.start().await;
-    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
-    let mut client = TcpStream::connect(world.gateway.http).await.unwrap();
-    let request = request_text("POST", CHAT, &[("api-key", &world.emulator.keys().openai)]);
-    client.write_all(&request).await.unwrap();
-    world.emulator.journal().wait_for(|entry| entry.target == CHAT, LIMIT).await.unwrap();
-    world.gateway.signal("TERM");
-    assert!(world.gateway.ended().await.success());
-    let lines = world.gateway.requests();
-    assert_eq!((lines.len(), &lines[0]["client"], &lines[0]["outcome"]), (1, &json!("chat"), &json!("client-gone")));
+async fn what_a_stop_cuts_off_is_told_so_before_the_end() {
+    for (deadline, signals) in [("100ms", 1), ("1h", 2)] {
+        let plan = Plan {
+            settings: Box::new(move |text, _| {
+                text.replace("delay = \"0s\"", &format!("delay = \"0s\"\ndeadline = \"{deadline}\""))
+            }),
+            ..Plan::default()
+        };
+        let mut world = plan.start().await;
+        let key = world.emulator.keys().openai;
+        // One waits for its head, one for the rest of its body.
+        let mut streamed = saying("a story");
+        streamed["stream"] = json!(true);
+        let mut clients = Vec::new();
+        for (fault, body) in [("stall", saying("hello")), ("stall-mid-body", streamed)] {
+            let newest = world.arrived().last().map_or(0, |entry| entry.sequence);
+            world.emulator.next(Plane::OpenAi, Fault::named(fault), 1).unwrap();
+            let mut client = TcpStream::connect(world.gateway.http).await.unwrap();
+            let body = body.to_string();
+            let mut request =
+                request_text("POST", CHAT, &[("api-key", &key), ("content-length", &body.len().to_string())]);
+            request.extend_from_slice(body.as_bytes());
+            client.write_all(&request).await.unwrap();
+            let arrived =
+                |entry: &azure_emulator::Entry| entry.sequence > newest && entry.target == CHAT && entry.body_whole;
+            world.emulator.journal().wait_for(arrived, LIMIT).await.unwrap();
+            clients.push(client);
+        }
+        clients[1].read_exact(&mut [0; 15]).await.unwrap();
+        for signal in 0..signals {
+            world.gateway.signal("TERM");
+            if signal == 0 {
+                world.gateway.logged(|line| line["message"] == "stopping").await;
+            }
+        }
+        assert!(world.gateway.ended().await.success());
+        let lines = world.gateway.requests();
+        let told: Vec<_> = lines.iter().map(|line| (&line["client"], &line["outcome"])).collect();
+        assert_eq!(told, [(&json!("chat"), &json!("stopped")); 2], "{deadline}");
+        let mut statuses: Vec<_> = lines.iter().map(|line| line["status"].as_u64()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [None, Some(200)]);
+    }
 }
 
 #[tokio::test]
@@ -268,8 +300,9 @@ async fn lines_can_be_text_or_off() {
         assert_eq!(lines.len(), told, "{format}: {lines:?}");
         for line in lines {
             let line = line.as_str().expect("no JSON").to_owned();
-            let parts =
-                [" method=GET path=/nowhere user_agent=\"two words\" status=404 reason=no-plane why=\"the path "];
+            let parts = [
+                " listener=http http=1.1 method=GET path=/nowhere user_agent=\"two words\" status=404 reason=no-plane why=\"the path ",
+            ];
             assert!(line.starts_with("time=2"), "{line}");
             assert!(parts.iter().all(|part| line.contains(part)), "{line}");
         }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::gateway::LIMIT;
 use crate::world::Plan;
 
-/// A running upstream, in place of Azure OpenAI.
+/// A running upstream, in place of Azure OpenAI or of Azure AI Search.
 pub(crate) struct Upstream {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -55,25 +55,32 @@ impl Upstream {
     /// Answers the requests with these bytes, one after the other, and all others with the last.
     pub(crate) async fn answering_in_turn(answers: &[(&[u8], Then)]) -> Self {
         let answers = answers.iter().map(|(answer, then)| (answer.to_vec(), *then)).collect();
-        Self::start(("127.0.0.1", 0), Script { answers, reads_bodies: true }).await
+        Self::start(("127.0.0.1", 0), |_| Script { answers, reads_bodies: true }).await
+    }
+
+    /// Answers every request with the bytes that are made of its own URL, once it was read.
+    pub(crate) async fn naming_itself(answer: impl FnOnce(&str) -> Vec<u8>) -> Self {
+        let script = |url: &str| Script { answers: vec![(answer(url), Then::Stay)], reads_bodies: true };
+        Self::start(("127.0.0.1", 0), script).await
     }
 
     /// Answers every request with these bytes, at an address that is given.
     pub(crate) async fn answering_at(address: (&str, u16), answer: &[u8]) -> Self {
-        Self::start(address, Script { answers: vec![(answer.to_vec(), Then::Stay)], reads_bodies: true }).await
+        Self::start(address, |_| Script { answers: vec![(answer.to_vec(), Then::Stay)], reads_bodies: true }).await
     }
 
     /// Answers every head with these bytes, and never reads a body.
     pub(crate) async fn answering_early(answer: &[u8]) -> Self {
         let script = Script { answers: vec![(answer.to_vec(), Then::Stay)], reads_bodies: false };
-        Self::start(("127.0.0.1", 0), script).await
+        Self::start(("127.0.0.1", 0), |_| script).await
     }
 
-    async fn start(address: (&str, u16), script: Script) -> Self {
+    async fn start(address: (&str, u16), script: impl FnOnce(&str) -> Script) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let (ending, ended) = watch::channel(0);
+        let script = script(&format!("http://{address}"));
         let (script, told, ending) = (Arc::new(script), asked.clone(), Arc::new(ending));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -100,6 +107,17 @@ impl Upstream {
         let here =
             move |text: String, emulator: &Emulator| text.replace(&emulator.openai(Door::Behind), &endpoint) + &more;
         Plan { settings: Box::new(here), ..Plan::default() }
+    }
+
+    /// A world whose gateway forwards here what is for Azure AI Search.
+    pub(crate) fn search_plan(&self) -> Plan {
+        let endpoint = self.url();
+        let here = move |text: String, emulator: &Emulator| text.replace(&emulator.search(Door::Behind), &endpoint);
+        Plan { settings: Box::new(here), ..Plan::default() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::client::{http2, raw, request_text, secure};
+use crate::client::{client_hello, http2, request_text, secure};
 use crate::gateway::LIMIT;
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -35,6 +35,7 @@ pub(crate) fn chat(world: &World, version: &str, body: &serde_json::Value) -> Ve
     .into_bytes()
 }
 
+/// Everything up to the end, and which it was.
 pub(crate) async fn read_all(mut stream: impl AsyncRead + Unpin) -> (Vec<u8>, End) {
     let mut read = Vec::new();
     let end = match tokio::time::timeout(LIMIT, stream.read_to_end(&mut read)).await.expect("an end") {
@@ -202,74 +203,8 @@ async fn a_client_that_closes_before_its_answer_is_gone() {
     assert!(journal.wait_for(|entry| entry.target == CHAT && entry.cancelled, LIMIT).await.is_some());
 }
 
-/// What hyper would say without a word is said in ours.
-#[tokio::test]
-async fn a_head_that_is_no_http_or_too_much_of_it_is_answered_in_words() {
-    let world = World::start().await;
-    let error = |code: &str, message: &str| {
-        format!(r#"{{"error":{{"code":"{code}","message":"{message}","type":"invalid_request_error","param":null}}}}"#)
-    };
-    let long = "x".repeat(70_000);
-    let many: Vec<_> = (0..300).map(|n| format!("x-{n}")).collect();
-    let fields: Vec<_> = many.iter().map(|name| (name.as_str(), "1")).collect();
-    let too_large = error(
-        "RequestHeaderFieldsTooLarge",
-        "The head of the request is too large: 64 KiB and 200 fields are the limit.",
-    );
-    let longer = "x".repeat(200_000);
-    for (name, request, status, body) in [
-        (
-            "nonsense",
-            b"nonsense\r\n\r\n".to_vec(),
-            "400 Bad Request",
-            error("BadRequest", "The request is not valid HTTP."),
-        ),
-        (
-            "a long field",
-            request_text("GET", "/openai/models", &[("x", &long)]),
-            "431 Request Header Fields Too Large",
-            too_large.clone(),
-        ),
-        (
-            "a longer field",
-            request_text("GET", "/openai/models", &[("x", &longer)]),
-            "431 Request Header Fields Too Large",
-            too_large.clone(),
-        ),
-        (
-            "some fields too many",
-            request_text("GET", "/openai/models", &fields[..230]),
-            "431 Request Header Fields Too Large",
-            too_large.clone(),
-        ),
-        (
-            "many fields",
-            request_text("GET", "/openai/models", &fields),
-            "431 Request Header Fields Too Large",
-            too_large.clone(),
-        ),
-        (
-            "a long target",
-            request_text("GET", &format!("/{long}"), &[]),
-            "414 URI Too Long",
-            error("UriTooLong", "The URL of the request is too long."),
-        ),
-    ] {
-        let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
-        // It may be answered before it was read to its end.
-        drop(stream.write_all(&request).await);
-        let (answer, _) = read_all(stream).await;
-        let answer = String::from_utf8(answer).unwrap();
-        let answered = answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.ends_with(&body);
-        assert!(answered, "{name}: {answer}");
-        assert!(answer.contains("\r\ncontent-type: application/json\r\n"), "{name}: {answer}");
-    }
-    // A refusal of ours is never taken for one of hyper's.
-    let answer = raw(world.gateway.http, &request_text("GET", "/openai/models", &[])).await;
-    assert!(answer.starts_with("HTTP/1.1 401 PermissionDenied\r\n"), "{answer}");
-}
-
-fn with_timeouts(timeouts: &'static str) -> Plan {
+/// A world with these lines under `[timeouts]`.
+pub(crate) fn with_timeouts(timeouts: &'static str) -> Plan {
     Plan { settings: Box::new(move |text, _| format!("{text}[timeouts]\n{timeouts}\n")), ..Plan::default() }
 }
 
@@ -401,6 +336,36 @@ async fn silent_tls_clients_are_nobodys_trouble() {
     }
     drop(silent);
 }
+
+/// Nor do those that have said hello and leave it at that, more of them than handshakes may go on at once.
+#[tokio::test]
+async fn clients_that_leave_their_handshake_unfinished_are_nobodys_trouble() {
+    let world = with_timeouts("head = \"1h\"").start().await;
+    let address = world.gateway.https.unwrap();
+    let hello = client_hello(world.emulator.ca_pem());
+    let mut unfinished = Vec::new();
+    // As many for each of two workers as it answers at once.
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&hello).await.unwrap();
+        unfinished.push(stream);
+    }
+    for stream in &mut unfinished {
+        let answered = tokio::time::timeout(LIMIT, stream.read_u8()).await.expect("a turn");
+        assert_eq!(answered.unwrap(), HANDSHAKE_RECORD);
+    }
+    let key = world.emulator.keys().openai;
+    let url = format!("https://{address}/openai/models?api-version=2024-10-21");
+    for _ in 0..2 {
+        let answer = world.client.call(http::Method::GET, &url).header("connection", "close").key(&key).send();
+        let answer = tokio::time::timeout(LIMIT, answer).await.expect("a turn");
+        assert_eq!(answer.status, 200);
+    }
+    drop(unfinished);
+}
+
+/// The first byte of what a server answers to a client's hello.
+const HANDSHAKE_RECORD: u8 = 22;
 
 /// A silent client is proven there. (The other leg: see egress.)
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::hostile;
+use crate::openai::Dialogue;
 
 /// What a plane answers. Built by chaining.
 pub(crate) struct Answer {
@@ -16,6 +17,8 @@ pub(crate) struct Answer {
     pub(crate) reason: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     body: Body,
+    /// What is said over the websocket that this answer opens, if it opens one.
+    pub(crate) dialogue: Option<Box<Dialogue>>,
 }
 
 enum Body {
@@ -41,7 +44,7 @@ pub(crate) struct Pieces {
 impl Answer {
     /// Without a body: content-length 0.
     pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, reason: None, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
+        Self { status, reason: None, headers: Vec::new(), body: Body::Whole(Bytes::new()), dialogue: None }
     }
 
     /// 204: without any body.
@@ -49,6 +52,13 @@ impl Answer {
         let mut answer = Self::new(StatusCode::NO_CONTENT);
         answer.body = Body::None;
         answer
+    }
+
+    /// The connection goes on in this dialogue. A 101 has no body and no content-length either.
+    pub(crate) fn opening(mut self, dialogue: Dialogue) -> Self {
+        self.body = Body::None;
+        self.dialogue = Some(Box::new(dialogue));
+        self
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use crate::directory::Directory;
 use crate::faults::Faults;
 use crate::journal::Journal;
+use crate::openai::Running;
 use crate::options::Options;
 use crate::search::Service;
 
@@ -13,6 +14,8 @@ pub(crate) struct Azure {
     pub(crate) options: Options,
     pub(crate) directory: Directory,
     pub(crate) search: Service,
+    /// Images in the making.
+    pub(crate) running: Running,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     /// How many connections were accepted so far.
@@ -24,6 +27,7 @@ impl Azure {
         Self {
             directory: Directory::new(&options),
             search: Service::with_hotels(),
+            running: Running::default(),
             journal: Journal::new(options.journal_limit),
             faults: Faults::default(),
             connections: AtomicU64::new(0),

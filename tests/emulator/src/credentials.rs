@@ -31,6 +31,13 @@ pub(crate) fn key(headers: &HeaderMap, query: &str) -> Option<Key> {
     target::parameters(query).find(|(name, _)| name.eq_ignore_ascii_case("api-key")).map(|(_, value)| Key::Query(value))
 }
 
+/// The key among the subprotocols that a browser's websocket offers (A2.8).
+pub(crate) fn subprotocol_key(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
+    let mut offered = lines.flat_map(|line| line.split(',')).map(str::trim);
+    offered.find_map(|protocol| protocol.strip_prefix("openai-insecure-api-key.")).map(str::to_owned)
+}
+
 /// The token of a single `Authorization: Bearer`; anything else is none.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();

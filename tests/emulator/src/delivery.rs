@@ -28,6 +28,8 @@ pub(crate) enum Ending {
     Break(Option<usize>, Option<Arc<Wire>>),
     /// Whole, but then the connection ends, which nothing announced.
     HangUp(Arc<Wire>),
+    /// A websocket's, after its first message, in a close of this code.
+    CloseFrame(u16),
 }
 
 /// The body type of all answers.
@@ -47,6 +49,24 @@ pub(crate) struct Delivery {
 pub(crate) struct Broken;
 
 impl Delivery {
+    /// The head of an answer that opens a websocket, whose journal entry goes on with it.
+    pub(crate) fn head(answer: Answer) -> Result<Response<Self>, Broken> {
+        let mut response = Response::builder().status(answer.status);
+        for (name, value) in answer.headers {
+            response = response.header(name, value);
+        }
+        let nothing = Self {
+            pieces: VecDeque::new(),
+            length: Some(0),
+            pause: None,
+            sleeping: None,
+            ending: Ending::Whole,
+            flushed: false,
+            record: None,
+        };
+        response.body(nothing).map_err(|_| Broken)
+    }
+
     /// The response for `answer`. `pause` stands between the pieces of an event stream.
     pub(crate) fn of(
         mut answer: Answer,
@@ -108,7 +128,7 @@ impl Body for Delivery {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match &self.ending {
-            Ending::Whole | Ending::HangUp(_) => Poll::Ready(None),
+            Ending::Whole | Ending::HangUp(_) | Ending::CloseFrame(_) => Poll::Ready(None),
             // No waker: only the client can end this.
             Ending::Stall(_) => Poll::Pending,
             Ending::Break(..) if !self.flushed => {
@@ -126,7 +146,7 @@ impl Body for Delivery {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty() && matches!(self.ending, Ending::Whole | Ending::HangUp(_))
+        self.pieces.is_empty() && matches!(self.ending, Ending::Whole | Ending::HangUp(_) | Ending::CloseFrame(_))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -144,7 +164,7 @@ impl Drop for Delivery {
                 wire.hang_up();
                 self.pieces.is_empty()
             }
-            Ending::Whole => self.pieces.is_empty(),
+            Ending::Whole | Ending::CloseFrame(_) => self.pieces.is_empty(),
             Ending::Stall(_) => false,
             Ending::Break(..) => self.flushed,
         };

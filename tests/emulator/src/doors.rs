@@ -94,18 +94,22 @@ async fn serve_socket(tcp: TcpStream, number: u64, azure: Arc<Azure>, place: Pla
 
 async fn serve_http1<I, S>(stream: I, service: S, wire: &Wire)
 where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Delivery>, Error = Broken>,
 {
-    let connection = http1::Builder::new().max_headers(FIELDS_LIMIT).serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = wire.hung_up() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await.ok();
+    {
+        let connection =
+            http1::Builder::new().max_headers(FIELDS_LIMIT).serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection.with_upgrades());
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = wire.hung_up() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await.ok();
+            }
         }
     }
+    wire.sequel().await;
 }
 
 async fn serve_http2<I, S>(stream: I, service: S, wire: &Wire)

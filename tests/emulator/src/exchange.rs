@@ -16,7 +16,7 @@ use crate::delivery::{Broken, Delivery, Ending};
 use crate::faults::{Fault, Transport};
 use crate::journal::{Opening, Record};
 use crate::wire::Wire;
-use crate::{Door, Plane, credentials, entra, entropy, identity_endpoint, openai, search, target};
+use crate::{Door, Plane, credentials, entra, entropy, identity_endpoint, openai, search, target, websocket};
 
 /// A listener's place in the scene.
 #[derive(Clone, Copy)]
@@ -60,8 +60,9 @@ pub(crate) async fn answer(
     azure: Arc<Azure>,
     place: Place,
     wire: Arc<Wire>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Delivery>, Broken> {
+    let promised = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     // http::Uri keeps what follows the authority as it came.
     let raw = head.uri.path_and_query().map_or("*", |raw| raw.as_str());
@@ -83,7 +84,7 @@ pub(crate) async fn answer(
     if fault.as_ref().is_none_or(Fault::reads_body) {
         call.body = receive(body, &record).await?;
     }
-    let (answer, ending) = match fault {
+    let (mut answer, ending) = match fault {
         None => (real_answer(&azure, place.plane, &call).await, Ending::Whole),
         Some(fault) => match fault.transport() {
             None => (on_demand(&azure, place.plane, &fault, &call), Ending::Whole),
@@ -104,6 +105,11 @@ pub(crate) async fn answer(
             }
         },
     };
+    if let Some(dialogue) = answer.dialogue.take() {
+        record.note(|entry| entry.status = Some(answer.status.as_u16()));
+        wire.go_on(websocket::talk(promised, dialogue, ending, record));
+        return Delivery::head(answer);
+    }
     Delivery::of(answer, ending, azure.options.stream_pause, record)
 }
 
@@ -191,6 +197,7 @@ fn ending(transport: Transport, fault: &Fault, wire: &Arc<Wire>) -> Ending {
         Transport::Cut => Ending::Break(fault.byte, Some(Arc::clone(wire))),
         Transport::Truncate => Ending::Break(fault.byte, None),
         Transport::HangUp => Ending::HangUp(Arc::clone(wire)),
+        Transport::CloseFrame => Ending::CloseFrame(fault.code),
         _ => Ending::Whole,
     }
 }

@@ -13,6 +13,10 @@
 //! | `close` | a FIN before any answer |
 //! | `reset` | a TCP reset before any answer |
 //! | `slow` | the real answer, `delay_ms` late |
+//! | `close-frame` | over a websocket: a close with `code` after the first message |
+//!
+//! Over a websocket, bytes are those of our frames, and what ends at one of them ends after the message that it is in;
+//! if none is said, after the first.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -40,6 +44,9 @@ pub struct Fault {
     /// For `slow`: how late, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// For `close-frame`: the code.
+    #[serde(default)]
+    pub code: u16,
     /// Answers before the request's body was read, and does not read it. Faults that begin with
     /// the real answer cannot do so.
     #[serde(default)]
@@ -57,6 +64,7 @@ pub(crate) enum Transport {
     Close,
     Reset,
     Slow,
+    CloseFrame,
 }
 
 /// The name of a fault that the plane does not know.
@@ -97,7 +105,7 @@ impl Fault {
     /// The fault called `name`, for any path.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { answer: name.to_owned(), path: None, byte: None, retry_after: None, delay_ms: 0, early: false }
+        Self { answer: name.to_owned(), path: None, byte: None, retry_after: None, delay_ms: 0, code: 0, early: false }
     }
 
     /// Only for requests whose raw target contains `part`.
@@ -136,6 +144,14 @@ impl Fault {
         fault
     }
 
+    /// A websocket's close with this code.
+    #[must_use]
+    pub fn close_frame(code: u16) -> Self {
+        let mut fault = Self::named("close-frame");
+        fault.code = code;
+        fault
+    }
+
     pub(crate) fn reads_body(&self) -> bool {
         use Transport::{Close, Reset, Stall};
         !(self.early && matches!(self.transport(), None | Some(Stall | Close | Reset)))
@@ -149,7 +165,7 @@ impl Fault {
 // === impl Transport ===
 
 impl Transport {
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("stall", Self::Stall),
         ("stall-mid-body", Self::StallMidBody),
         ("cut", Self::Cut),
@@ -158,6 +174,7 @@ impl Transport {
         ("close", Self::Close),
         ("reset", Self::Reset),
         ("slow", Self::Slow),
+        ("close-frame", Self::CloseFrame),
     ];
 }
 

@@ -57,6 +57,21 @@ pub struct Entry {
     pub cancelled: bool,
     /// A client's credential arrived where none may: see the list in `credentials.rs`.
     pub violation: Option<String>,
+    /// What became of the websocket that it opened, if it did.
+    pub websocket: Option<Websocket>,
+}
+
+/// A websocket. Updated as it goes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Websocket {
+    /// It has not ended yet.
+    pub open: bool,
+    /// Bytes that came over it, of frames and all.
+    pub received: u64,
+    /// Bytes that were sent over it.
+    pub sent: u64,
+    /// The code of the client's close, if it sent one with a code.
+    pub closed: Option<u16>,
 }
 
 impl Entry {
@@ -190,6 +205,7 @@ impl Journal {
             ended: false,
             cancelled: false,
             violation: opening.violation,
+            websocket: None,
         };
         if entry.violation.is_some() && pages.violations.len() < VIOLATIONS_KEPT {
             pages.violations.push(entry.clone());

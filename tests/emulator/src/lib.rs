@@ -24,7 +24,8 @@
 //!   what is to be answered next from `faults`, reads the body, asks the plane;
 //! - the planes are `openai`, `search`, `entra` and `identity_endpoint`. The first two are each a
 //!   table of operations: to add one, add a line;
-//! - `delivery` sends the answer, in the pieces that `hostile` cuts, to where a fault ends it.
+//! - `delivery` sends the answer, in the pieces that `hostile` cuts, to where a fault ends it; where the
+//!   answer opens a `websocket`, the connection goes on in it.
 //!
 //! All doors share one `azure`: the `directory` (applications, roles, tokens), the indexes, the
 //! journal, the faults. `control` offers the same over plain HTTP. `lenient` reads requests as a
@@ -60,6 +61,7 @@ mod entra;
 mod identity_endpoint;
 mod answer;
 mod delivery;
+mod websocket;
 mod hostile;
 mod control;
 mod azure;
@@ -74,7 +76,7 @@ pub use certificates::Certificate;
 pub use directory::{App, ManagedIdentity, Role};
 pub use faults::{Fault, UnknownFault, names as fault_names};
 pub use identity_endpoint::IdentityEndpoint;
-pub use journal::{Entry, Journal};
+pub use journal::{Entry, Journal, Websocket};
 pub use options::{
     ClientKeys, Cloud, FixedTokens, Options, SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential,
     SearchRoleRefusal, UnknownDeployment,

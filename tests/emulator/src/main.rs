@@ -36,6 +36,9 @@ struct Arguments {
     /// The pause between two pieces of an event stream
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 2)]
     stream_pause: u64,
+    /// How long the first poll for an image says to wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    image_wait: u64,
 }
 
 #[tokio::main]
@@ -60,6 +63,7 @@ async fn run(arguments: Arguments) -> io::Result<()> {
         fixed_tokens: fixed_tokens.map(|(openai, search)| FixedTokens { openai, search }),
         imds: arguments.imds,
         stream_pause: Duration::from_millis(arguments.stream_pause),
+        image_wait: Duration::from_secs(arguments.image_wait),
         ..Options::default()
     })
     .await?;

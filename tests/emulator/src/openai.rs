@@ -21,21 +21,27 @@ mod embeddings;
 mod form;
 mod images;
 mod models;
+mod realtime;
 mod refusal;
 mod reply;
 mod speech;
 mod unserved;
 
+pub(crate) use images::Running;
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
+
+pub(crate) use realtime::Dialogue;
 
 use deployments::{Deployment, Kind};
 use form::Form;
 
 /// What an operation gets: everything before it was in order.
 struct Request<'a> {
+    azure: &'a Azure,
     call: &'a Call<'a>,
     /// What stood for `{}` in the path, decoded.
     named: Option<&'a str>,
+    surface: Surface,
     body: Body,
 }
 
@@ -131,6 +137,13 @@ const OPERATIONS: &[Operation] = &[
         run: Run::OnResource(images::poll),
     },
     Operation {
+        name: "realtime",
+        method: Method::GET,
+        paths: &["openai/realtime", "openai/v1/realtime"],
+        data_action: "realtime/action",
+        run: Run::OnDeployment(Kind::Realtime, realtime::open),
+    },
+    Operation {
         name: "models-list",
         method: Method::GET,
         paths: &["openai/models", "openai/v1/models"],
@@ -188,13 +201,13 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
         return Err(refusal::role_missing(call, &object_id, operation, pattern));
     }
     let body = body?;
-    let request = Request { call, named, body };
+    let request = Request { azure, call, named, surface, body };
     let answer = match operation.run {
         Run::OnResource(run) => run(&request)?,
         Run::OnDeployment(kind, run) => {
-            let name = named.or_else(|| request.body.text("model"));
-            let name = name.unwrap_or_default();
-            let name = if lenient { name.to_ascii_lowercase() } else { name.to_owned() };
+            let name = named.or_else(|| request.body.text("model")).map(str::to_owned);
+            let name = name.or_else(|| request.in_query(kind)).unwrap_or_default();
+            let name = if lenient { name.to_ascii_lowercase() } else { name };
             call.record.note(|entry| entry.subject = Some(name.clone()));
             let deployment = deployments::find(&name)
                 .ok_or_else(|| refusal::unknown_deployment(call, azure.options.unknown_deployment))?;
@@ -261,9 +274,10 @@ fn find<'a>(operations: &'static [Operation], method: &Method, segments: &[&'a s
 
 /// The principal of the token; `None` if a key opened the door.
 fn authenticate(azure: &Azure, call: &Call<'_>, surface: Surface) -> Result<Option<String>, Answer> {
-    let key = credentials::key(call.headers, call.query);
+    let key = credentials::key(call.headers, call.query).map(|(Key::Header(key) | Key::Query(key))| key);
+    let key = key.or_else(|| credentials::subprotocol_key(call.headers));
     let bearer = credentials::bearer(call.headers);
-    if let Some(Key::Header(key) | Key::Query(key)) = key {
+    if let Some(key) = key {
         // A key wins over a token (A2), or loses everything (E3).
         return if call.door != Door::KeysEnabled {
             Err(refusal::keys_disabled(call))
@@ -332,6 +346,15 @@ impl Body {
 // === impl Request ===
 
 impl Request<'_> {
+    /// The deployment, where there is no body that could name one (A3).
+    fn in_query(&self, kind: Kind) -> Option<String> {
+        let parameter = match self.surface {
+            Surface::Legacy => "deployment",
+            Surface::V1 => "model",
+        };
+        (kind == Kind::Realtime).then(|| self.call.parameter(parameter)).flatten()
+    }
+
     /// The body, where only JSON will do.
     fn json(&self) -> Result<&serde_json::Value, Answer> {
         match &self.body {

@@ -39,6 +39,8 @@ pub struct Options {
     pub count_with_bom: bool,
     /// The pause between two pieces of an event stream.
     pub stream_pause: Duration,
+    /// How long the first poll for an image says to wait, in whole seconds (H6). The second poll has it, whenever it comes.
+    pub image_wait: Duration,
     /// The journal keeps at most this many entries.
     pub journal_limit: usize,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             role_refusal: SearchRoleRefusal::Json403,
             count_with_bom: false,
             stream_pause: Duration::from_millis(2),
+            image_wait: Duration::from_secs(5),
             journal_limit: 50_000,
         }
     }

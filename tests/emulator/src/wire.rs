@@ -1,9 +1,10 @@
 //! A socket, and what an exchange may do to it: end it in a reset, or hang up.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,11 +17,15 @@ pub(crate) struct Wire {
     pub(crate) number: u64,
     reset: AtomicBool,
     hang_up: Notify,
+    /// What follows when HTTP has ended.
+    sequel: Mutex<Option<Sequel>>,
 }
+
+type Sequel = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Wire {
     pub(crate) fn new(number: u64) -> Self {
-        Self { number, reset: AtomicBool::new(false), hang_up: Notify::new() }
+        Self { number, reset: AtomicBool::new(false), hang_up: Notify::new(), sequel: Mutex::new(None) }
     }
 
     /// However the connection ends, its socket will send a reset.
@@ -31,6 +36,19 @@ impl Wire {
     /// Once what is under way is done, the connection ends.
     pub(crate) fn hang_up(&self) {
         self.hang_up.notify_one();
+    }
+
+    /// When HTTP has ended on the connection, this follows.
+    pub(crate) fn go_on(&self, sequel: impl Future<Output = ()> + Send + 'static) {
+        *self.sequel.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(sequel));
+    }
+
+    /// Does what follows, if anything does.
+    pub(crate) async fn sequel(&self) {
+        let sequel = self.sequel.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sequel) = sequel {
+            sequel.await;
+        }
     }
 
     /// Waits until somebody hangs up.

@@ -167,7 +167,12 @@ async fn images_come_at_once_or_by_an_operation() {
     assert_eq!(accepted.status, 202);
     let location = accepted.header("operation-location").expect("a URL");
     let poll = location.strip_prefix(&bench.emulator.openai(Door::Behind)).expect("our own URL");
-    let done = bench.openai("GET", poll).bearer(&token).send().await.json();
+    let poll = || bench.openai("GET", poll).bearer(&token).send();
+    let running = poll().await;
+    assert_eq!((&running.json()["status"], running.header("retry-after")), (&json!("running"), Some("5")));
+    let done = poll().await;
+    assert_eq!(done.header("retry-after"), None);
+    let done = done.json();
     assert_eq!((&done["status"], &done["id"]), (&json!("succeeded"), &accepted.json()["id"]));
     assert_eq!(done["result"]["data"].as_array().map(Vec::len), Some(2));
 }

@@ -32,6 +32,7 @@ const CUT: Refused = Odd("its path has an encoded ? or #");
 const NO_NAME: Refused = Odd("its path has a character that no name of Azure's has");
 const QUOTES: Refused = Odd("its path has quotes or parentheses that OData does not know");
 const METHOD: Refused = Odd("it asks for another method than its own");
+const CAPITALS: Refused = Odd("its method is not in capital letters");
 const PATH: Refused = Odd("it asks for another path than its own");
 const OTHER_INDEX: Refused = Index(Some("secret"));
 const OTHER_DEPLOYMENT: Refused = Deployment(Some("gpt-35-turbo-instruct"));
@@ -86,7 +87,8 @@ const CASE: &[Attempt] = &[
         Deployment(Some("GPT-35-Turbo-Instruct")),
     ),
     ("root and version", &UPLOAD, "POST /OpenAI/V1/Files", &[], Family("files")),
-    ("method", &DELETE, "delete /openai/models/ft-1", &[], NoFamily),
+    ("method", &DELETE, "delete /openai/models/ft-1", &[], CAPITALS),
+    ("method, in part", &WRITE, "PoST /indexes/hotels/docs/index", &[], CAPITALS),
 ];
 
 const ENCODED_ONCE: &[Attempt] = &[
@@ -163,6 +165,14 @@ const ENCODED_SLASHES: &[Attempt] = &[
     ("in an index", &SECRET, "GET /indexes/hotels%2F..%2Fsecret/docs", &[], SLASH),
     ("in a document's key", &WRITE, "POST /indexes/hotels/docs('a%2f..%2fdocs%2findex;')", &[], DOTS),
     ("in a document's key, quoted no more", &WRITE, "POST /indexes/hotels/docs('%2f..%2fdocs%2findex')", &[], DOTS),
+    // Found by the fuzzer: a plus is a blank to somebody, and what is left without it are dots.
+    (
+        "in a document's key, behind a plus",
+        &want("query", "servicestats", ""),
+        "GET /indexes('hotels')/docs('x%2f..+%2f..+%2fservicestats')",
+        &[],
+        NO_NAME,
+    ),
 ];
 
 const REPEATED_SLASHES: &[Attempt] = &[
@@ -267,6 +277,7 @@ const METHOD_OVERRIDES: &[Attempt] = &[
     ("parameter", &DELETE, "GET /openai/models/ft-1?_method=DELETE", &[], METHOD),
     ("parameter in other case", &DELETE, "GET /openai/models/ft-1?_Method=DELETE", &[], METHOD),
     ("encoded parameter", &DELETE, "GET /openai/models/ft-1?%5Fmethod=DELETE", &[], METHOD),
+    ("parameter encoded twice", &DELETE, "GET /openai/models/ft-1?%255Fmethod=DELETE", &[], METHOD),
     ("parameter behind a semicolon", &DELETE, "GET /openai/models/ft-1?x=1;_method=DELETE", &[], METHOD),
     ("the header as a parameter", &DELETE, "GET /openai/models/ft-1?X-HTTP-Method-Override=DELETE", &[], METHOD),
     ("to write", &WRITE, "GET /indexes/hotels/docs/index", &[("x-http-method-override", "POST")], METHOD),
@@ -425,5 +436,5 @@ const OTHER_NAMES: &[Attempt] = &[
     ),
     ("what belongs to none", &want("hotels", "servicestats", ""), "GET /servicestats", &[], Index(None)),
     ("deployment", &OTHER, "POST /openai/deployments/gpt-35-turbo-instruct/completions", &[], OTHER_DEPLOYMENT),
-    ("deployment in the body", &OTHER, "POST /openai/v1/completions", &[], Deployment(None)),
+    ("deployment in the body", &OTHER, "POST /openai/v1/completions", &[], OTHER_DEPLOYMENT),
 ];

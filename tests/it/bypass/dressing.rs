@@ -21,6 +21,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     |path, at| between(path, at, "/./"),
     |path, at| between(path, at, "/x/../"),
     |path, at| between(path, at, "/%2e/"),
+    |path, at| between(path, at, "/x/..+/"),
     |path, at| between(path, at, "/x/%2e%2e/"),
     |path, at| between(path, at, "/x/..;y/"),
     |path, at| between(path, at, "/x%2f..%2f"),

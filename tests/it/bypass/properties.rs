@@ -20,6 +20,8 @@ const PLAIN: &[(Method, &str)] = &[
     (Method::GET, "/indexes/hotels/docs/1"),
     (Method::GET, "/indexes/hotels/docs/$count"),
     (Method::GET, "/indexes/hotels/docs/suggest"),
+    // Found by the fuzzer: a document of this key, or the operation?
+    (Method::GET, "/indexes/hotels/docs/index"),
     (Method::GET, "/indexes/hotels"),
     (Method::DELETE, "/indexes/secret"),
     (Method::GET, "/indexes/secret/stats"),

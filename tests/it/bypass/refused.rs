@@ -46,8 +46,8 @@ fn names(one: &str, some: &str, name: Option<&str>) -> String {
     match name {
         Some(name) => format!("This key may not use the {one} '{name}'. Ask the gateway's owner to grant it."),
         None => format!(
-            "This key may use some {some} only, and the path of this operation names none. Ask the gateway's owner for a \
-             key that is granted every one."
+            "This key may use some {some} only, and this operation cannot be limited to them. Ask the gateway's owner for \
+             a key that is granted every one."
         ),
     }
 }

@@ -1,5 +1,8 @@
 //! Images: at once, or the old way with an operation to poll. The pictures are one pixel each.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -12,6 +15,10 @@ const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAAAXNSR0IArs4
 
 /// How many pictures one request may ask for.
 const LIMIT: u64 = 10;
+
+/// The operations that were polled and are not done.
+#[derive(Default)]
+pub(crate) struct Running(Mutex<HashSet<String>>);
 
 pub(super) fn generate(request: &Request<'_>, deployment: &'static Deployment) -> Result<Answer, Answer> {
     let body = request.json()?;
@@ -43,7 +50,7 @@ pub(super) fn submit(request: &Request<'_>) -> Result<Answer, Answer> {
     Ok(reply::api(request.call, StatusCode::ACCEPTED).header("operation-location", location).json(body.to_string()))
 }
 
-/// `GET /openai/operations/images/{id}`: done at the first poll, no SDK has to wait.
+/// `GET /openai/operations/images/{id}`: the first poll says when to come again, and the next one has the pictures (H6).
 pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Answer> {
     let id = request.named.unwrap_or_default();
     let count = id.get(24..).and_then(|count| count.parse::<u64>().ok());
@@ -51,6 +58,11 @@ pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Answer> {
         return Err(refusal::not_found(request.call));
     };
     let created = clock::unix_seconds();
+    if request.azure.running.begins(id) {
+        let wait = request.azure.options.image_wait.as_secs().to_string();
+        let body = json!({"created": created, "id": id, "status": "running"});
+        return Ok(reply::api(request.call, StatusCode::OK).header("retry-after", wait).json(body.to_string()));
+    }
     let data: Vec<Value> = (0..count).map(|number| json!({"url": blob(id, number)})).collect();
     let body = json!({
         "created": created,
@@ -77,4 +89,18 @@ fn blob(id: &str, number: u64) -> String {
         "https://dalleproduse.blob.core.windows.net/private/images/{id}/generated_{number:02}.png\
          ?se=2030-01-01T00%3A00%3A00Z&sig=none&sp=r&spr=https&sr=b&sv=2020-10-02"
     )
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Whether an operation is polled for the first time, or again after its end.
+    fn begins(&self, id: &str) -> bool {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = running.remove(id);
+        if !ends {
+            running.insert(id.to_owned());
+        }
+        !ends
+    }
 }

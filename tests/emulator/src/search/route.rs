@@ -54,6 +54,10 @@ fn names(pattern: &str, segments: &[Segment], fold: bool) -> Option<Vec<String>>
     for wanted in pattern.split('/') {
         let segment = rest.next()?;
         if wanted == "{}" {
+            // Nothing is called nothing.
+            if segment.text.is_empty() {
+                return None;
+            }
             // Index names are lower case by rule, document keys are not.
             let lower = fold && names.is_empty();
             names.push(if lower { segment.text.to_ascii_lowercase() } else { segment.text.clone() });
@@ -102,5 +106,6 @@ mod tests {
     fn case_and_doubled_slashes_count() {
         assert!(operation(&Method::POST, "/indexes/h/docs/Index").is_none());
         assert!(operation(&Method::POST, "/indexes/h//docs/index").is_none());
+        assert!(operation(&Method::GET, "/indexes//docs").is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 import aiohttp
 import openai
@@ -68,6 +69,14 @@ def transcription(key=door.openai_key):
 def models(key=door.openai_key):
     openai.api_key = key
     return openai.Model.list()
+
+
+IMAGES = {"prompt": "a cat", "n": 2, "size": "256x256", "api_version": "2023-06-01-preview"}
+
+
+def images(key=door.openai_key):
+    openai.api_key = key
+    return openai.Image.create(**IMAGES)
 
 
 @asynccontextmanager
@@ -160,6 +169,23 @@ def _():
     return [model.id for model in models().data]
 
 
+def hosts(pictures):
+    return [urlsplit(picture["url"]).hostname for picture in pictures["data"]]
+
+
+# Azure says where to ask for them, and the SDK goes there with the key: once it is told to wait, then they are there.
+@case("images", requests=3)
+def _():
+    return hosts(images())
+
+
+@case("images, asynchronous", requests=3)
+async def _():
+    openai.api_key = door.openai_key
+    async with counting_session():
+        return hosts(await openai.Image.acreate(**IMAGES))
+
+
 KEYS = {
     "wrong key": WRONG_KEY,
     "nearly the key": NEARLY_THE_KEY,
@@ -174,6 +200,7 @@ OPERATIONS = {
     "embeddings": embeddings,
     "upload": transcription,
     "models": models,
+    "images": images,
     "plain http": partial(chat, api_base=door.openai_plain),
     "unknown deployment": partial(chat, engine=NO_SUCH),
 }

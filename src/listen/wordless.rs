@@ -1,0 +1,211 @@
+//! The one answer that h2 gives by itself: 431, without a word, to a list of header fields that is larger than it takes.
+//!
+//! It cannot be put in our words, since h2 keeps count of what it has sent. Its connection ends instead, as h2 itself
+//! ends one whose list is larger still.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::mishap::{Cause, Witness};
+
+/// A stream on which h2 writes, and no answer without words.
+#[derive(Debug)]
+pub(super) struct Worded<S> {
+    io: S,
+    witness: Witness,
+    frames: Frames,
+    /// How much of what is to be written was looked at already.
+    seen: usize,
+    /// What may still be written before an answer without words.
+    left: Option<usize>,
+    /// What is left to write of the frame that ends the connection.
+    farewell: &'static [u8],
+}
+
+/// Where h2 is in its frames.
+#[derive(Clone, Debug, Default)]
+struct Frames {
+    /// The head of the frame that has begun, and how much of it there is.
+    head: [u8; FRAME_HEAD],
+    known: usize,
+    /// How much of a payload is still to come.
+    payload: usize,
+    /// The streams whose answer has begun and not ended.
+    answering: Vec<u32>,
+}
+
+/// The size of a frame's head, in bytes.
+const FRAME_HEAD: usize = 9;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+
+/// The flag of a stream's last frame.
+const END_STREAM: u8 = 1;
+
+/// The least size of an answer of ours without a body, packed as it may be: our id of the request is another each time.
+const LEAST_ANSWER: usize = 16;
+
+/// GOAWAY for all streams there may be, with ENHANCE_YOUR_CALM and the text that h2 has for it.
+const FAREWELL: &[u8] = b"\0\0\x21\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\x0bheader_list_way_too_large";
+
+impl<S: AsyncWrite + Unpin> Worded<S> {
+    pub(super) fn new(io: S, witness: Witness) -> Self {
+        Self { io, witness, frames: Frames::default(), seen: 0, left: None, farewell: FAREWELL }
+    }
+
+    /// Looks at what was not seen yet of what is to be written: h2 offers again what the stream did not take.
+    fn look(&mut self, parts: &[IoSlice<'_>]) {
+        let mut passed = 0;
+        for part in parts {
+            let known = self.seen.saturating_sub(passed).min(part.len());
+            if let Some(at) = self.frames.advance(&part[known..]) {
+                self.left = Some(passed + known + at);
+                return;
+            }
+            passed += part.len();
+        }
+        self.seen = self.seen.max(passed);
+    }
+
+    /// Says why the connection ends, and ends it.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.witness.ended(Cause::HeadTooLarge);
+        while !self.farewell.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, self.farewell))?;
+            self.farewell = self.farewell.get(written..).unwrap_or_default();
+        }
+        ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+        Poll::Ready(Err(ErrorKind::ConnectionAborted.into()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Worded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.as_mut().poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.left.is_none() {
+            this.look(parts);
+        }
+        let Some(left) = &mut this.left else {
+            let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, parts))?;
+            this.seen -= written.min(this.seen);
+            return Poll::Ready(Ok(written));
+        };
+        if *left == 0 {
+            return this.poll_farewell(cx);
+        }
+        let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+        let written = ready!(Pin::new(&mut this.io).poll_write(cx, &first[..first.len().min(*left)]))?;
+        *left -= written;
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Worded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, into)
+    }
+}
+
+impl Frames {
+    /// Goes on by these bytes, or up to the head of the first answer without words: its place in them.
+    fn advance(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.payload > 0 {
+                let skipped = self.payload.min(bytes.len() - at);
+                self.payload -= skipped;
+                at += skipped;
+                continue;
+            }
+            self.head[self.known] = bytes[at];
+            self.known = (self.known + 1) % FRAME_HEAD;
+            at += 1;
+            if self.known == 0 && self.enter() {
+                return Some(at.saturating_sub(FRAME_HEAD));
+            }
+        }
+        None
+    }
+
+    /// Takes in a frame whose head is known. Says whether it is a whole answer, and none of ours.
+    fn enter(&mut self) -> bool {
+        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        self.payload = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
+        let stream = u32::from_be_bytes(stream);
+        let ends = flags & END_STREAM != 0;
+        let begun = self.answering.contains(&stream);
+        match kind {
+            HEADERS if !begun && ends => return self.payload < LEAST_ANSWER,
+            HEADERS if !begun => self.answering.push(stream),
+            DATA | HEADERS if ends => self.answering.retain(|other| *other != stream),
+            RST_STREAM => self.answering.retain(|other| *other != stream),
+            _ => {}
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    }
+
+    /// The answer without words is found wherever it stands, however the bytes come; nothing of ours is taken for it.
+    #[test]
+    fn an_answer_without_words_is_found_in_front_of_its_frame() {
+        const END_HEADERS: u8 = 4;
+        let answer = [b'x'; 60];
+        let before = [
+            frame(4, 0, 0, &[0; 12]),
+            frame(HEADERS, END_HEADERS, 1, &answer),
+            frame(DATA, 0, 1, &[1; 200]),
+            // Another answer, which has no body.
+            frame(HEADERS, END_HEADERS | END_STREAM, 3, &answer),
+            // Trailers, as short as can be.
+            frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xbe]),
+            frame(RST_STREAM, 0, 5, &[0; 4]),
+        ]
+        .concat();
+        let wordless = frame(HEADERS, END_HEADERS | END_STREAM, 7, &[0x48, 0x82, 0x68, 0x1f]);
+        let all = [before.clone(), wordless].concat();
+        assert_eq!(Frames::default().advance(&before), None);
+        for cut in 0..=before.len() {
+            let mut frames = Frames::default();
+            assert_eq!(frames.advance(&all[..cut]), None, "{cut}");
+            assert_eq!(frames.advance(&all[cut..]), Some(before.len() - cut), "{cut}");
+        }
+        // A stream whose answer has ended may not begin another; its number comes no more.
+        let mut frames = Frames::default();
+        frames.advance(&before);
+        assert_eq!(frames.answering, Vec::<u32>::new());
+    }
+}

@@ -1,0 +1,101 @@
+//! A websocket over HTTP/2 (RFC 8441), as a proxy in front of us may ask for one.
+
+use http::Request;
+use serde_json::json;
+use tokio::io::{AsyncWriteExt, split};
+
+use crate::client::secure;
+use crate::websocket::{Far, KEY, REALTIME, exactly, noise, to_the_end, write_oddly};
+use crate::world::World;
+
+/// A client of HTTP/2 that asks by an extended CONNECT.
+async fn http2(world: &World) -> h2::client::SendRequest<bytes::Bytes> {
+    let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
+    let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    // The server's settings are there when it has answered anything at all.
+    let models = Request::get("https://localhost/openai").body(()).unwrap();
+    send.send_request(models, true).unwrap().0.await.unwrap();
+    assert!(send.is_extended_connect_protocol_enabled());
+    send
+}
+
+fn extended_connect(world: &World, target: &str, protocol: &'static str) -> Request<()> {
+    Request::connect(format!("https://localhost{target}"))
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-extensions", "permessage-deflate")
+        .header("api-key", world.emulator.keys().openai)
+        .extension(h2::ext::Protocol::from_static(protocol))
+        .body(())
+        .unwrap()
+}
+
+/// RFC 8441: a stream of HTTP/2 becomes a websocket of HTTP/1.1 upstream, whose key is ours.
+#[tokio::test]
+async fn a_stream_of_http2_is_a_websocket_too() {
+    let far = Far::start().await;
+    let world = far.plan("", "").start().await;
+    let mut client = http2(&world).await;
+    let (answer, mut send) = client.send_request(extended_connect(&world, REALTIME, "websocket"), false).unwrap();
+    let asked = far.asked().await;
+    assert!(asked.head.starts_with(&format!("GET {REALTIME} HTTP/1.1\r\n")), "{}", asked.head);
+    assert_eq!(asked.header("upgrade"), Some("websocket"));
+    let key = asked.header("sec-websocket-key").unwrap().to_owned();
+    assert_ne!(key, KEY);
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let mut upstream = asked.open_with(&accept, "sec-websocket-extensions: permessage-deflate\r\n").await;
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["sec-websocket-extensions"], "permessage-deflate");
+    assert!(!answer.headers().contains_key("sec-websocket-accept"));
+
+    send.send_data(bytes::Bytes::from_static(b"hello"), false).unwrap();
+    assert_eq!(exactly(&mut upstream, 5).await, b"hello");
+    let long = noise(200_000);
+    let (mut body, mut came) = (answer.into_body(), Vec::new());
+    let (mut read, mut write) = split(upstream);
+    let reading = async {
+        while came.len() < long.len() {
+            let data = body.data().await.expect("more").unwrap();
+            body.flow_control().release_capacity(data.len()).unwrap();
+            came.extend_from_slice(&data);
+        }
+    };
+    tokio::join!(write_oddly(&mut write, &long), reading);
+    assert!(came == long);
+    write.shutdown().await.unwrap();
+    while let Some(data) = body.data().await {
+        assert_eq!(data.unwrap(), "", "an end has nothing in it");
+    }
+    send.send_data(bytes::Bytes::new(), true).unwrap();
+    assert_eq!(to_the_end(&mut read).await, b"");
+    let line = world.gateway.told(|line| line["family"] == "realtime").await;
+    for (field, value) in [
+        ("http", json!("2")),
+        ("method", json!("CONNECT")),
+        ("status", json!(200)),
+        ("bytes_in", json!(5)),
+        ("bytes_out", json!(200_000)),
+    ] {
+        assert_eq!(line[field], value, "{field} in {line}");
+    }
+}
+
+/// An upstream that saw another key than ours opens nothing; nor does what is asked elsewhere, or for something else.
+#[tokio::test]
+async fn a_stream_of_http2_opens_nothing_else() {
+    let far = Far::start().await;
+    let world = far.plan("", "").start().await;
+    let mut client = http2(&world).await;
+    let (answer, _send) = client.send_request(extended_connect(&world, REALTIME, "websocket"), false).unwrap();
+    let _upstream = far.asked().await.open("").await;
+    let answer = answer.await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["x-keyswap-reason"]),
+        (502, &"upstream-lost".parse().unwrap())
+    );
+
+    let (answer, _send) = client.send_request(extended_connect(&world, REALTIME, "connect-udp"), false).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["x-keyswap-reason"]), (400, &"ambiguous".parse().unwrap()));
+}
