@@ -17,15 +17,16 @@ test: lint
 	cargo test --workspace --all-targets
 	cargo test --workspace --doc
 	python3 tests/sdk/run.py --demo "$(DEMO) --json"
+	python3 tests/sdk/run.py --transparent
 
 # One at a time: each of them paces itself, and would find the processor busy.
 soak:
 	cargo test --release --test it -- --ignored soak --test-threads 1 --nocapture
 
-# The real SDKs alone: make sdk SUITE=py-openai-1
+# The real SDKs alone: make sdk SUITE=py-openai-1. Through Azure's own names, which needs root: make sdk MODE=--transparent
 sdk:
-	cargo build --example demo
-	python3 tests/sdk/run.py --demo "$(DEMO) --json" $(if $(SUITE),--suite $(SUITE))
+	cargo build --workspace --bins --examples
+	python3 tests/sdk/run.py --demo "$(DEMO) --json" $(MODE) $(if $(SUITE),--suite $(SUITE))
 
 # libFuzzer without cargo-fuzz: what that would add is a nightly compiler, for a sanitizer that safe code does not need.
 # Needs a C++ compiler. What it finds is in fuzz/artifacts: make it a test of src/route or an attempt of tests/it/bypass.

@@ -1,19 +1,22 @@
 //! The end of the walk: a request that may go, with the leave and the token it goes on.
+//!
+//! There are two kinds, and nothing in between: on a permit goes our own token, on a passage the client's.
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
 use http_body::Body;
 
 use crate::authenticate::strip;
-use crate::authorize::Permit;
+use crate::authorize::{Condition, Passage, Permit, Way};
 use crate::guard::{Guarded, Outcome};
 use crate::listen::strip_forwarded;
 use crate::refusal::Refusal;
+use crate::settings::Resource;
 use crate::token::Bearer;
 use crate::websocket;
 
@@ -22,8 +25,16 @@ use crate::websocket;
 #[derive(Debug)]
 pub struct Admitted<B> {
     request: Request<Guarded<B>>,
-    permit: Permit,
-    bearer: Bearer,
+    ride: Ride,
+}
+
+/// A leave with its token. Whose token that is follows from the leave, and cannot be said otherwise.
+#[derive(Debug)]
+enum Ride {
+    /// What a key may do, and the token of ours for that.
+    Ours(Permit, Bearer),
+    /// The way for a client's token, which the passage holds itself.
+    Clients(Passage),
 }
 
 impl<B: Body<Data = Bytes>> Admitted<B> {
@@ -33,27 +44,42 @@ impl<B: Body<Data = Bytes>> Admitted<B> {
     /// # Errors
     /// A request whose condition cannot be seen to hold.
     pub(crate) fn new(request: Request<B>, permit: Permit, bearer: Bearer) -> Result<(Self, Outcome), Refusal> {
+        Self::riding(request, Ride::Ours(permit, bearer))
+    }
+
+    /// Admits a request with its client's own token: strips what is the client's own besides. There is no condition on it.
+    ///
+    /// # Errors
+    /// None that we know.
+    pub(crate) fn passing(request: Request<B>, passage: Passage) -> Result<(Self, Outcome), Refusal> {
+        Self::riding(request, Ride::Clients(passage))
+    }
+
+    fn riding(request: Request<B>, ride: Ride) -> Result<(Self, Outcome), Refusal> {
         let (mut parts, body) = request.into_parts();
         strip(&mut parts);
         strip_forwarded(&mut parts.headers);
-        cut(&mut parts.uri, permit.prefix());
+        cut(&mut parts.uri, ride.prefix());
         strip_hop_by_hop(&mut parts.headers);
         // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
         parts.headers.remove(TE);
         // Only now: what the upstream will not see is not what its reading of the body depends on.
-        let (body, outcome) = Guarded::new(&parts, body, permit.condition())?;
-        Ok((Self { request: Request::from_parts(parts, body), permit, bearer }, outcome))
+        let (body, outcome) = Guarded::new(&parts, body, ride.condition())?;
+        Ok((Self { request: Request::from_parts(parts, body), ride }, outcome))
     }
 
     /// The leave that it goes on.
-    pub fn permit(&self) -> &Permit {
-        &self.permit
+    pub fn way(&self) -> Way {
+        match &self.ride {
+            Ride::Ours(permit, _) => Way::Permit(permit.clone()),
+            Ride::Clients(passage) => Way::Passage(passage.clone()),
+        }
     }
 
     /// The request to send over HTTP/1.1 to the permitted resource and no other host: its target in origin form, path
-    /// and query byte for byte as they came but for credentials, with our token. It asks for a websocket if its permit
-    /// says so, and never for another protocol.
+    /// and query byte for byte as they came but for credentials, with our token or else the client's own. It asks for a
+    /// websocket if its leave says so, and never for another protocol.
     pub fn into_request(self) -> Request<Guarded<B>> {
         let (mut parts, body) = self.request.into_parts();
         if parts.uri.authority().is_some() {
@@ -61,12 +87,51 @@ impl<B: Body<Data = Bytes>> Admitted<B> {
             parts.uri = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
         }
         parts.version = Version::HTTP_11;
-        if self.permit.opens_websocket() {
+        if self.ride.opens_websocket() {
             websocket::ask(&mut parts.headers);
         }
-        parts.headers.insert(HOST, self.permit.resource().endpoint.host_header().clone());
-        parts.headers.insert(AUTHORIZATION, self.bearer.header().clone());
+        parts.headers.insert(HOST, self.ride.resource().endpoint.host_header().clone());
+        parts.headers.insert(AUTHORIZATION, self.ride.authorization().clone());
         Request::from_parts(parts, body)
+    }
+}
+
+// === impl Ride ===
+
+impl Ride {
+    fn resource(&self) -> &Resource {
+        match self {
+            Self::Ours(permit, _) => permit.resource(),
+            Self::Clients(passage) => passage.resource(),
+        }
+    }
+
+    fn prefix(&self) -> usize {
+        match self {
+            Self::Ours(permit, _) => permit.prefix(),
+            Self::Clients(passage) => passage.prefix(),
+        }
+    }
+
+    fn opens_websocket(&self) -> bool {
+        match self {
+            Self::Ours(permit, _) => permit.opens_websocket(),
+            Self::Clients(passage) => passage.opens_websocket(),
+        }
+    }
+
+    fn condition(&self) -> Option<&Condition> {
+        match self {
+            Self::Ours(permit, _) => permit.condition(),
+            Self::Clients(_) => None,
+        }
+    }
+
+    fn authorization(&self) -> &HeaderValue {
+        match self {
+            Self::Ours(_, bearer) => bearer.header(),
+            Self::Clients(passage) => passage.token().header(),
+        }
     }
 }
 

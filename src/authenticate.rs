@@ -4,7 +4,7 @@
 //! others say: openai-python 1.0 to 2.33 sends its key twice, in `api-key` and as a bearer.
 //!
 //! 1. the headers `api-key`, `Ocp-Apim-Subscription-Key`, `x-api-key`
-//! 2. `Authorization: Bearer`; a token in it is the client's own, and is refused
+//! 2. `Authorization: Bearer`; a token in it is the client's own, and no key: [`ClientToken`]
 //! 3. the subprotocol `openai-insecure-api-key.KEY`, where a realtime websocket is asked for
 //! 4. `?api-key=`, there too, and on Search, where Azure takes it on GET and from a query key alone
 //!
@@ -18,6 +18,7 @@
 //!
 //! Whoever brings unknown keys again and again is slowed by [`Guesses`].
 
+mod client_token;
 mod guesses;
 mod places;
 
@@ -27,6 +28,7 @@ use std::time::SystemTime;
 use http::Method;
 use http::request::Parts;
 
+pub use client_token::ClientToken;
 pub(crate) use guesses::Counters as GuessCounters;
 pub use guesses::Guesses;
 pub(crate) use places::{offers, strip};
@@ -38,22 +40,34 @@ use crate::refusal::{Refusal, UnknownKey};
 use crate::route::Route;
 use places::Brought;
 
+/// What a request proves itself with, to us or to Azure.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A key of ours.
+    Key(Caller),
+    /// A token of the client's own, which says nothing to us.
+    Token(ClientToken),
+}
+
 /// A client whose key is good.
 #[derive(Debug, Clone)]
 pub struct Caller {
     key: Arc<Key>,
 }
 
-/// Finds out whose key a request brings.
+/// Finds out whose key a request brings, or that it brings a token in its place.
 ///
 /// # Errors
-/// [`Refusal::NoCredential`], [`Refusal::ClientToken`], [`Refusal::UnknownKey`] for a key that is not good now, or
-/// [`Refusal::AdminKeyInUrl`].
-pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime) -> Result<Caller, Refusal> {
+/// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, [`Refusal::UnknownKey`] for a key that is
+/// not good now, or [`Refusal::AdminKeyInUrl`].
+pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime) -> Result<Credential, Refusal> {
     let brought = places::key(request, route)?;
     let text = match &brought {
         Brought::InHead(text) => text,
         Brought::InUrl(text) => &text[..],
+        Brought::Token => {
+            return ClientToken::of(&request.headers).map(Credential::Token).ok_or(Refusal::NoCredential);
+        }
     };
     let key = keys.find(text).ok_or(Refusal::UnknownKey(UnknownKey::NotListed))?;
     key.good_at(now).map_err(|why| Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), why)))?;
@@ -62,7 +76,7 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
     {
         may_stand_in_url(key, &request.method)?;
     }
-    Ok(Caller { key: key.clone() })
+    Ok(Credential::Key(Caller { key: key.clone() }))
 }
 
 /// What makes a key of Search a query key: it may read documents, and no more.

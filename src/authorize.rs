@@ -1,14 +1,21 @@
-//! May this client do this, there?
+//! May this client do this, there? Or, if it has a token of its own: may it go there with that?
+
+mod passage;
+mod resource;
+mod way;
 
 use std::sync::Arc;
+
+pub use passage::{Passage, Passages};
+pub use way::Way;
 
 use crate::authenticate::Caller;
 use crate::family::Family;
 use crate::keys::{Grant, Targets};
-use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
+use resource::settle;
 
 /// Leave for one operation of one client on one resource. Made here alone. Cheap to clone, and without touching what the
 /// workers share: they would wait for each other at the counts.
@@ -39,7 +46,7 @@ pub struct Condition {
 /// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
-    let resource = resource(route, grants)?.clone();
+    let resource = settle(route, grants.iter().map(|grant| &grant.resource))?.clone();
     let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
     let of_resource = grants.iter().filter(|grant| grant.resource.name == resource.name);
     let of_family = of_resource.filter(|grant| grant.families.contains(family));
@@ -70,40 +77,6 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let prefix = route.prefix().map_or(0, Prefix::length);
     let websocket = route.opens_websocket();
     Ok(Permit(Arc::new(Leave { resource, prefix, family, websocket, identity, condition, caller })))
-}
-
-/// The resource that a request means: the one whose host it calls, or whose name stands before its path, or else the
-/// only one of the plane that the client may use. One that the client has no grant on is as good as none.
-fn resource<'g>(route: &Route, grants: &'g [Grant]) -> Result<&'g Arc<Resource>, Refusal> {
-    let granted = |name: &str| {
-        let mut resources = grants.iter().map(|grant| &grant.resource);
-        resources.find(|resource| &*resource.name == name).ok_or_else(|| Refusal::ResourceNotGranted(name.to_owned()))
-    };
-    let host = route.host().map(granted).transpose()?;
-    let prefix = route.prefix().map(|prefix| granted(prefix.name())).transpose()?;
-    let named = match (host, prefix) {
-        (Some(host), Some(prefix)) if host.name != prefix.name => {
-            return Err(Refusal::Ambiguous("its host names one resource and its path another"));
-        }
-        (named @ Some(_), _) | (None, named) => named,
-    };
-    match named {
-        Some(resource) if resource.plane == route.plane() => Ok(resource),
-        Some(resource) => Err(Refusal::OtherPlane(resource.name.clone())),
-        None => only_resource(route.plane(), grants),
-    }
-}
-
-fn only_resource(plane: Plane, grants: &[Grant]) -> Result<&Arc<Resource>, Refusal> {
-    let resources = grants.iter().map(|grant| &grant.resource).filter(|resource| resource.plane == plane);
-    let first = resources.clone().next().ok_or(Refusal::NoResource)?;
-    if resources.clone().all(|resource| resource.name == first.name) {
-        return Ok(first);
-    }
-    let mut names: Vec<_> = resources.map(|resource| resource.name.clone()).collect();
-    names.sort();
-    names.dedup();
-    Err(Refusal::SeveralResources(names))
 }
 
 // === impl Permit ===

@@ -47,6 +47,8 @@ pub struct Asked<'r> {
 /// What a verdict comes to on the wire.
 #[derive(Debug, PartialEq, Eq)]
 enum Words {
+    /// No words are needed.
+    None,
     /// Azure's own bytes.
     Azures(StatusCode, &'static str),
     /// Words of ours: Azure has none.
@@ -96,8 +98,14 @@ pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
     let words = match verdict {
         Verdict::Refused(refusal) => refused(refusal, asked.plane),
         Verdict::Failed(failure) => failed(failure, asked.plane),
+        Verdict::Preflight => Words::None,
     };
     let mut response = match words {
+        Words::None => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
         Words::Azures(status, body) => {
             let mut response = Response::new(Bytes::from_static(body.as_bytes()));
             *response.status_mut() = status;
@@ -120,7 +128,9 @@ pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
         }
     };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type(asked.plane));
+    if *verdict != Verdict::Preflight {
+        headers.insert(CONTENT_TYPE, content_type(asked.plane));
+    }
     let (name, id) = match asked.plane {
         Some(Plane::Search) => ("request-id", asked.client_id.unwrap_or(asked.id)),
         Some(Plane::OpenAi) | None => ("apim-request-id", asked.id),
@@ -173,6 +183,10 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::UrlTooLong => {
             ours(StatusCode::URI_TOO_LONG, "UriTooLong", "The URL of the request is too long.".to_owned())
         }
+        Refusal::OriginNotListed => forbidden(
+            "This gateway is not told to answer web pages of this origin. Its owner can list the origin in cors.origins."
+                .to_owned(),
+        ),
         Refusal::NoPlane => ours(
             StatusCode::NOT_FOUND,
             "404",
@@ -183,6 +197,14 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
         Refusal::Ambiguous(what) => {
             ours(StatusCode::BAD_REQUEST, "BadRequest", format!("keyswap does not forward this request: {what}."))
         }
+        Refusal::Misdirected => ours(
+            StatusCode::MISDIRECTED_REQUEST,
+            "MisdirectedRequest",
+            "keyswap does not forward this request: its connection was made for one resource, and its Host header names \
+             another. Use a connection for each."
+                .to_owned(),
+        ),
+        Refusal::CameBack => never(StatusCode::LOOP_DETECTED, LOOP_CODE, LOOP.to_owned()),
         Refusal::ClientToken => {
             let status = if search { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
             let code = if search { "" } else { "401" };
@@ -205,6 +227,13 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
                 ),
             )
         }
+        Refusal::NoTokensResource => ours(
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
+            "This gateway passes Microsoft Entra tokens on, and the request names no resource to pass its own to. Call \
+             keyswap by the host name of one, or put its name before the path."
+                .to_owned(),
+        ),
         Refusal::OtherPlane(name) => {
             let (path, resource) =
                 if search { ("Azure AI Search", "Azure OpenAI") } else { ("Azure OpenAI", "Azure AI Search") };
@@ -253,6 +282,12 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
     }
 }
 
+const LOOP_CODE: &str = "LoopDetected";
+
+/// What is said where we would call ourselves, or have done so.
+const LOOP: &str = "The host name of this resource leads back to keyswap itself. The gateway's owner must tell it the \
+                    resource's real address, or the name server to ask.";
+
 const OVERLOADED: &str = "keyswap has as many connections to this resource as it may have. Try again.";
 
 /// The table of failures: azure-wire, section F.
@@ -279,6 +314,7 @@ fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
         Failure::Unreachable => {
             ours(StatusCode::BAD_GATEWAY, "UpstreamUnreachable", "keyswap cannot reach Azure OpenAI. Try again.".into())
         }
+        Failure::Loop => never(StatusCode::LOOP_DETECTED, LOOP_CODE, LOOP.to_owned()),
         Failure::Overloaded if search => soon("Overloaded", OVERLOADED),
         Failure::Overloaded => ours(StatusCode::BAD_GATEWAY, "Overloaded", OVERLOADED.into()),
         Failure::Lost | Failure::LostKept => ours(

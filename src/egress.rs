@@ -3,29 +3,34 @@
 //! Proxy variables of the environment are ignored: a token must not go where a forgotten `HTTPS_PROXY` says.
 
 mod connector;
+mod names;
+mod ourselves;
 mod stream;
 mod tunnel;
 
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
+use crate::certificate::read_certificates;
 use crate::document::Mistakes;
 use crate::settings::{self, EgressTimeouts};
 pub use connector::{Connector, Unreachable};
+use names::Names;
+pub use ourselves::Ourselves;
 pub use stream::UpstreamStream;
 use tunnel::Tunnels;
 
 /// Makes connections to Azure. Cheap to clone: what is trusted is shared.
 #[derive(Clone, Debug)]
 pub struct Egress {
-    tls: Arc<ClientConfig>,
+    names: Names,
     proxy: Option<Arc<Tunnels>>,
+    tls: Arc<ClientConfig>,
     timeouts: EgressTimeouts,
+    ourselves: Arc<Ourselves>,
 }
 
 impl Egress {
@@ -36,6 +41,8 @@ impl Egress {
     /// that cannot be had.
     pub fn new(settings: &settings::Egress, timeouts: EgressTimeouts) -> Result<Self, Mistakes> {
         let proxy = settings.proxy.clone().map(Tunnels::new).transpose()?.map(Arc::new);
+        let names = settings.resolver.map_or_else(|| Ok(Names::systems()), Names::at);
+        let names = names.map_err(|error| Mistakes::of_file("egress".as_ref(), error))?;
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
@@ -43,17 +50,10 @@ impl Egress {
         }
         roots.add_parsable_certificates(system.certs);
         if let Some(file) = &settings.ca {
-            let wrong = |what: String| Mistakes::of_file(file, what);
-            let extra = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| wrong(format!("cannot be read as PEM certificates: {error}")))?;
-            if extra.is_empty() {
-                return Err(wrong("holds no certificate: it must have one or more in PEM".to_owned()));
-            }
-            for certificate in extra {
-                roots
-                    .add(certificate)
-                    .map_err(|error| wrong(format!("holds a certificate that is no authority: {error}")))?;
+            for certificate in read_certificates(file)? {
+                roots.add(certificate).map_err(|error| {
+                    Mistakes::of_file(file, format!("holds a certificate that is no authority: {error}"))
+                })?;
             }
         }
         if roots.is_empty() {
@@ -65,7 +65,13 @@ impl Egress {
             .map_err(|error| Mistakes::of_file("egress".as_ref(), error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), proxy, timeouts })
+        Ok(Self { names, proxy, tls: Arc::new(tls), timeouts, ourselves: Arc::default() })
+    }
+
+    /// The same way out, but to ourselves.
+    #[must_use]
+    pub fn avoiding(self, ourselves: Ourselves) -> Self {
+        Self { ourselves: Arc::new(ourselves), ..self }
     }
 
     /// The same way out without the proxy, for whatever is asked on this machine.
@@ -76,6 +82,7 @@ impl Egress {
 
     /// A connector that speaks HTTP/1.1, with TLS where the URL says https.
     pub fn connector(&self) -> Connector {
-        Connector::new(self.tls.clone(), self.proxy.clone(), self.timeouts)
+        let Self { names, proxy, tls, timeouts, ourselves } = self.clone();
+        Connector::new(names, proxy, tls, timeouts, ourselves)
     }
 }

@@ -26,7 +26,7 @@ pub use pool::Pools;
 pub use replay::{Held, Replay};
 
 use crate::admit::Admitted;
-use crate::egress::{Connector, Egress};
+use crate::egress::{Connector, Egress, Unreachable};
 use crate::refusal::Failure;
 use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
@@ -85,8 +85,8 @@ where
 {
     async fn send(&self, admitted: Admitted<B>) -> Result<Response<UpstreamBody<B>>, Failure> {
         let UpstreamTimeouts { answer: limit, stream, .. } = self.limits;
-        let permit = admitted.permit().clone();
-        let resource = permit.resource();
+        let way = admitted.way();
+        let resource = way.resource();
         let mut request = admitted.into_request();
         loop {
             let mut lease = self.lease(resource).await?;
@@ -123,10 +123,13 @@ where
             Turn::Kept(connection) => connection,
             Turn::Open(place) => {
                 // In a box: it happens rarely, and every request would carry the room for it.
-                let opening = Connection::open(self.connector.clone(), resource.endpoint.url(), place);
-                Box::pin(opening).await.map_err(|cause| {
-                    warn!(resource = name, cause, "cannot connect upstream");
-                    Failure::Unreachable
+                let opening = Connection::open(self.connector.clone(), resource, place);
+                Box::pin(opening).await.map_err(|why| {
+                    warn!(resource = name, cause = why.to_string(), "cannot connect upstream");
+                    match why {
+                        Unreachable::Broken(_) => Failure::Unreachable,
+                        Unreachable::Loop(_) => Failure::Loop,
+                    }
                 })?
             }
         };

@@ -34,6 +34,15 @@
 //! two that nobody parses. It lives beside the client's connection, has the upstream connection's place in its pool, and
 //! is told when it has ended. Whatever else the upstream says is an answer.
 //!
+//! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
+//! an [`authorize::Passage`], which holds that token and can hold nothing of ours; its answer is the client's, whatever it
+//! says.
+//!
+//! # The name of Azure's that leads here
+//! A client may keep Azure's own host name, which somebody leads to us. [`certificate`] has what it is shown, by the name
+//! that it asks for; that name, or `Host`, is the resource's in [`route`]. [`egress`] finds where the resource really is,
+//! and never calls [`egress::Ourselves`]. [`authority`] makes such certificates, [`trust`] tells clients of them.
+//!
 //! # The walk of a refusal
 //! Any step returns a [`refusal::Verdict`] with `?`. [`swap`] alone counts it, and has [`dialect`] render it in the
 //! plane's own words: Azure's bytes where Azure has some. The refusal of an unknown key waits first, if its source has
@@ -73,6 +82,7 @@ pub mod dialect;
 pub mod document;
 pub mod settings;
 pub mod keys;
+pub mod certificate;
 
 // The path of a request.
 pub mod listen;
@@ -89,6 +99,7 @@ pub mod forward;
 mod tunnel;
 pub mod links;
 pub mod rewrite;
+pub mod cors;
 
 // The path as a whole, and the program around it.
 pub mod outlet;
@@ -97,4 +108,6 @@ pub mod metrics;
 pub mod swap;
 mod admin;
 pub mod health;
+pub mod authority;
+pub mod trust;
 pub mod server;

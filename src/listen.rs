@@ -13,6 +13,7 @@ mod origin;
 mod own_words;
 mod proxy_protocol;
 mod public_url;
+mod server_name;
 mod socket;
 mod tls;
 mod turn;
@@ -40,8 +41,10 @@ pub(crate) use forwarded::strip_forwarded;
 pub(crate) use mishap::{Cause, Mishap, Tell, What};
 pub use origin::ClientAddress;
 pub use public_url::PublicUrl;
+pub use server_name::ServerName;
 pub(crate) use upgrade::{ClientBytes, Upgrade};
 
+use crate::certificate::Certificates;
 use crate::document::Mistakes;
 use crate::settings::{Listen, TrustedProxies};
 use origin::Origin;
@@ -114,11 +117,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after the system had no socket to give: it may have one when a connection has closed.
 const STARVED: Duration = Duration::from_millis(100);
 
-/// Binds every address of the settings.
+/// Binds every address of the settings; the one that speaks TLS shows these certificates.
 ///
 /// # Errors
-/// An address that cannot be bound, or a certificate that cannot be used.
-pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), Mistakes> {
+/// An address that cannot be bound.
+pub(crate) async fn bind(listen: &Listen, certificates: &Certificates) -> Result<(Vec<Listener>, Addresses), Mistakes> {
     let mut listeners = Vec::new();
     let proxies = Arc::new(listen.proxies.clone());
     let mut listening = |socket, front| listeners.push(Listener { socket, front, proxies: proxies.clone() });
@@ -129,7 +132,7 @@ pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), 
         listening(socket, Front::Plain);
     }
     if let Some(https) = &listen.https {
-        let config = tls::config(&https.cert, &https.key)?;
+        let config = tls::config(certificates.clone())?;
         let (socket, address) = tcp(https.address).await?;
         addresses.https = Some(address);
         listening(socket, Front::Tls(config));
@@ -139,14 +142,6 @@ pub(crate) async fn bind(listen: &Listen) -> Result<(Vec<Listener>, Addresses), 
         addresses.unix = Some(path.clone());
     }
     Ok((listeners, addresses))
-}
-
-/// Whether a certificate and its key can be used.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn check_certificate(cert: &Path, key: &Path) -> Result<(), Mistakes> {
-    tls::config(cert, key).map(drop)
 }
 
 async fn tcp(address: SocketAddr) -> Result<(Bound, SocketAddr), Mistakes> {

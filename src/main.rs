@@ -3,19 +3,22 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use keyswap::authority::{Existing, make_authority, make_leaves};
+use keyswap::certificate::{Certificates, Pair};
 use keyswap::document::Mistakes;
 use keyswap::egress::Egress;
 use keyswap::family::Family;
 use keyswap::keys::{Grant, Keys};
-use keyswap::listen::check_certificate;
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
+use keyswap::trust::{Client, environment};
+use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
 /// Requests come with some seventy small allocations and a few large ones; glibc's keeps only the small ones at hand.
@@ -49,6 +52,23 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// Make an authority, and certificates for names of Azure's: for clients that keep those
+    Cert {
+        #[command(subcommand)]
+        wanted: Wanted,
+    },
+    /// Print what makes a client trust an authority, as lines for a shell: eval "$(keyswap env ...)"
+    Env {
+        /// The client; may be given more than once
+        #[arg(long = "for", required = true, value_name = "CLIENT")]
+        clients: Vec<Client>,
+        /// The authority
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+        /// Where to write it together with all that this system trusts, if a client needs that; beside it if not given
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
+    },
     /// Ask a running keyswap whether it is ready: exit status 0 if it is, 1 if not
     Health {
         /// The admin address to ask
@@ -57,6 +77,37 @@ enum Command {
         /// Ask whether it is alive instead
         #[arg(long)]
         live: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Wanted {
+    /// Make an authority: ca.pem for clients to trust, and ca.key to be kept away from everybody
+    Ca {
+        /// The directory for the two files
+        #[arg(long, value_name = "DIRECTORY")]
+        out: PathBuf,
+        /// Replace what is there
+        #[arg(long)]
+        replace: bool,
+        /// The hosts that it is good for, with all names below them, and for no others
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Make certificates from it, one for each name, as [tls] directory takes them
+    Leaf {
+        /// The directory of the authority
+        #[arg(long, value_name = "DIRECTORY")]
+        ca: PathBuf,
+        /// The directory for NAME.pem and NAME.key
+        #[arg(long, value_name = "DIRECTORY")]
+        out: PathBuf,
+        /// Replace what is there
+        #[arg(long)]
+        replace: bool,
+        /// The hosts
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
     },
 }
 
@@ -97,6 +148,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { source, log, requests } => serve(&source, log, requests),
         Command::Check { source } => check(&source),
+        Command::Cert { wanted } => cert(&wanted),
+        Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Health { admin, live } => health(admin, live),
     }
 }
@@ -129,23 +182,36 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 fn check(source: &Source) -> ExitCode {
     let checked = source.load().and_then(|(settings, keys)| {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
-        if let Some(https) = &settings.listen.https {
-            check_certificate(&https.cert, &https.key)?;
-        }
-        Ok(report(&settings, &keys))
+        let https = settings.listen.https.as_ref();
+        let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
+        Ok(report(&settings, &keys, &certificates))
     });
-    match checked {
-        Ok(report) => {
+    show(checked)
+}
+
+/// What was asked for, or what is wrong.
+fn show(text: Result<String, Mistakes>) -> ExitCode {
+    match text {
+        Ok(text) => {
             // A closed pipe is the reader's wish to hear no more.
-            drop(std::io::stdout().write_all(report.as_bytes()));
+            drop(std::io::stdout().write_all(text.as_bytes()));
             ExitCode::SUCCESS
         }
         Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
     }
 }
 
+fn cert(wanted: &Wanted) -> ExitCode {
+    let existing = |replace: bool| if replace { Existing::IsReplaced } else { Existing::Stays };
+    let made = match wanted {
+        Wanted::Ca { out, replace, names } => make_authority(out, names, existing(*replace)).map(|made| vec![made]),
+        Wanted::Leaf { ca, out, replace, names } => make_leaves(ca, out, names, existing(*replace)),
+    };
+    show(made.map(|made| made.iter().map(|made| format!("{made}\n")).collect()))
+}
+
 /// What the settings come to, for somebody who reviews them.
-fn report(settings: &Settings, keys: &Keys) -> String {
+fn report(settings: &Settings, keys: &Keys, certificates: &Certificates) -> String {
     let mut lines = Vec::new();
     for resource in &settings.resources {
         let hosts = resource.hosts.join(", ");
@@ -155,6 +221,7 @@ fn report(settings: &Settings, keys: &Keys) -> String {
             resource.name, resource.plane, resource.endpoint, resource.scope
         ));
     }
+    lines.extend(certificates.each().flat_map(report_certificate));
     if let Some(proxy) = &settings.egress.proxy {
         let credentials = if proxy.credentials.is_some() { "with" } else { "without" };
         let near: Vec<_> = proxy.no_proxy.iter().map(ToString::to_string).collect();
@@ -168,6 +235,16 @@ fn report(settings: &Settings, keys: &Keys) -> String {
     }
     lines.push(format!("ok: {} keys\n", keys.len()));
     lines.join("\n")
+}
+
+/// What a certificate is for, and whether it ends soon.
+fn report_certificate(pair: &Pair) -> Vec<String> {
+    let names: Vec<_> = pair.names().collect();
+    let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+    let until = OffsetDateTime::from(pair.ends()).date();
+    let mut lines = vec![format!("certificate {}: for {names}, until {until}", pair.file().display())];
+    lines.extend(pair.near_its_end(SystemTime::now()).map(|end| format!("  note: it {end}")));
+    lines
 }
 
 /// What a grant comes to, and what its owner should know of it.

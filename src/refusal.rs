@@ -19,6 +19,8 @@ pub enum Refusal {
     HeadTooLarge,
     /// The head's first line alone has more bytes than we take.
     UrlTooLong,
+    /// A browser asks for a web page of an origin that the settings do not name.
+    OriginNotListed,
     /// The path belongs to no plane.
     NoPlane,
     /// The request can be read in two ways, says one thing twice, or would give away what is ours; the text says which.
@@ -29,10 +31,16 @@ pub enum Refusal {
     UnknownKey(UnknownKey),
     /// The request brings an Entra token of its own, where keys are expected.
     ClientToken,
+    /// The request brings such a token, and names none of the several resources that take them.
+    NoTokensResource,
     /// An admin key of Search stands in the URL, where Azure takes query keys alone.
     AdminKeyInUrl,
     /// The client has no grant on a resource of this plane.
     NoResource,
+    /// The connection was made for one resource, and the request names another.
+    Misdirected,
+    /// The request brings our own token: it left us, and has come back.
+    CameBack,
     /// The request names a resource on which the client has no grant, whether or not there is one of that name.
     ResourceNotGranted(String),
     /// The request names a resource of the other plane than its path's.
@@ -73,6 +81,8 @@ pub enum Failure {
     TokenUnavailable,
     /// The upstream could not be reached; nothing was sent.
     Unreachable,
+    /// The way to the upstream leads back to us; nothing was sent.
+    Loop,
     /// The resource has all the connections that it may have, and none became free; nothing was sent.
     Overloaded,
     /// The connection was lost after the request had been sent.
@@ -100,6 +110,8 @@ pub enum Verdict {
     Refused(Refusal),
     /// Something broke.
     Failed(Failure),
+    /// A browser asked in advance whether a page may ask, and it may.
+    Preflight,
 }
 
 // === impl Refusal ===
@@ -110,6 +122,7 @@ impl Refusal {
         match self {
             Self::NotHttp => "not-http",
             Self::HeadTooLarge | Self::UrlTooLong => "head-too-large",
+            Self::OriginNotListed => "origin-not-listed",
             Self::NoPlane => "no-plane",
             Self::Ambiguous(_) => "ambiguous",
             Self::NoCredential => "no-credential",
@@ -117,9 +130,11 @@ impl Refusal {
             Self::ClientToken => "client-token",
             Self::AdminKeyInUrl => "admin-key-in-url",
             Self::NoResource => "no-resource",
+            Self::Misdirected => "misdirected",
+            Self::CameBack => "loop",
             Self::ResourceNotGranted(_) => "resource-not-granted",
             Self::OtherPlane(_) => "other-plane",
-            Self::SeveralResources(_) => "several-resources",
+            Self::SeveralResources(_) | Self::NoTokensResource => "several-resources",
             Self::NoFamily => "no-family",
             Self::FamilyNotGranted(_) => "family-not-granted",
             Self::AccessNotGranted(..) => "access-not-granted",
@@ -136,6 +151,7 @@ impl fmt::Display for Refusal {
             Self::NotHttp => f.write_str("the request is not valid HTTP"),
             Self::HeadTooLarge => f.write_str("the head is too large"),
             Self::UrlTooLong => f.write_str("the URL is too long"),
+            Self::OriginNotListed => f.write_str("a preflight of an origin that is not listed"),
             Self::NoPlane => f.write_str("the path belongs to no plane"),
             Self::Ambiguous(what) => write!(f, "ambiguous: {what}"),
             Self::NoCredential => f.write_str("no credential"),
@@ -143,8 +159,15 @@ impl fmt::Display for Refusal {
             Self::UnknownKey(UnknownKey::Several) => f.write_str("one place has different keys"),
             Self::UnknownKey(UnknownKey::NotNow(id, why)) => write!(f, "the key {id} is {why}"),
             Self::ClientToken => f.write_str("the client brought a token of its own"),
+            Self::NoTokensResource => {
+                f.write_str("the request names none of the resources that take clients' own tokens")
+            }
             Self::AdminKeyInUrl => f.write_str("an admin key in the URL"),
             Self::NoResource => f.write_str("the client has no grant on a resource of this plane"),
+            Self::Misdirected => {
+                f.write_str("the TLS connection is for one resource, and the Host header names another")
+            }
+            Self::CameBack => f.write_str("the request brings keyswap's own token: it has come back"),
             Self::ResourceNotGranted(name) => write!(f, "the client has no grant on a resource {name}"),
             Self::OtherPlane(name) => write!(f, "the resource {name} is of the other plane"),
             Self::SeveralResources(names) => {
@@ -173,6 +196,7 @@ impl Failure {
             Self::TokenRefused(_) => "token-refused",
             Self::TokenUnavailable => "token-unavailable",
             Self::Unreachable => "upstream-unreachable",
+            Self::Loop => "loop",
             Self::Overloaded => "overloaded",
             Self::Lost | Self::LostKept => "upstream-lost",
             Self::TimedOut => "upstream-timed-out",
@@ -194,6 +218,7 @@ impl fmt::Display for Failure {
             }
             Self::TokenUnavailable => f.write_str("no token: its issuer cannot be reached or is busy"),
             Self::Unreachable => f.write_str("the upstream cannot be reached"),
+            Self::Loop => f.write_str("the way to the upstream leads back to keyswap"),
             Self::Overloaded => f.write_str("every connection that the resource may have is in use"),
             Self::Lost => f.write_str("the upstream connection was lost"),
             Self::LostKept => f.write_str("a kept upstream connection was lost"),
@@ -215,6 +240,7 @@ impl Verdict {
         match self {
             Self::Refused(refusal) => refusal.reason(),
             Self::Failed(failure) => failure.reason(),
+            Self::Preflight => "preflight",
         }
     }
 }
@@ -224,6 +250,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
+            Self::Preflight => f.write_str("a browser asked in advance"),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, WWW_AUTHENTICATE};
+use http::response::Parts;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -50,12 +51,15 @@ enum Answer<U> {
     Whole(Full<Bytes>),
 }
 
-/// Finds out what an answer means.
-pub(crate) async fn judge<U>(plane: Plane, response: Response<U>) -> Judgement<U>
-where
-    U: Body<Data = Bytes> + Unpin,
-{
-    let (mut head, mut body) = response.into_parts();
+/// The answer to a request that went with its client's own token: it is the client's, whatever it says.
+pub(crate) fn untouched<U>(response: Response<U>) -> Response<AnswerBody<U>> {
+    let (mut head, body) = response.into_parts();
+    from_upstream(&mut head);
+    Response::from_parts(head, AnswerBody(Answer::Streamed(body)))
+}
+
+/// Takes away what was between the upstream and us.
+fn from_upstream(head: &mut Parts) {
     strip_hop_by_hop(&mut head.headers);
     let phrase = head.extensions.remove::<ReasonPhrase>();
     head.extensions.clear();
@@ -63,6 +67,15 @@ where
         // The one extension that is for the wire: some Azure answers have a phrase of their own.
         head.extensions.insert(phrase);
     }
+}
+
+/// Finds out what an answer means.
+pub(crate) async fn judge<U>(plane: Plane, response: Response<U>) -> Judgement<U>
+where
+    U: Body<Data = Bytes> + Unpin,
+{
+    let (mut head, mut body) = response.into_parts();
+    from_upstream(&mut head);
     if !speaks_of_credentials(plane, head.status) {
         return Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body))));
     }

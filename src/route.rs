@@ -4,7 +4,7 @@
 //! The decision stands on one canonical form of the path (see [`path`]); the raw path is what is forwarded. Whatever
 //! could be read in two ways is refused, so that no server behind us can read a request otherwise than we did.
 //!
-//! A resource is named by its host, or by its own name before the path. The plane is read from the path alone: so the
+//! A resource is named by its host, in the request or when its connection began, or by its own name before the path. The plane is read from the path alone: so the
 //! answer to a wrong key tells nothing of the resources that there are.
 //!
 //! ```
@@ -42,6 +42,7 @@ pub use hosts::Hosts;
 pub(crate) use path::{Parameter, parameters};
 
 use crate::family::Family;
+use crate::listen::ServerName;
 use crate::plane::{Access, Plane};
 use crate::refusal::Refusal;
 use crate::websocket;
@@ -52,6 +53,7 @@ pub struct Route {
     plane: Plane,
     operation: Option<(Family, Access)>,
     target: Target,
+    server_name: Option<Arc<str>>,
     host: Option<Arc<str>>,
     prefix: Option<Prefix>,
     websocket: bool,
@@ -93,12 +95,15 @@ impl Route {
             Plane::OpenAi => openai::classify(&request.method, segments, request.uri.query().unwrap_or_default())?,
             Plane::Search => search::classify(&request.method, segments)?,
         };
+        let named = |host| hosts.find(host, plane).cloned();
+        let server_name = request.extensions.get::<ServerName>();
         Ok(Self {
             plane,
             operation: family.map(|family| (family, family.access(&request.method))),
             target,
             websocket: family == Some(Family::Realtime) && websocket::is_asked_for(request),
-            host: host.and_then(|host| hosts.find(host, plane)).cloned(),
+            server_name: server_name.and_then(|name| named(name.as_str())),
+            host: host.and_then(named),
             prefix: prefix.map(|name| Prefix { name: name.to_owned(), length: path::first_length(raw) }),
         })
     }
@@ -121,6 +126,11 @@ impl Route {
     /// What the operation works on.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The resource for whose host the connection was made, by the name in its TLS handshake.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
     }
 
     /// Whether it opens a websocket of the realtime API; nothing else that asks for one gets it.

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -21,8 +22,9 @@ use tracing::field::display;
 use tracing::{error, info, warn};
 
 use crate::admin;
+use crate::certificate::Certificates;
 use crate::document::Mistakes;
-use crate::egress::Egress;
+use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
 use crate::keys::Keys;
 use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
@@ -59,7 +61,15 @@ impl Server {
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
         let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
-        let (listeners, addresses) = control.block_on(listen::bind(&settings.listen))?;
+        let https = settings.listen.https.as_ref();
+        let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
+        for pair in certificates.each() {
+            if let Some(end) = pair.near_its_end(SystemTime::now()) {
+                warn!(file = %pair.file().display(), "a certificate {end}");
+            }
+        }
+        let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &certificates))?;
+        let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));
         let wrong = |error: std::io::Error| {
             Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
         };

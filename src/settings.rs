@@ -4,9 +4,11 @@
 //! flags of a sidecar ([`Single::settings`]), which needs none. Nothing is guessed: the kind of an identity is always
 //! named, because a gateway that quietly rides another identity than the one its owner thinks of is a hole.
 
+mod cors;
 mod endpoint;
 pub(crate) mod file;
 mod guessing;
+mod listen;
 mod network;
 mod proxy;
 mod resource;
@@ -21,9 +23,11 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use cors::Cors;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::without_brackets;
 pub use guessing::Guessing;
+pub use listen::{CertificateFiles, Https, Listen, Tls};
 pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
@@ -45,6 +49,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// What somebody meets who tries keys.
     pub guessing: Guessing,
+    /// The web pages whose scripts may read answers.
+    pub cors: Cors,
     /// How we stop.
     pub drain: Drain,
     /// How we reach Azure.
@@ -55,32 +61,6 @@ pub struct Settings {
     pub identities: Vec<Arc<Identity>>,
     /// Where the keys are.
     pub keys: KeySource,
-}
-
-/// Where clients connect; at least one of the three addresses is set.
-#[derive(Debug, Clone)]
-pub struct Listen {
-    /// Plain HTTP/1.1.
-    pub http: Option<SocketAddr>,
-    /// HTTP/1.1 and HTTP/2 over TLS.
-    pub https: Option<Https>,
-    /// HTTP/1.1 on a unix socket.
-    pub unix: Option<PathBuf>,
-    /// How many connections are served at once; more wait until one ends.
-    pub connections: usize,
-    /// Who is believed about the addresses of clients.
-    pub proxies: TrustedProxies,
-}
-
-/// The address that speaks TLS, and what it shows.
-#[derive(Debug, Clone)]
-pub struct Https {
-    /// The address.
-    pub address: SocketAddr,
-    /// The certificate chain, PEM, leaf first.
-    pub cert: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
 }
 
 /// How long everybody may take.
@@ -149,6 +129,9 @@ pub struct Drain {
 pub struct Egress {
     /// A PEM file of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
+    /// The DNS server that is asked for the names of Azure's hosts, instead of the system: the system may have been
+    /// told that they are here.
+    pub resolver: Option<SocketAddr>,
     /// The proxy that stands between us and Azure. Managed identities are asked without it.
     pub proxy: Option<Proxy>,
 }
@@ -162,6 +145,8 @@ pub struct Resource {
     pub plane: Plane,
     /// Its address.
     pub endpoint: Endpoint,
+    /// Where it is, if no name is to be looked up for it.
+    pub address: Option<SocketAddr>,
     /// The hosts by which clients call it at our door, in lower case; that of its endpoint is one, unlisted.
     pub hosts: Vec<Arc<str>>,
     /// Whose tokens it gets, by access.
@@ -170,6 +155,18 @@ pub struct Resource {
     pub scope: Arc<str>,
     /// How many connections it may have at once: the ports of a NAT are few.
     pub connections: usize,
+    /// What becomes of a request that brings an Entra token of the client's own.
+    pub client_tokens: ClientTokens,
+}
+
+/// What becomes of a request that brings an Entra token of the client's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientTokens {
+    /// It is refused: whoever has a token can call Azure without us.
+    #[default]
+    Refuse,
+    /// It goes upstream with that token, where Azure's own roles decide.
+    Pass,
 }
 
 /// A value for each depth of access.
@@ -275,23 +272,6 @@ impl Settings {
     }
 }
 
-impl Listen {
-    /// What is listened on when nothing is said: plain HTTP, for this machine alone.
-    pub const DEFAULT_HTTP: SocketAddr = loopback(8080);
-
-    /// No address at all; what the rest is when nothing is said.
-    pub(crate) const NOWHERE: Self = Self {
-        http: None,
-        https: None,
-        unix: None,
-        connections: Self::DEFAULT_CONNECTIONS,
-        proxies: TrustedProxies::NONE,
-    };
-
-    /// How many connections are served at once when nothing is said.
-    pub const DEFAULT_CONNECTIONS: usize = 8192;
-}
-
 impl Timeouts {
     /// What holds where the settings say nothing.
     pub const DEFAULT: Self = Self {
@@ -319,10 +299,18 @@ impl Resource {
     pub const DEFAULT_CONNECTIONS: usize = 512;
 }
 
+impl ClientTokens {
+    /// By name, as the settings say it.
+    pub const NAMES: &[(&str, Self)] = &[("refuse", Self::Refuse), ("pass", Self::Pass)];
+}
+
 impl Drain {
     /// Five seconds, as long as Kubernetes endpoints may lag; then time for a long answer.
     pub const DEFAULT: Self = Self { delay: Duration::from_secs(5), deadline: Duration::from_secs(60) };
 }
+
+/// Whose token a request rides that brought its own. No identity of ours may have this name.
+pub(crate) const CLIENTS_OWN: &str = "client";
 
 /// Where health and metrics are served when nothing is said.
 pub const DEFAULT_ADMIN: SocketAddr = loopback(9090);

@@ -6,6 +6,7 @@
 
 mod mishaps;
 mod ongoing;
+mod passing;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -25,8 +26,9 @@ use tracing::warn;
 pub use ongoing::ToldBody;
 
 use crate::admit::{Admitted, strip_hop_by_hop};
-use crate::authenticate::{Guesses, authenticate, offers};
-use crate::authorize::authorize;
+use crate::authenticate::{Credential, Guesses, authenticate, offers};
+use crate::authorize::{Passages, Way, authorize};
+use crate::cors::{Cors, Page};
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
 use crate::forward::Replay;
@@ -34,7 +36,7 @@ use crate::guard::Outcome;
 use crate::keys::Keys;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::metrics::Metrics;
-use crate::refusal::{Failure, Verdict};
+use crate::refusal::{Failure, Refusal, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
@@ -52,6 +54,10 @@ pub struct Gateway {
     pub guesses: Guesses,
     /// The resources by the hosts that clients call.
     pub hosts: Hosts,
+    /// The resources that take clients' own tokens.
+    pub passages: Passages,
+    /// The web pages whose scripts are answered.
+    pub cors: Cors,
     /// Our own tokens.
     pub tokens: Arc<Tokens>,
     /// The counters.
@@ -90,9 +96,17 @@ impl Gateway {
         let tokens = Arc::new(Tokens::new(settings, &keys));
         let guesses = Guesses::new(settings.guessing);
         let metrics = Metrics::new(guesses.counters().clone());
-        let websocket_idle = settings.timeouts.websocket;
-        let cut = AtomicBool::new(false);
-        Self { keys, guesses, hosts: Hosts::of(settings), tokens, metrics, websocket_idle, cut }
+        Self {
+            keys,
+            guesses,
+            hosts: Hosts::of(settings),
+            passages: Passages::of(settings),
+            cors: Cors::of(&settings.cors),
+            tokens,
+            metrics,
+            websocket_idle: settings.timeouts.websocket,
+            cut: AtomicBool::new(false),
+        }
     }
 
     /// From now on, whatever has not ended is cut off by a stop.
@@ -157,10 +171,11 @@ impl<S> Swap<S> {
     {
         let id = new_id();
         let client_id = request.headers().get("x-ms-client-request-id").cloned();
+        let page = self.desk.gateway.cors.page(&request);
         let record = Record::of(&request, id.clone());
         let mut ongoing = Ongoing::begin(record, self.desk.clone());
         let record = &mut *ongoing.record;
-        let response = match self.walk(request, record).await {
+        let mut response = match self.walk(request, &page, record).await {
             Ok((mut response, tunnel)) => {
                 response.headers_mut().insert(REQUEST_ID, id);
                 if let Some(tunnel) = tunnel {
@@ -178,6 +193,7 @@ impl<S> Swap<S> {
                 response
             }
         };
+        self.desk.gateway.cors.tell(&page, response.headers_mut());
         ongoing.answered(response)
     }
 
@@ -186,6 +202,7 @@ impl<S> Swap<S> {
     async fn walk<B, U>(
         &mut self,
         mut request: Request<B>,
+        page: &Page,
         record: &mut Record,
     ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
     where
@@ -198,12 +215,22 @@ impl<S> Swap<S> {
         let gateway = &desk.gateway;
         let opening = Opening::of(&mut request);
         let (mut head, body) = request.into_parts();
+        let route = Route::of(&head, &gateway.hosts);
+        if page.is_preflight() {
+            record.route = route.ok();
+            return Err(if page.is_welcome() { Verdict::Preflight } else { Refusal::OriginNotListed.into() });
+        }
+        let route = &*record.route.insert(route?);
         let reached = Reached::of(&head);
-        // The log has what it needs of them, and nothing that is ours goes upstream.
+        // Whoever needs something of them has it, and nothing that is ours goes upstream.
         head.extensions.clear();
-        let route = &*record.route.insert(Route::of(&head, &gateway.hosts)?);
         let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
-            Ok(caller) => caller,
+            Ok(Credential::Key(caller)) => caller,
+            Ok(Credential::Token(token)) => {
+                // In a box: few come, and every request would carry the room for it.
+                let rest = passing::pass(gateway, forward, token, (head, body), opening, record);
+                return Box::pin(rest).await;
+            }
             Err(refusal) => {
                 gateway.guesses.hold(&refusal, record.from).await;
                 return Err(refusal.into());
@@ -211,7 +238,7 @@ impl<S> Swap<S> {
         };
         record.key = Some(caller.key().clone());
         let permit = authorize(route, caller)?;
-        record.permit = Some(permit.clone());
+        record.way = Some(Way::Permit(permit.clone()));
         let mut bearer = gateway.tokens.bearer(&permit).await?;
 
         let (mut body, held) = Replay::first(body);
@@ -247,7 +274,7 @@ impl<S> Swap<S> {
                 }
                 // Its upstream had closed the connection, most likely before it saw the request.
                 Err(Verdict::Failed(Failure::LostKept))
-                    if !spent.connection && is_repeatable(&head.method, permit.family()) =>
+                    if !spent.connection && is_repeatable(&head.method, route.family()) =>
                 {
                     spent.connection = true;
                     Failure::LostKept
@@ -306,8 +333,8 @@ async fn open<U: Body>(
 }
 
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
-fn is_repeatable(method: &Method, family: Family) -> bool {
-    method == Method::GET || matches!(family, Family::Inference | Family::DocumentsRead)
+fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
+    method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
 }
 
 /// Tells the operator once that clients may get links that lead past us.
@@ -325,6 +352,6 @@ fn warn_of(failure: &Failure, record: &Record) {
     let reason = failure.reason();
     let client = record.key.as_ref().map(|key| &*key.client.name);
     let key = record.key.as_ref().map(|key| &*key.id);
-    let resource = record.permit.as_ref().map(|permit| &*permit.resource().name);
+    let resource = record.way.as_ref().map(|way| &*way.resource().name);
     warn!(request, reason, client, key, resource, "failed: {failure}");
 }

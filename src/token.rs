@@ -21,9 +21,10 @@ use http::HeaderValue;
 use moka::sync::Cache;
 use tokio::task::JoinSet;
 
+use crate::authenticate::ClientToken;
 use crate::authorize::Permit;
 use crate::egress::Egress;
-use crate::keys::Keys;
+use crate::keys::{Digest, Keys};
 use crate::refusal::Failure;
 use crate::settings::Settings;
 use clock::{Clock, Moment};
@@ -190,6 +191,14 @@ impl Tokens {
         let fetched = state.wait_for(|state| state.ended() > ended);
         drop(tokio::time::timeout(WAIT_LIMIT, fetched).await.ok()?.ok()?);
         other()
+    }
+
+    /// Whether a token that a client brings is one of ours that is in use.
+    pub(crate) fn hold(&self, token: &ClientToken) -> bool {
+        let brought = token.digest();
+        self.cache
+            .iter()
+            .any(|(_, ours)| ours.header().as_bytes().get(7..).is_some_and(|ours| Digest::of(ours) == brought))
     }
 
     /// How every purpose stands, in a stable order.

@@ -17,6 +17,8 @@ pub(super) enum Brought<'r> {
     InHead(&'r [u8]),
     /// In its URL.
     InUrl(Cow<'r, [u8]>),
+    /// No key: a token of the client's own is in its place.
+    Token,
 }
 
 /// The headers that hold nothing but a key (azure-wire, A2.1, A2.5, A2.9).
@@ -41,8 +43,8 @@ const KEY_SUBPROTOCOL: &[u8] = b"openai-insecure-api-key.";
 /// The key that counts, from the first place that has one.
 ///
 /// # Errors
-/// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token where a key could be, or [`Refusal::UnknownKey`]
-/// where one place has two keys.
+/// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, or [`Refusal::UnknownKey`] where one place
+/// has two keys.
 pub(super) fn key<'r>(request: &'r Parts, route: &Route) -> Result<Brought<'r>, Refusal> {
     for name in &KEY_HEADERS {
         if let Some(key) = only(values(&request.headers, name))? {
@@ -50,7 +52,7 @@ pub(super) fn key<'r>(request: &'r Parts, route: &Route) -> Result<Brought<'r>, 
         }
     }
     if let Some(bearer) = only(values(&request.headers, &AUTHORIZATION).filter_map(bearer))? {
-        return if is_token(bearer) { Err(Refusal::ClientToken) } else { Ok(Brought::InHead(bearer)) };
+        return Ok(if is_token(bearer) { Brought::Token } else { Brought::InHead(bearer) });
     }
     // A browser cannot give a websocket a header of its own.
     let websocket = route.opens_websocket();
@@ -126,7 +128,7 @@ fn parameter<'q>(query: &'q str, name: &str) -> impl Iterator<Item = Cow<'q, [u8
 }
 
 /// What follows `Bearer`; no other scheme can carry a key.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(7)?;
     let rest = scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())?;
     (!rest.is_empty()).then_some(rest)

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,6 +17,8 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
+use super::names::{Addresses, LeadsBack, Names};
+use super::ourselves::Ourselves;
 use super::stream::{Socket, UpstreamStream};
 use super::tunnel::Tunnels;
 use crate::settings::{EgressTimeouts, without_brackets};
@@ -23,15 +26,21 @@ use crate::settings::{EgressTimeouts, without_brackets};
 /// Makes a connection to the host of a URL.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    tcp: HttpConnector,
+    names: Names,
     proxy: Option<Arc<Tunnels>>,
     tls: Arc<ClientConfig>,
     timeouts: EgressTimeouts,
+    ourselves: Arc<Ourselves>,
 }
 
 /// Why there is no connection: a line for the log that says who did what, and never holds a credential.
 #[derive(Debug)]
-pub struct Unreachable(String);
+pub enum Unreachable {
+    /// Something on the way did not do its part.
+    Broken(String),
+    /// The way leads back to us.
+    Loop(String),
+}
 
 /// How often a silent connection is proven alive: Azure drops idle flows after four minutes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -42,46 +51,83 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 // === impl Connector ===
 
 impl Connector {
-    pub(super) fn new(tls: Arc<ClientConfig>, proxy: Option<Arc<Tunnels>>, timeouts: EgressTimeouts) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        // Shared out among a host's addresses, so that a dead one leaves time for the next.
-        tcp.set_connect_timeout(Some(timeouts.connect));
-        tcp.set_keepalive(Some(KEEPALIVE));
-        tcp.set_keepalive_interval(Some(KEEPALIVE));
-        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
-        Self { tcp, proxy, tls, timeouts }
+    pub(super) fn new(
+        names: Names,
+        proxy: Option<Arc<Tunnels>>,
+        tls: Arc<ClientConfig>,
+        timeouts: EgressTimeouts,
+        ourselves: Arc<Ourselves>,
+    ) -> Self {
+        Self { names, proxy, tls, timeouts, ourselves }
     }
 
     /// Makes a connection to the host of a URL, with TLS where it says https.
     ///
     /// # Errors
-    /// No connection within the time that each of its steps has.
-    pub async fn connect(mut self, url: &Uri) -> Result<UpstreamStream, Unreachable> {
+    /// No connection within the time that each of its steps has, or one to ourselves.
+    pub async fn connect(self, url: &Uri) -> Result<UpstreamStream, Unreachable> {
+        self.connect_at(url, None).await
+    }
+
+    /// The same; where an address is given, nobody is asked for that of the host. It is the host, still, that TLS
+    /// verifies, and that decides whether a proxy stands between.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn connect_at(self, url: &Uri, address: Option<SocketAddr>) -> Result<UpstreamStream, Unreachable> {
         let host = url.host().unwrap_or_default();
         let secure = url.scheme() == Some(&Scheme::HTTPS);
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let target = format!("{host}:{port}");
+        let written = without_brackets(host).parse().ok().map(|ip| SocketAddr::new(ip, port));
+        if let Some(own) = address.or(written).filter(|address| self.ourselves.listen_on(*address)) {
+            return Err(Unreachable::Loop(format!("no connection to {host}:{port}: {}", LeadsBack(own))));
+        }
+        let target = address.map_or_else(|| format!("{host}:{port}"), |address| address.to_string());
+        let shown = address.map_or_else(|| target.clone(), |address| format!("{host}:{port} at {address}"));
 
         let limit = self.timeouts.connect;
-        let tcp = match self.proxy.filter(|proxy| proxy.serves(host)) {
-            Some(proxy) => within(limit, proxy.open(&mut self.tcp, &target))
-                .await
-                .map_err(|why| format!("no tunnel to {target} through {proxy}: {why}")),
-            None => within(limit, self.tcp.call(url.clone()))
-                .await
-                .map_err(|why| format!("no connection to {target}: {why}")),
+        let tcp = match self.proxy.as_ref().filter(|proxy| proxy.serves(host)) {
+            Some(proxy) => {
+                // The proxy is no name of Azure's: it is found as the system says.
+                let mut tcp = self.tcp(Names::systems(), port);
+                let tunnel = within(limit, proxy.open(&mut tcp, &target)).await;
+                tunnel.map_err(|why| why.told_as(&format!("no tunnel to {shown} through {proxy}")))?
+            }
+            None => {
+                let way = address.map_or(Ok(url.clone()), |address| format!("http://{address}/").parse());
+                let way = way.map_err(|error| Unreachable::Broken(error.to_string()))?;
+                let dialled = within(limit, self.tcp(self.names.clone(), port).call(way)).await;
+                dialled.map_err(|why| why.told_as(&format!("no connection to {shown}")))?
+            }
         };
-        let socket = Socket::new(tcp.map_err(Unreachable)?.into_inner());
+        let socket = Socket::new(tcp.into_inner());
         if !secure {
             return Ok(UpstreamStream::plain(socket));
         }
-        let no_tls = |why| Unreachable(format!("no TLS with {target}: {why}"));
-        let name =
-            ServerName::try_from(without_brackets(host).to_owned()).map_err(|error| no_tls(error.to_string()))?;
-        let handshake = TlsConnector::from(self.tls).connect(name, socket);
-        Ok(UpstreamStream::tls(within(self.timeouts.tls, handshake).await.map_err(no_tls)?))
+        let no_tls = |why: Unreachable| why.told_as(&format!("no TLS with {shown}"));
+        let name = ServerName::try_from(without_brackets(host).to_owned());
+        let name = name.map_err(|error| no_tls(Unreachable::Broken(error.to_string())))?;
+        let handshake = TlsConnector::from(self.tls.clone()).connect(name, socket);
+        let stream = within(self.timeouts.tls, handshake).await.map_err(no_tls)?;
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        if leaf.is_some_and(|leaf| self.ourselves.show(leaf, host)) {
+            return Err(no_tls(Unreachable::Loop("it shows keyswap's own certificate".to_owned())));
+        }
+        Ok(UpstreamStream::tls(stream))
+    }
+
+    /// Makes connections of TCP to one port of a host, wherever these names lead.
+    fn tcp(&self, names: Names, port: u16) -> HttpConnector<Addresses> {
+        let addresses = Addresses { names, ourselves: self.ourselves.clone(), port };
+        let mut tcp = HttpConnector::new_with_resolver(addresses);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // Shared out among a host's addresses, so that a dead one leaves time for the next.
+        tcp.set_connect_timeout(Some(self.timeouts.connect));
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE));
+        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
+        tcp
     }
 }
 
@@ -102,16 +148,18 @@ impl Service<Uri> for Connector {
 }
 
 /// What a step came to within its limit; else why not.
-async fn within<T, E>(limit: Duration, step: impl Future<Output = Result<T, E>>) -> Result<T, String>
+async fn within<T, E>(limit: Duration, step: impl Future<Output = Result<T, E>>) -> Result<T, Unreachable>
 where
     E: Error + 'static,
 {
-    match tokio::time::timeout(limit, step).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) if !timed_out(innermost(&error)) => Err(innermost(&error).to_string()),
+    let late = || Unreachable::Broken(format!("no answer within {limit:?}"));
+    let Ok(done) = tokio::time::timeout(limit, step).await else { return Err(late()) };
+    done.map_err(|error| match innermost(&error) {
+        cause if cause.is::<LeadsBack>() => Unreachable::Loop(cause.to_string()),
         // Or each address of the host has used up its share of the limit.
-        Ok(Err(_)) | Err(_) => Err(format!("no answer within {limit:?}")),
-    }
+        cause if timed_out(cause) => late(),
+        cause => Unreachable::Broken(cause.to_string()),
+    })
 }
 
 /// hyper's outer texts say only at which step it failed.
@@ -128,9 +176,21 @@ fn timed_out(error: &(dyn Error + 'static)) -> bool {
 
 // === impl Unreachable ===
 
+impl Unreachable {
+    /// The same, with what was tried before it.
+    fn told_as(self, tried: &str) -> Self {
+        match self {
+            Self::Broken(why) => Self::Broken(format!("{tried}: {why}")),
+            Self::Loop(why) => Self::Loop(format!("{tried}: {why}")),
+        }
+    }
+}
+
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Broken(why) | Self::Loop(why) => f.write_str(why),
+        }
     }
 }
 

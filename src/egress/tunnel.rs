@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 use zeroize::Zeroizing;
 
+use super::names::Addresses;
 use crate::document::Mistakes;
 use crate::settings::{Proxy, SecretSource};
 
@@ -59,7 +60,11 @@ impl Tunnels {
     }
 
     /// Opens a tunnel to `target`, a host and a port.
-    pub(super) async fn open(&self, tcp: &mut HttpConnector, target: &str) -> Result<TokioIo<TcpStream>, NoTunnel> {
+    pub(super) async fn open(
+        &self,
+        tcp: &mut HttpConnector<Addresses>,
+        target: &str,
+    ) -> Result<TokioIo<TcpStream>, NoTunnel> {
         let tcp = tcp.call(self.url.clone()).await.map_err(NoTunnel::broken)?;
         let (mut requests, connection) = http1::handshake(tcp).await.map_err(NoTunnel::broken)?;
         let mut connect = Request::builder().method(Method::CONNECT).uri(target).header(HOST, target);

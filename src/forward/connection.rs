@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::uri::Uri;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -18,8 +17,9 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::pool::Place;
-use crate::egress::Connector;
+use crate::egress::{Connector, Unreachable};
 use crate::guard::Guarded;
+use crate::settings::Resource;
 
 /// A connection that is open, as far as we know.
 #[derive(Debug)]
@@ -55,17 +55,17 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Opens a connection to the host of a URL. It takes this place until it has closed, also where it was taken over for
+    /// Opens a connection to a resource. It takes this place until it has closed, also where it was taken over for
     /// another protocol.
     ///
     /// # Errors
     /// Who did what, for the log.
-    pub(super) async fn open(connector: Connector, url: &Uri, place: Place<B>) -> Result<Self, String> {
-        let stream = connector.connect(url).await.map_err(|error| error.to_string())?;
+    pub(super) async fn open(connector: Connector, resource: &Resource, place: Place<B>) -> Result<Self, Unreachable> {
+        let stream = connector.connect_at(resource.endpoint.url(), resource.address).await?;
         let heard = Heard::default();
         let stream = Listened { stream, heard: heard.clone(), _place: place };
         let opened = http1::Builder::new().max_headers(MAX_FIELDS).handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = opened.map_err(|error| error.to_string())?;
+        let (sender, connection) = opened.map_err(|error| Unreachable::Broken(error.to_string()))?;
         tokio::spawn(async move {
             if let Err(error) = connection.with_upgrades().await {
                 debug!(%error, "an upstream connection ended");

@@ -28,7 +28,7 @@ struct Spliced<U, E> {
 }
 
 impl<U: Body<Data = Bytes>> LinkedBody<U> {
-    pub(super) fn as_it_is(body: U) -> Self {
+    pub(crate) fn as_it_is(body: U) -> Self {
         Self(Passage::AsItIs(body))
     }
 

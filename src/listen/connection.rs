@@ -27,6 +27,7 @@ use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
 use super::mishap::{Cause, Tell, Witness};
 use super::origin::Origin;
+use super::server_name::ServerName;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
 use super::upgrade::Declined;
@@ -165,8 +166,8 @@ where
         let Self { service, mut phase, limits, tell, .. } = self;
         let closing = phase.clone();
         let turn = Turn::default();
-        let entrance = io.entrance();
-        let witness = Witness::new(origin.peer(), entrance, tell);
+        let door = Door { entrance: io.entrance(), server_name: io.server_name(), origin };
+        let witness = Witness::new(door.origin.peer(), door.entrance, tell);
         let (open, closed) = oneshot::channel();
         let io = ClientStream::new(io, turn.clone(), limits, witness.clone(), open);
         let declined = Arc::<Declined>::default();
@@ -180,7 +181,7 @@ where
                     request.extensions_mut().insert(turn.clone());
                 }
                 let leftover = Leftover::Connection(turn.clone());
-                let answer = service.clone().call(prepared(request, &origin, entrance, leftover));
+                let answer = service.clone().call(prepared(request, &door, leftover));
                 async move {
                     let mut response = answer.await?;
                     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -230,15 +231,15 @@ where
         let Self { service, mut phase, limits, tell, .. } = self;
         // The timers are for the first request alone: afterwards streams come and go as they like.
         let turn = Turn::default();
-        let entrance = io.entrance();
-        let witness = Witness::new(origin.peer(), entrance, tell);
+        let door = Door { entrance: io.entrance(), server_name: io.server_name(), origin };
+        let witness = Witness::new(door.origin.peer(), door.entrance, tell);
         // Its connection ends after its last stream, taken over or not: nobody has to be told.
         let (open, _) = oneshot::channel();
         let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone(), open), witness);
         let service = service_fn(move |request| {
             turn.enter(Stage::Answering);
             let turn = turn.clone();
-            let answer = service.clone().call(prepared(request, &origin, entrance, Leftover::Stream));
+            let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -260,17 +261,22 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn prepared(
-    request: Request<Incoming>,
-    origin: &Origin,
+/// What all requests of a connection have in common.
+struct Door {
+    origin: Origin,
     entrance: Entrance,
-    leftover: Leftover,
-) -> Request<RequestBody> {
+    server_name: Option<ServerName>,
+}
+
+fn prepared(request: Request<Incoming>, door: &Door, leftover: Leftover) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
-    let client = origin.client(request.headers());
-    let public_url = origin.public_url(request.headers());
+    let client = door.origin.client(request.headers());
+    let public_url = door.origin.public_url(request.headers());
     let extensions = request.extensions_mut();
-    extensions.insert(entrance);
+    extensions.insert(door.entrance);
+    if let Some(name) = &door.server_name {
+        extensions.insert(name.clone());
+    }
     if let Some(public_url) = public_url {
         extensions.insert(public_url);
     }

@@ -8,11 +8,17 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Entrance;
+use super::server_name::ServerName;
 
 /// A stream whose socket can be asked what is still unsent, and be reset.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// How it came in.
     fn entrance(&self) -> Entrance;
+
+    /// The name that its client asked for, where it speaks TLS.
+    fn server_name(&self) -> Option<ServerName> {
+        None
+    }
 
     /// How many bytes the peer has not acknowledged yet.
     fn unsent(&self) -> usize;
@@ -62,6 +68,10 @@ impl<S: Socket> Socket for TlsStream<S> {
             _ => None,
         };
         Entrance { listener: "https", tls }
+    }
+
+    fn server_name(&self) -> Option<ServerName> {
+        self.get_ref().1.server_name().map(ServerName::from)
     }
 
     fn unsent(&self) -> usize {

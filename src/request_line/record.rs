@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
 
 use super::format::Value;
-use crate::authorize::Permit;
+use crate::authorize::Way;
 use crate::family::Family;
 use crate::forward::Held;
 use crate::keys::Key;
@@ -32,7 +32,8 @@ pub(crate) struct Record {
     user_agent: Option<HeaderValue>,
     pub(crate) route: Option<Route>,
     pub(crate) key: Option<Arc<Key>>,
-    pub(crate) permit: Option<Permit>,
+    /// Where it was let, and on what leave.
+    pub(crate) way: Option<Way>,
     /// The model that the body names, where the permit depends on it and holds.
     pub(crate) model: Option<String>,
     /// The request's body, which knows how much of it was read.
@@ -114,7 +115,7 @@ impl Record {
             user_agent: None,
             route: None,
             key: None,
-            permit: None,
+            way: None,
             model: None,
             body: None,
             tunnel: None,
@@ -163,7 +164,7 @@ impl Record {
         let header = |value: &'r HeaderValue| Value::Bytes(value.as_bytes());
         let route = self.route.as_ref();
         let key = self.key.as_ref();
-        let permit = self.permit.as_ref();
+        let way = self.way.as_ref();
         let upstream = self.upstream.as_ref();
         let named = |route: &'r Route| match route.target() {
             Target::Named(name) => Some(name.as_str()),
@@ -184,8 +185,8 @@ impl Record {
         tell("target", route.and_then(named).or(self.model.as_deref()).into());
         tell("client", key.map(|key| &*key.client.name).into());
         tell("key", key.map(|key| &*key.id).into());
-        tell("resource", permit.map(|permit| &*permit.resource().name).into());
-        tell("identity", permit.map(|permit| &**permit.identity()).into());
+        tell("resource", way.map(|way| &*way.resource().name).into());
+        tell("identity", way.map(Way::identity).into());
         tell("status", self.status.into());
         tell("reason", self.verdict.as_ref().map(Verdict::reason).into());
         tell("why", self.verdict.as_ref().into());

@@ -65,6 +65,11 @@ impl Endpoint {
         self.authority.host()
     }
 
+    /// The port, given or the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.scheme == Scheme::HTTPS { 443 } else { 80 })
+    }
+
     /// Whether it is on this machine, under a name that every machine has.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(self.host())

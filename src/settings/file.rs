@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ByAccess, ClientTimeouts, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing, Https, Identity,
-    IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, TrustedProxies, UpstreamTimeouts,
-    UserAssigned, default_workers, resource,
+    ByAccess, CLIENTS_OWN, ClientTimeouts, Cors, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing,
+    Identity, IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
+    default_workers, resource, without_brackets,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::Cloud;
@@ -48,12 +48,13 @@ impl Settings {
 /// `None` only where a mistake was noted.
 fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
     let cloud = root.get("cloud").map_or(Some(Cloud::default()), |value| value.one_of(Cloud::NAMES));
-    let listen = listen(root, base);
+    let listen = Listen::read(root, base);
     let admin = root
         .section("admin")
         .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let guessing = root.section("guessing").map_or(Some(Guessing::DEFAULT), |section| Guessing::read(&section));
+    let cors = root.section("cors").map_or_else(Cors::default, |section| Cors::read(&section));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
@@ -66,45 +67,12 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         workers: workers?,
         timeouts,
         guessing: guessing?,
+        cors,
         drain,
         egress,
         resources,
         identities,
         keys: KeySource::Digests(keys?),
-    })
-}
-
-fn listen(root: &Section<'_>, base: &Path) -> Option<Listen> {
-    let tls = root.section("tls").map(|tls| {
-        let file = |key, what| tls.need(key, what).and_then(|value| path(&value, base));
-        (file("cert", "name the certificate chain, a PEM file"), file("key", "name the private key, a PEM file"))
-    });
-    let Some(section) = root.section("listen") else {
-        return Some(Listen { http: Some(Listen::DEFAULT_HTTP), ..Listen::NOWHERE });
-    };
-    let http = section.get("http").map(|value| address(&value));
-    let https = section.get("https").map(|value| {
-        let address = address(&value);
-        let Some((cert, key)) = &tls else {
-            value.wrong("needs a certificate: add [tls] with cert and key");
-            return None;
-        };
-        Some(Https { address: address?, cert: cert.clone()?, key: key.clone()? })
-    });
-    let unix = section.get("unix").map(|value| path(&value, base));
-    let connections = connections(&section, Listen::DEFAULT_CONNECTIONS);
-    let proxies = TrustedProxies::read(&section);
-    if http.is_none() && https.is_none() && unix.is_none() {
-        section.wrong("names no address: set http, https or unix");
-        return None;
-    }
-    // A key that is there and wrong is a mistake already noted, not an address that is off.
-    Some(Listen {
-        http: http.map_or(Some(None), |address| address.map(Some))?,
-        https: https.map_or(Some(None), |https| https.map(Some))?,
-        unix: unix.map_or(Some(None), |path| path.map(Some))?,
-        connections: connections?,
-        proxies: proxies?,
     })
 }
 
@@ -159,8 +127,15 @@ fn duration(section: &Section<'_>, key: &'static str, default: Duration) -> Dura
     section.get(key).and_then(|value| value.duration()).unwrap_or(default)
 }
 
+/// The port of DNS.
+pub(super) const DNS: u16 = 53;
+
 fn egress(section: &Section<'_>, base: &Path) -> Egress {
-    Egress { ca: section.get("ca").and_then(|value| path(&value, base)), proxy: Proxy::read(section, base) }
+    Egress {
+        ca: section.get("ca").and_then(|value| path(&value, base)),
+        resolver: section.get("resolver").and_then(|value| address_with(&value, DNS)),
+        proxy: Proxy::read(section, base),
+    }
 }
 
 /// The names that are declared, and the identities among them that have no mistake: a resource that names a
@@ -169,6 +144,9 @@ fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc
     let sections = root.named_sections("identities");
     let declared = sections.iter().map(|(name, _)| Arc::from(*name)).collect();
     let identity = |(name, section): (&str, Section<'_>)| {
+        if name == CLIENTS_OWN {
+            section.wrong("has a name that stands for a client's own token in request lines: name it otherwise");
+        }
         let kind = kind(&section, base, cloud.unwrap_or_default())?;
         Some(Arc::new(Identity { name: name.into(), kind }))
     };
@@ -273,12 +251,27 @@ pub(super) fn default_authority(cloud: Cloud) -> &'static str {
     }
 }
 
-fn address(value: &Value<'_>) -> Option<SocketAddr> {
+pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
     let address = value.text()?.parse().ok();
     if address.is_none() {
         value.wrong("must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"");
     }
     address
+}
+
+/// An address whose port is known, unless it says another.
+pub(super) fn address_with(value: &Value<'_>, port: u16) -> Option<SocketAddr> {
+    let address = parse_address(value.text()?, port);
+    if address.is_none() {
+        value.wrong("must be an IP address, with its port if that is another than the usual one: \"10.1.2.3\", \"[fd00::1]:8443\"");
+    }
+    address
+}
+
+/// The same, from a text.
+pub(super) fn parse_address(text: &str, port: u16) -> Option<SocketAddr> {
+    let alone = || Some(SocketAddr::new(without_brackets(text).parse().ok()?, port));
+    text.parse().ok().or_else(alone)
 }
 
 pub(super) fn path(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
@@ -364,8 +357,8 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
-keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
+keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key, or with directory
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer
 keyswap.toml:9:1: identities.app: has no secret: set secret_file or secret_env

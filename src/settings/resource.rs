@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::uri::Authority;
 
-use super::file::{connections, identity};
-use super::{Endpoint, Resource};
+use super::file::{address_with, connections, identity};
+use super::{ClientTokens, Endpoint, Resource};
 use crate::document::{Section, Value};
 use crate::plane::{Cloud, Plane};
 
@@ -48,6 +48,9 @@ fn resource(
         }),
     };
     let hosts = section.get("hosts");
+    let address = section.get("address").map(|value| address_with(&value, endpoint.as_ref()?.port()));
+    let client_tokens =
+        section.get("client_tokens").map_or(Some(ClientTokens::default()), |value| value.one_of(ClientTokens::NAMES));
     let identity = section
         .need("identity", "name the identity whose tokens it gets")
         .and_then(|value| identity(&value, identities));
@@ -62,10 +65,12 @@ fn resource(
         name: name.into(),
         plane: plane?,
         endpoint: endpoint?,
+        address: address.map_or(Some(None), |address| address.map(Some))?,
         hosts: hosts?,
         identity: identity?,
         scope: scope.into(),
         connections: connections?,
+        client_tokens: client_tokens?,
     })
 }
 

@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 
-use super::file::{check_authority, default_authority};
+use super::file::{DNS, check_authority, default_authority, parse_address};
 use super::resource::check_name;
 use super::{
-    ByAccess, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity, IdentityKind, KeySource, Listen,
-    NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, UserAssigned, default_workers,
+    ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
+    IdentityKind, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, UserAssigned,
+    default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
 
 /// The flags of a sidecar: one identity, the same grant for every key.
 #[derive(clap::Args, Debug, Clone, Default)]
+#[command(group(ArgGroup::new("certificates").args(["tls_cert", "tls_directory"]).multiple(true)))]
 pub struct Single {
     /// The Azure resource to forward to, like `https://contoso.openai.azure.com`; may be given once for each plane
     #[arg(long, value_name = "URL", env = "KEYSWAP_UPSTREAM", value_delimiter = ',')]
@@ -69,16 +71,20 @@ pub struct Single {
     pub http: Option<SocketAddr>,
 
     /// Where to listen for HTTPS
-    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTPS", requires_all = ["tls_cert", "tls_key"])]
+    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTPS", requires = "certificates")]
     pub https: Option<SocketAddr>,
 
     /// The certificate chain for HTTPS, PEM
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_CERT")]
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_CERT", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
     /// The private key for HTTPS, PEM
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_KEY")]
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+
+    /// Certificates for HTTPS by the names in them: a directory of pairs, NAME.pem and NAME.key
+    #[arg(long, value_name = "DIRECTORY", env = "KEYSWAP_TLS_DIRECTORY")]
+    pub tls_directory: Option<PathBuf>,
 
     /// The unix socket to listen on
     #[arg(long, value_name = "PATH", env = "KEYSWAP_UNIX")]
@@ -91,6 +97,10 @@ pub struct Single {
     /// Authorities to trust besides the system's, PEM
     #[arg(long, value_name = "FILE", env = "KEYSWAP_CA")]
     pub ca: Option<PathBuf>,
+
+    /// The DNS server that is asked for Azure's names, instead of the system: 168.63.129.16 on a machine in Azure
+    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_RESOLVER", value_parser = resolver)]
+    pub resolver: Option<SocketAddr>,
 
     /// The proxy between here and Azure, like `http://proxy.corp:3128`; proxy variables of the environment are ignored
     #[arg(long, value_name = "URL", env = "KEYSWAP_PROXY")]
@@ -174,7 +184,13 @@ impl Single {
                 Ok(resource) if resources.iter().any(|other| other.plane == resource.plane) => {
                     wrong("--upstream", "may be given once for each plane; for more, write a keyswap.toml");
                 }
-                Ok(resource) => resources.push(Arc::new(resource)),
+                Ok(mut resource) => {
+                    // Owners like to give both services the same name.
+                    if resources.iter().any(|other| other.name == resource.name) {
+                        resource.name = format!("{}-{}", resource.name, resource.plane).into();
+                    }
+                    resources.push(Arc::new(resource));
+                }
                 Err((flag, fix)) => wrong(flag, fix),
             }
         }
@@ -188,11 +204,12 @@ impl Single {
             workers: self.workers.unwrap_or_else(default_workers),
             timeouts: Timeouts::DEFAULT,
             guessing: Guessing::DEFAULT,
+            cors: Cors::default(),
             drain: Drain {
                 delay: self.drain_delay.unwrap_or(Drain::DEFAULT.delay),
                 deadline: self.drain_deadline.unwrap_or(Drain::DEFAULT.deadline),
             },
-            egress: Egress { ca: self.ca.clone(), proxy },
+            egress: Egress { ca: self.ca.clone(), resolver: self.resolver, proxy },
             resources,
             identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
             keys: KeySource::Plain { file, allow: self.allow.clone() },
@@ -251,7 +268,9 @@ impl Single {
             identity: ByAccess::always(IDENTITY.into()),
             scope: plane.scope(cloud).into(),
             connections: Resource::DEFAULT_CONNECTIONS,
+            address: None,
             hosts: Vec::new(),
+            client_tokens: ClientTokens::Refuse,
             endpoint,
         })
     }
@@ -270,8 +289,10 @@ impl Single {
     }
 
     fn listen(&self) -> Listen {
-        let https = self.https.zip(self.tls_cert.clone()).zip(self.tls_key.clone());
-        let https = https.map(|((address, cert), key)| Https { address, cert, key });
+        let default = self.tls_cert.clone().zip(self.tls_key.clone());
+        let default = default.map(|(cert, key)| CertificateFiles { cert, key });
+        let tls = Tls { default, directory: self.tls_directory.clone() };
+        let https = self.https.map(|address| Https { address, tls });
         let nowhere = self.http.is_none() && https.is_none() && self.unix.is_none();
         let http = self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP));
         Listen { http, https, unix: self.unix.clone(), ..Listen::NOWHERE }
@@ -283,6 +304,10 @@ const IDENTITY: &str = "identity";
 
 /// Where a sidecar's secret is if no file is named. Never a flag: a command line is no place for a secret.
 const SECRET_VARIABLE: &str = "KEYSWAP_CLIENT_SECRET";
+
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    parse_address(text, DNS).ok_or_else(|| "must be an IP address, with its port if that is not 53".to_owned())
+}
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "must be a whole number and a unit, ms, s, m or h, like 5s".to_owned())
@@ -313,6 +338,8 @@ mod tests {
         let settings = single.settings().unwrap();
         let planes: Vec<_> = settings.resources.iter().map(|resource| resource.plane).collect();
         assert_eq!(planes, [Plane::OpenAi, Plane::Search]);
+        let names: Vec<_> = settings.resources.iter().map(|resource| &*resource.name).collect();
+        assert_eq!(names, ["contoso", "contoso-search"]);
         assert_eq!(settings.listen.http, Some(Listen::DEFAULT_HTTP));
     }
 

@@ -138,6 +138,21 @@ pub(crate) async fn secure(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> Tl
     stream
 }
 
+/// A TLS connection to the gateway by a name that its certificate must have.
+///
+/// # Errors
+/// There is no handshake.
+pub(crate) async fn secure_as(
+    name: &str,
+    address: SocketAddr,
+    ca_pem: &str,
+    alpn: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(tls(ca_pem, alpn)).connect(name, stream).await
+}
+
 /// TLS on a connection to the gateway; whoever has no authority to trust brings an empty `ca_pem`.
 pub(crate) async fn handshake(stream: TcpStream, ca_pem: &str, alpn: &[u8]) -> io::Result<TlsStream<TcpStream>> {
     TlsConnector::from(tls(ca_pem, alpn)).connect(gateway_name(), stream).await

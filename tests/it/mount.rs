@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use keyswap::admit::Admitted;
+use keyswap::authorize::Way;
 use keyswap::egress::Egress;
 use keyswap::forward::{Forward, Pools, Replay};
 use keyswap::keys::Keys;
@@ -58,7 +59,8 @@ async fn somebody_elses_service_gets_admitted_requests_alone() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = seen.clone();
     let theirs = service_fn(move |admitted: Admitted<Replay<Full<Bytes>>>| {
-        assert_eq!(&*admitted.permit().caller().key().client.name, "chat");
+        let Way::Permit(permit) = admitted.way() else { panic!("a key has a permit") };
+        assert_eq!(&*permit.caller().key().client.name, "chat");
         let (head, _) = admitted.into_request().into_parts();
         noting.lock().unwrap().push(head);
         async { Ok::<_, Failure>(Response::new(Full::<Bytes>::from("theirs"))) }

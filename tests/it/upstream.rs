@@ -135,9 +135,14 @@ impl Upstream {
         self.asked.lock().unwrap().len()
     }
 
+    /// The requests that came since the last time.
+    pub(crate) fn all_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
     /// The one request that came since the last time.
     pub(crate) fn only_asked(&self) -> Asked {
-        let mut asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        let mut asked = self.all_asked();
         assert_eq!(asked.len(), 1, "{asked:#?}");
         asked.remove(0)
     }

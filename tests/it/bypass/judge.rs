@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use azure_emulator::{Plane as Azure, careless_reading, strict_reading};
 use http::request::Parts;
 use http::{Request, Uri};
-use keyswap::authenticate::authenticate;
+use keyswap::authenticate::{Credential, authenticate};
 use keyswap::authorize::{Permit, authorize};
 use keyswap::keys::{Digest, Keys};
 use keyswap::plane::Plane;
@@ -124,7 +124,8 @@ impl Judge {
     /// What keyswap lets through, of a client that brings its name for a key.
     fn permit(&self, request: &Parts) -> Option<(Route, Permit)> {
         let route = Route::of(request, &self.hosts).ok()?;
-        let caller = authenticate(request, &route, &self.keys, SystemTime::now()).ok()?;
+        let credential = authenticate(request, &route, &self.keys, SystemTime::now()).ok()?;
+        let Credential::Key(caller) = credential else { return None };
         let permit = authorize(&route, caller).ok()?;
         Some((route, permit))
     }

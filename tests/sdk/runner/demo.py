@@ -1,28 +1,18 @@
 """One demo: an emulator and a gateway in front of it, on free ports, and the two doors to compare."""
 
 import json
-import os
 import select
 import subprocess
 import tempfile
-import urllib.request
-from dataclasses import dataclass
 
-from runner import processes
+from runner import doors, processes
 from runner.suites import REPOSITORY, Failed
 
 READY_LIMIT = 1200  # seconds: the first start may have to build it
 
 
-@dataclass(frozen=True)
-class Door:
-    name: str
-    run: str
-    environment: dict
-
-
 class Demo:
-    def __init__(self, command):
+    def __init__(self, command, suite):
         self._command = command
 
     def __enter__(self):
@@ -53,28 +43,11 @@ class Demo:
 
     def doors(self):
         """The door where keys are still enabled, and keyswap."""
-        with urllib.request.urlopen(self._facts["upstream"]["control"] + "/doors") as answer:
-            azure = json.load(answer)
-        direct = {plane: azure[plane]["keys_enabled"] for plane in ("openai", "search")}
-        # Azure has no plain HTTP; there the same is done over TLS
-        direct |= {"openai_plain": direct["openai"], "search_plain": direct["search"]}
+        control, keys = self._facts["upstream"]["control"], self._facts["keys"]
         through = dict.fromkeys(["openai", "search"], self._facts["gateway"])
         through |= dict.fromkeys(["openai_plain", "search_plain"], self._facts["gateway_http"])
-        return self._door("keys_enabled", direct), self._door("behind", through)
-
-    def _door(self, journal, addresses):
-        run = os.urandom(4).hex()
-        keys, ca = self._facts["keys"], self._facts["ca"]
-        told = addresses | {
-            "openai_key": keys["openai"],
-            "search_admin_key": keys["search_admin"],
-            "search_query_key": keys["search_query"],
-            "control": self._facts["upstream"]["control"],
-            "journal": journal,
-            "run": run,
-        }
-        environment = {f"SDK_{name.upper()}": value for name, value in told.items()}
-        environment["NO_PROXY"] = "127.0.0.1"
-        # requests, httpx and node each look at a variable of their own
-        environment |= dict.fromkeys(["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"], ca)
-        return Door(journal, run, environment)
+        trust = doors.trusting(self._facts["ca"]) | {"NO_PROXY": "127.0.0.1"}
+        return (
+            doors.make("keys_enabled", doors.keys_enabled(control), keys, control, trust),
+            doors.make("behind", through, keys, control, trust),
+        )

@@ -34,6 +34,14 @@ class Suite:
         return (self.sources / "package.json").exists()
 
     @property
+    def client(self):
+        """What `keyswap env` calls its SDK."""
+        if self.is_node:
+            return "node"
+        known = {"py-openai-0.28": "openai-0.28", "py-search": "azure-search", "py-openai": "openai"}
+        return next(client for name, client in known.items() if self.name.startswith(name))
+
+    @property
     def home(self):
         return INSTALLED / self.name
 

@@ -236,6 +236,27 @@ def _():
     chat()
 
 
+if door.openai_token:
+
+    @case("a token of my own", requests=1)
+    def _():
+        return answer(chat(door.openai_token, api_type="azure_ad"))
+
+    @case("a token of my own, streamed", requests=1)
+    def _():
+        return stream(door.openai_token, api_type="azure_ad")
+
+    @case("a token of my own that Azure does not take", refused="APIError", requests=1)
+    def _():
+        azure_answers("A1.2")
+        chat(door.openai_token, api_type="azure_ad")
+
+    @case("a token of my own that lacks a role", refused="AuthenticationError", requests=1)
+    def _():
+        azure_answers("A1.5")
+        chat(door.openai_token, api_type="azure_ad")
+
+
 @case("rate limit", refused="RateLimitError", requests=1)
 def _():
     azure_answers("A1.12")
