@@ -28,15 +28,16 @@
 //! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
 //! that speak of *our* credentials.
 //!
+//! # The walk of a client's own token
+//! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
+//! an [`authorize::Passage`], which holds that token and can hold nothing of ours; its answer is the client's, whatever it
+//! says.
+//!
 //! # The walk of a websocket
 //! A realtime websocket walks like any request: [`websocket`] reads that one is asked for, and asks the upstream for it.
 //! If that says 101, its connection is taken over, then the client is told, and a [`tunnel`] carries bytes between the
 //! two that nobody parses. It lives beside the client's connection, has the upstream connection's place in its pool, and
 //! is told when it has ended. Whatever else the upstream says is an answer.
-//!
-//! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
-//! an [`authorize::Passage`], which holds that token and can hold nothing of ours; its answer is the client's, whatever it
-//! says.
 //!
 //! # The name of Azure's that leads here
 //! A client may keep Azure's own host name, which somebody leads to us. [`certificate`] has what it is shown, by the name

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::client::{Answer, Call, Client};
 use crate::refusals::OPENAI_WRONG_KEY;
 use crate::upstream::{Then, Upstream};
+use crate::websocket::{REALTIME, Talk};
 use crate::world::{CHAT, Plan, SEARCH, World, client, saying};
 
 /// The usual world, whose Azure OpenAI takes clients' own tokens, and whose search service does not. Behind keyswap any
@@ -197,4 +198,18 @@ async fn a_lost_connection_is_tried_once_more_with_the_same_token() {
     let asked = upstream.all_asked();
     assert_eq!(asked.len(), 3);
     assert!(asked.iter().all(|asked| asked.header("authorization") == Some("Bearer eyJ.a.b")), "{asked:#?}");
+}
+
+#[tokio::test]
+async fn a_websocket_opens_with_it_too() {
+    let world = plan().start().await;
+    let token = token(&world.emulator, &world.emulator.app(), OPENAI_SCOPE).await;
+    let bearer = format!("Bearer {token}");
+    let mut talk = Talk::open(&world, REALTIME, &[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(talk.hear().await["type"], "session.created");
+    assert_eq!(world.only_arrival().header("authorization"), Some(&*bearer));
+    talk.socket.close(None).await.unwrap();
+    while talk.next().await.is_some() {}
+    let line = world.gateway.told(|line| line["status"] == 101).await;
+    assert_eq!((&line["identity"], &line["outcome"]), (&json!("client"), &json!("complete")));
 }

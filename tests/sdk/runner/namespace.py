@@ -33,10 +33,16 @@ def run_inside():
 
 
 def be_azure(name, port):
-    """Answers at a name's own address, at port 443, what the emulator answers at a port of its own."""
-    listener = socket.create_server((AZURE[name], 443), reuse_port=True)
+    """Answers at a name's own address, at port 443, what the emulator answers at a port of its own; until `leave`."""
+    listener = socket.create_server((AZURE[name], 443))
     _keep(listener.accept, lambda accepted: _join(accepted[0], socket.create_connection(("127.0.0.1", port))))
     return listener
+
+
+def leave(listener):
+    """Whoever waits for a connection there is woken: while it waits, the listener would be open still."""
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def name_server():

@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from runner import doors, processes
-from runner.namespace import OPENAI, SEARCH, be_azure, name_server
+from runner.namespace import OPENAI, SEARCH, be_azure, leave, name_server
 from runner.suites import Failed
 
 READY_LIMIT = 60  # seconds
@@ -82,7 +82,7 @@ class Transparent:
             processes.stop(process)
             process.stdout.close()
         for listener in self._listeners:
-            listener.close()
+            leave(listener)
         self._directory.cleanup()
 
     def doors(self):
