@@ -95,7 +95,7 @@ class Bench:
 
     def start(self, name, command, port, template=None, values=None, **more):
         place = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.directory))
-        for file in ("ca.pem", "cert.pem", "key.pem"):
+        for file in ("ca.pem", "cert.pem", "key.pem", "upstream.pem", "upstream.key"):
             shutil.copy(self.directory / file, place)
         (place / "keys.map").write_text("".join(f'"{key}" team-{at:04};\n' for at, key in enumerate(KEYS)))
         (place / "keys.toml").write_text("".join(
@@ -169,10 +169,12 @@ def certificates(directory):
     (directory / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=bench authority")
-    openssl("req", *curve, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost")
-    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-            "-extfile", "names", "-out", "cert.pem", "-set_serial", "1")
-    (directory / "key.pem").chmod(0o600)
+    # Upstream has one of its own: an upstream that shows keyswap's is taken for keyswap itself, and refused as a loop.
+    for serial, (key, certificate) in enumerate((("key.pem", "cert.pem"), ("upstream.key", "upstream.pem")), 1):
+        openssl("req", *curve, "-keyout", key, "-out", "request.pem", "-subj", "/CN=localhost")
+        openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
+                "-extfile", "names", "-out", certificate, "-set_serial", str(serial))
+        (directory / key).chmod(0o600)
 
 
 def free_port():

@@ -68,7 +68,7 @@ async def plain(reader, writer, token):
 
 async def main(settings):
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain("cert.pem", "key.pem")
+    tls.load_cert_chain("upstream.pem", "upstream.key")
     chunks, size, token = settings["chunks"], settings["size"], settings["token"]
     here = "127.0.0.1"
     for port, pause in ((settings["streams"], settings["pause"]), (settings["silent"], 0)):
