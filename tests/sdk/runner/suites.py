@@ -34,6 +34,10 @@ class Suite:
         return (self.sources / "package.json").exists()
 
     @property
+    def is_realtime(self):
+        return "-realtime-" in self.name
+
+    @property
     def client(self):
         """What `keyswap env` calls its SDK."""
         if self.is_node:
