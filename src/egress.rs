@@ -17,6 +17,7 @@ use tracing::warn;
 use crate::certificate::read_certificates;
 use crate::document::Mistakes;
 use crate::settings::{self, EgressTimeouts};
+pub(crate) use connector::innermost;
 pub use connector::{Connector, Unreachable};
 use names::Names;
 pub use ourselves::Ourselves;

@@ -26,7 +26,7 @@ pub use pool::Pools;
 pub use replay::{Held, Replay};
 
 use crate::admit::Admitted;
-use crate::egress::{Connector, Egress, Unreachable};
+use crate::egress::{Connector, Egress, Unreachable, innermost};
 use crate::refusal::Failure;
 use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
@@ -135,13 +135,4 @@ where
         };
         Ok(shelf.lease(connection))
     }
-}
-
-/// hyper's outer texts say only at which step it failed.
-fn innermost(error: &hyper::Error) -> &dyn std::error::Error {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost
 }

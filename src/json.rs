@@ -246,4 +246,4 @@ impl Open {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

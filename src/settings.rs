@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 pub use cors::Cors;
 pub use endpoint::Endpoint;
-pub(crate) use endpoint::without_brackets;
+pub(crate) use endpoint::{host_and_port, without_brackets};
 pub use guessing::Guessing;
 pub use listen::{CertificateFiles, Https, Listen, Tls};
 pub use network::Network;

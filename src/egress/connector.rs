@@ -162,8 +162,8 @@ where
     })
 }
 
-/// hyper's outer texts say only at which step it failed.
-fn innermost<'e>(mut error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+/// What an error comes from in the end: hyper's outer texts say only at which step it failed.
+pub(crate) fn innermost<'e>(mut error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     while let Some(cause) = error.source() {
         error = cause;
     }

@@ -85,7 +85,7 @@ fn agrees(text: &str, members: Result<Vec<Member>, Malformed>) {
 }
 
 /// Pieces of a text that end at these places, taken modulo what is left.
-fn cut<'t>(text: &'t [u8], places: &[usize]) -> Vec<&'t [u8]> {
+pub(crate) fn cut<'t>(text: &'t [u8], places: &[usize]) -> Vec<&'t [u8]> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     for place in places {
         let (piece, left) = rest.split_at(place % (rest.len() + 1));

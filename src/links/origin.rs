@@ -1,6 +1,6 @@
 //! Whose URL is it? Scheme, host and port, compared as RFC 3986 has it (6.2.2, 6.2.3).
 
-use crate::settings::Endpoint;
+use crate::settings::{Endpoint, host_and_port};
 
 /// A URL's beginning up to its path, query or fragment, and the rest. What is no absolute URL has a beginning of nobody's.
 pub(super) fn split(url: &[u8]) -> (&[u8], &[u8]) {
@@ -33,15 +33,6 @@ pub(super) fn is_host_of(endpoint: &Endpoint, authority: &str) -> bool {
     };
     let ((host, port), (own_host, own_port)) = (parts(authority), parts(endpoint.authority().as_str()));
     host.eq_ignore_ascii_case(own_host) && port == own_port && port.is_some()
-}
-
-/// The host without the dot that may end a full name, and the port, empty where none is written.
-fn host_and_port(authority: &str) -> (&str, &str) {
-    // An address of IPv6 has colons of its own.
-    let address = authority.find(']').map_or(0, |bracket| bracket + 1);
-    let colon = authority.get(address..).and_then(|rest| rest.find(':')).map(|colon| address + colon);
-    let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
-    (host.strip_suffix('.').unwrap_or(host), port.strip_prefix(':').unwrap_or(port))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use http::request::Parts;
 
 use super::path::parameter_names;
 use crate::refusal::Refusal;
+use crate::settings::host_and_port;
 
 /// The largest head of a request, in bytes of its target, names and values.
 pub const LARGEST_HEAD: usize = 64 * 1024;
@@ -70,18 +71,13 @@ fn host(request: &Parts) -> Result<Option<&str>, Refusal> {
 
 /// The host of `host[:port]`, without the dot that may end a full name; `None` for anything else.
 fn without_port(authority: &[u8]) -> Option<&str> {
-    let authority = std::str::from_utf8(authority).ok()?;
-    let address = authority.find(']').map_or(0, |bracket| bracket + 1);
-    let (host, port) = match authority.get(address..)?.split_once(':') {
-        Some((rest, port)) => (authority.get(..address + rest.len())?, port),
-        None => (authority, ""),
-    };
+    let (host, port) = host_and_port(std::str::from_utf8(authority).ok()?);
     let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let plain = match host.strip_prefix('[') {
         Some(address) => address.strip_suffix(']')?.bytes().all(|byte| name(byte) || byte == b':'),
         None => host.bytes().all(name),
     };
-    (plain && port.bytes().all(|byte| byte.is_ascii_digit())).then(|| host.strip_suffix('.').unwrap_or(host))
+    (plain && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
 }
 
 fn method(request: &Parts) -> Result<(), Refusal> {
@@ -125,6 +121,7 @@ mod tests {
             ("127.0.0.1:8080", Some("127.0.0.1")),
             ("[::1]:8080", Some("[::1]")),
             ("[::1]", Some("[::1]")),
+            ("[::1].", None),
             ("", Some("")),
             ("a:b", None),
             ("a:80:80", None),

@@ -87,6 +87,17 @@ pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
+/// The host of `host[:port]`, without the dot that may end a full name (and no address), and the port, empty where none is written. Whether
+/// they are a host and a port is not looked at.
+pub(crate) fn host_and_port(authority: &str) -> (&str, &str) {
+    // An address of IPv6 has colons of its own.
+    let address = authority.find(']').map_or(0, |bracket| bracket + 1);
+    let colon = authority.get(address..).and_then(|rest| rest.find(':')).map(|colon| address + colon);
+    let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
+    let host = host.strip_suffix('.').filter(|_| address == 0).unwrap_or(host);
+    (host, port.strip_prefix(':').unwrap_or(port))
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.authority)

@@ -36,11 +36,25 @@ fn is(from: &Value, expected: &str) -> bool {
     from.as_str().is_some_and(|from| from == expected || from.starts_with(&format!("{expected}:")))
 }
 
+/// What somebody writes, from where, and whose address its line has then.
+type Case<'c> = (Ipv4Addr, Vec<(&'c str, &'c str)>, &'c str);
+
+/// Sends each on a connection of its own, and looks at its line.
+async fn each_is_told(world: &World, cases: &[Case<'_>]) {
+    for (n, (source, headers, from)) in cases.iter().enumerate() {
+        let path = format!("/nowhere/{n}");
+        let stream = connected(*source, world.gateway.http).await;
+        exchange(stream, &request_text("GET", &path, headers)).await;
+        let told = told(world, &path).await;
+        assert!(is(&told, from), "{source} {headers:?}: {told}, not {from}");
+    }
+}
+
 #[tokio::test]
 async fn x_forwarded_for_is_believed_of_trusted_proxies_hop_by_hop() {
     let world = listening("trusted_proxies = [\"127.0.0.2\", \"10.0.0.0/8\", \"fd00::/8\"]").await;
     let name = "X-Forwarded-For";
-    for (n, (source, headers, from)) in [
+    let cases = [
         (PROXY, vec![], "127.0.0.2"),
         (PROXY, vec![(name, "192.0.2.1")], "192.0.2.1"),
         (PROXY, vec![(name, "192.0.2.1:4711")], "192.0.2.1:4711"),
@@ -64,23 +78,15 @@ async fn x_forwarded_for_is_believed_of_trusted_proxies_hop_by_hop() {
         // Who is no proxy of ours may write what it likes.
         (STRANGER, vec![(name, "203.0.113.9")], "127.0.0.3"),
         (STRANGER, vec![(name, "127.0.0.2"), ("Forwarded", "for=203.0.113.9")], "127.0.0.3"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let path = format!("/nowhere/{n}");
-        let stream = connected(source, world.gateway.http).await;
-        exchange(stream, &request_text("GET", &path, &headers)).await;
-        let told = told(&world, &path).await;
-        assert!(is(&told, from), "{source} {headers:?}: {told}, not {from}");
-    }
+    ];
+    each_is_told(&world, &cases).await;
 }
 
 #[tokio::test]
 async fn forwarded_is_believed_where_the_proxies_write_it() {
     let world = listening("trusted_proxies = [\"127.0.0.2\", \"10.0.0.7\"]\nforwarded_header = \"forwarded\"").await;
     let name = "Forwarded";
-    for (n, (source, headers, from)) in [
+    let cases = [
         (PROXY, vec![(name, "for=192.0.2.1;proto=https;by=127.0.0.2")], "192.0.2.1"),
         (PROXY, vec![(name, "for=\"[2001:db8::1]:4711\", for=10.0.0.7")], "[2001:db8::1]:4711"),
         (PROXY, vec![(name, "for=203.0.113.9, for=192.0.2.1"), (name, "for=10.0.0.7")], "192.0.2.1"),
@@ -89,16 +95,8 @@ async fn forwarded_is_believed_where_the_proxies_write_it() {
         (PROXY, vec![("X-Forwarded-For", "203.0.113.9"), (name, "for=192.0.2.1")], "192.0.2.1"),
         (PROXY, vec![("X-Forwarded-For", "203.0.113.9")], "127.0.0.2"),
         (STRANGER, vec![(name, "for=203.0.113.9")], "127.0.0.3"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let path = format!("/nowhere/{n}");
-        let stream = connected(source, world.gateway.http).await;
-        exchange(stream, &request_text("GET", &path, &headers)).await;
-        let told = told(&world, &path).await;
-        assert!(is(&told, from), "{source} {headers:?}: {told}, not {from}");
-    }
+    ];
+    each_is_told(&world, &cases).await;
 }
 
 #[tokio::test]

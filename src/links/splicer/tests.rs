@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::json::tests::cut;
 use crate::settings::Settings;
 
 const BASE: &str = "http://gateway.example:8080/contoso-search";
@@ -45,18 +46,6 @@ fn spliced<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<u8> {
 
 fn turned(text: &str) -> String {
     String::from_utf8(spliced([text.as_bytes()])).unwrap()
-}
-
-/// Pieces of a text that end at these places, taken modulo what is left.
-fn cut<'t>(text: &'t [u8], places: &[usize]) -> Vec<&'t [u8]> {
-    let (mut pieces, mut rest) = (Vec::new(), text);
-    for place in places {
-        let (piece, left) = rest.split_at(place % (rest.len() + 1));
-        pieces.push(piece);
-        rest = left;
-    }
-    pieces.push(rest);
-    pieces
 }
 
 /// A part of a page as it comes, and as it is to pass.
