@@ -4,6 +4,8 @@
 //! written as Entra writes them, `\r\n` inside the description included. For clients built on
 //! MSAL there is also `GET /{tenant}/v2.0/.well-known/openid-configuration`.
 
+mod assertion;
+
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -111,7 +113,8 @@ fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
     }
     let client_id = form.required("client_id")?;
     let app = azure.directory.app_with(client_id).ok_or_else(|| Error::unknown_app(client_id, tenant))?;
-    authenticate(&form, app)?;
+    let endpoint = format!("{}/{tenant}{TOKEN_PATH}", call.origin);
+    let credential = authenticate(&azure.directory, &form, app, &endpoint)?;
     let resource = resource(form.required("scope")?, tenant)?;
 
     let issued = azure.directory.issue(&app.as_identity(), tenant, resource, flaw);
@@ -123,6 +126,7 @@ fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
     body["access_token"] = Value::from(issued.token);
     call.record.note(|entry| {
         entry.principal = Some(app.object_id.clone());
+        entry.credential = Some(credential);
         entry.completed = true;
     });
     Ok(ok(&body))
@@ -144,18 +148,15 @@ fn tenant<'a>(path: &'a str, rest: &str) -> Option<&'a str> {
     (!tenant.is_empty() && !tenant.contains('/')).then_some(tenant)
 }
 
-/// A secret, or an assertion: any that is not empty, as nobody here holds its public key.
-fn authenticate(form: &Form, app: &App) -> Result<(), Error> {
+/// What proved the application: its secret, or an assertion.
+fn authenticate(directory: &Directory, form: &Form, app: &App, endpoint: &str) -> Result<&'static str, Error> {
     const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     if let Some(secret) = form.get("client_secret") {
-        return if secret == app.secret { Ok(()) } else { Err(Error::wrong_secret(&app.client_id)) };
+        return if secret == app.secret { Ok("secret") } else { Err(Error::wrong_secret(&app.client_id)) };
     }
-    let assertion = form.get("client_assertion").unwrap_or_default();
-    if form.get("client_assertion_type") == Some(ASSERTION) && !assertion.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::no_secret())
-    }
+    let of_its_type = form.get("client_assertion_type") == Some(ASSERTION);
+    let assertion = form.get("client_assertion").filter(|assertion| of_its_type && !assertion.is_empty());
+    assertion::verify(directory, app, endpoint, assertion.ok_or_else(Error::no_secret)?)
 }
 
 /// The resource of a scope: what stands before the one allowed suffix.
