@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -17,6 +18,7 @@ use keyswap::plane::{Access, Plane};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
+use keyswap::token;
 use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
@@ -180,7 +182,8 @@ fn check(source: &Source) -> ExitCode {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
         let https = settings.listen.https.as_ref();
         let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
-        Ok(report(&settings, &keys, &certificates))
+        let notes = token::check(&settings.identities)?;
+        Ok(report(&settings, &keys, &certificates, &notes))
     });
     show(checked)
 }
@@ -207,8 +210,13 @@ fn cert(wanted: &Wanted) -> ExitCode {
 }
 
 /// What the settings come to, for somebody who reviews them.
-fn report(settings: &Settings, keys: &Keys, certificates: &Certificates) -> String {
+fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: &[(Arc<str>, String)]) -> String {
     let mut lines = Vec::new();
+    for identity in &settings.identities {
+        lines.push(format!("identity {}: {}", identity.name, identity.kind));
+        let own = notes.iter().filter(|(name, _)| *name == identity.name);
+        lines.extend(own.map(|(_, note)| format!("  note: {note}")));
+    }
     for resource in &settings.resources {
         let hosts = resource.hosts.join(", ");
         let hosts = if hosts.is_empty() { hosts } else { format!(", called as {hosts}") };

@@ -31,6 +31,7 @@ use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
 use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
 use crate::swap::{Gateway, SwapLayer};
+use crate::token;
 use worker::Worker;
 
 /// A gateway that has bound its addresses and serves none of them yet.
@@ -67,6 +68,9 @@ impl Server {
             if let Some(end) = pair.near_its_end(SystemTime::now()) {
                 warn!(file = %pair.file().display(), "a certificate {end}");
             }
+        }
+        for (identity, note) in token::check(&settings.identities)? {
+            warn!(%identity, "{note}");
         }
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &certificates))?;
         let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));

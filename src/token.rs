@@ -28,6 +28,7 @@ use crate::keys::{Digest, Keys};
 use crate::refusal::Failure;
 use crate::settings::Settings;
 use clock::{Clock, Moment};
+pub use issuer::check;
 use issuer::{Issue, Issuer};
 use slot::Slot;
 

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use http::header::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
 
+use crate::plane::is_regional;
+
 /// Scheme, host and port of an upstream. https, except on loopback: a token must not cross a network in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -15,12 +17,17 @@ pub struct Endpoint {
     host_header: HeaderValue,
 }
 
+/// What to do about a region's endpoint.
+const REGIONAL: &str = "is the endpoint of a region, which takes no Entra tokens: give the resource a custom subdomain \
+                        (az cognitiveservices account update --custom-domain NAME, which cannot be undone), and write \
+                        https://NAME.openai.azure.com or what the portal then shows";
+
 impl Endpoint {
     /// Reads `https://host[:port]`, with or without a slash behind it.
     ///
     /// # Errors
-    /// A text that says what to write instead: for plain http to anything but loopback, and for a path, query or
-    /// user information, none of which a resource has.
+    /// A text that says what to write instead: for plain http to anything but loopback, for a path, query or user
+    /// information, none of which a resource has, and for a region's endpoint, which takes no tokens.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FORM: &str = "must be a URL of scheme and host, like https://contoso.openai.azure.com";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
@@ -29,6 +36,9 @@ impl Endpoint {
         };
         if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') {
             return Err("must be scheme and host alone, without path, query or user name");
+        }
+        if is_regional(authority.host()) {
+            return Err(REGIONAL);
         }
         let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| FORM)?;
         let endpoint = Self { url: uri, scheme, authority, host_header };
@@ -132,5 +142,11 @@ mod tests {
         ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_regions_endpoint_is_refused_with_its_cure() {
+        let fix = Endpoint::parse("https://eastus.api.cognitive.microsoft.com/").unwrap_err();
+        assert!(fix.contains("takes no Entra tokens") && fix.contains("--custom-domain"), "{fix}");
     }
 }

@@ -4,25 +4,30 @@
 //! comes back is not trusted before it was looked at: an answer of `{}` makes an empty token and no error. The crate's
 //! own error texts are not shown, since they can hold whole answers; the transport has seen what matters.
 
+mod assertion;
+mod azure_cli;
+mod certificate;
+mod managed;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::{AccessToken, Secret, TokenCredential};
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
-use azure_identity::{
-    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
-};
+use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use http::HeaderValue;
 use tokio::task::JoinSet;
 
 use super::Token;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
+use crate::document::Mistakes;
 use crate::egress::Egress;
 use crate::refusal::Failure;
-use crate::settings::{IdentityKind, UserAssigned};
+use crate::settings::{Application, Identity, IdentityKind};
+use assertion::Assertion;
+use certificate::ClientCertificate;
 
 /// Whoever gives tokens: the control task's seam to the outside world.
 pub(super) trait Issue: Send + Sync + 'static {
@@ -65,47 +70,70 @@ impl Issuer {
     pub(super) fn new(kind: IdentityKind, egress: &Egress, clock: Clock) -> Self {
         // A managed identity is asked on this machine or its link: no proxy reaches it, and none may see its header.
         let transport = match kind {
-            IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.without_proxy()),
-            IdentityKind::ClientSecret { .. } => HyperTransport::new(egress),
+            IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.nearby()),
+            _ => HyperTransport::new(egress),
         };
         Self { kind, transport, clock }
     }
 
+    /// A credential for one fetch. Whatever it needs of files is read here, so that it can be rotated under a running
+    /// gateway.
     fn credential(&self, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
-        let mut options = ClientOptions {
+        let options = || ClientOptions {
             retry: RetryOptions::none(),
             transport: Some(Transport::new(Arc::new(self.transport.recording(exchange)))),
             ..ClientOptions::default()
         };
         match &self.kind {
-            IdentityKind::ClientSecret { tenant, client_id, secret, authority } => {
-                let mut cloud = CustomConfiguration::default();
-                cloud.authority_host.clone_from(authority);
-                options.cloud = Some(Arc::new(cloud.into()));
-                // Read anew for every token, so that it can be rotated under a running gateway.
+            IdentityKind::ManagedIdentity { user_assigned } => managed::credential(user_assigned.as_ref(), options()),
+            IdentityKind::WorkloadIdentity { application, token_file } => {
+                let assertion = Assertion::federated(token_file).map_err(Denial::refused)?;
+                assertion::credential(application, assertion, of(application, options()))
+            }
+            IdentityKind::ClientSecret { application, secret } => {
                 let secret = Secret::new(secret.read().map_err(Denial::refused)?.to_string());
-                let options = ClientSecretCredentialOptions { client_options: options };
+                let options = ClientSecretCredentialOptions { client_options: of(application, options()) };
+                let Application { tenant, client_id, .. } = application;
                 let credential = ClientSecretCredential::new(tenant, client_id.clone(), secret, Some(options));
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
             }
-            IdentityKind::ManagedIdentity { user_assigned } => {
-                let options = ManagedIdentityCredentialOptions {
-                    user_assigned_id: user_assigned.clone().map(|id| match id {
-                        UserAssigned::ClientId(id) => UserAssignedId::ClientId(id),
-                        UserAssigned::ObjectId(id) => UserAssignedId::ObjectId(id),
-                    }),
-                    client_options: options,
-                };
-                let credential = ManagedIdentityCredential::new(Some(options));
-                Ok(credential
-                    .map_err(|_| Denial::refused("azure_identity does not know this host's managed identity"))?)
+            IdentityKind::ClientCertificate { application, files, send_chain } => {
+                let certificate = ClientCertificate::read(files, *send_chain, "");
+                let certificate = certificate.map_err(|mistakes| Denial::refused(mistakes.to_string()))?;
+                let assertion = Assertion::signed(application, &certificate, self.clock.now());
+                assertion::credential(application, assertion.map_err(Denial::refused)?, of(application, options()))
             }
+            IdentityKind::AzureCli { tenant } => azure_cli::credential(tenant.as_deref(), exchange),
+        }
+    }
+
+    /// Why there is no token, with what to do where that can be known.
+    fn denial(&self, why: Denial, exchange: &Exchange) -> Denial {
+        let cure = match self.kind {
+            IdentityKind::ManagedIdentity { .. } => managed::cure(exchange),
+            _ => None,
+        };
+        match cure {
+            Some(cure) => Denial { why: format!("{}: {cure}", why.why), ..why },
+            None => why,
         }
     }
 }
 
+/// The options for whoever asks Entra about this application.
+fn of(application: &Application, options: ClientOptions) -> ClientOptions {
+    let mut cloud = CustomConfiguration::default();
+    cloud.authority_host.clone_from(&application.authority);
+    ClientOptions { cloud: Some(Arc::new(cloud.into())), ..options }
+}
+
 impl Issue for Issuer {
     async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
+        // Whoever waits for a turn has not begun: it is no part of the time that a fetch has.
+        let _turn = match self.kind {
+            IdentityKind::AzureCli { .. } => Some(azure_cli::turn().await),
+            _ => None,
+        };
         let exchange = Exchange::default();
         let credential = self.credential(&exchange)?;
         // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
@@ -115,13 +143,42 @@ impl Issue for Issuer {
         fetching.spawn(async move { credential.get_token(&[&scope], None).await });
         match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
             Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
-            Ok(Some(Ok(Err(_)))) => Err(Denial::of(&exchange)),
+            Ok(Some(Ok(Err(_)))) => Err(self.denial(Denial::of(&exchange), &exchange)),
             Ok(Some(Err(_)) | None) => {
                 Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
             }
-            Err(_) => Err(Denial::late(&exchange)),
+            Err(_) => Err(self.denial(Denial::late(&exchange), &exchange)),
         }
     }
+}
+
+/// Looks at what identities depend on, and asks nobody. Tells what their owner should know, by the identity's name.
+///
+/// # Errors
+/// Every certificate that proves nothing to Entra: unreadable, without its key, not of RSA, at its end.
+pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<(Arc<str>, String)>, Mistakes> {
+    let mut notes = Vec::new();
+    let mut mistakes = Vec::new();
+    for identity in identities {
+        let note = match &identity.kind {
+            IdentityKind::ManagedIdentity { .. } => None,
+            IdentityKind::WorkloadIdentity { token_file, .. } => Assertion::federated(token_file).err(),
+            IdentityKind::ClientSecret { secret, .. } => secret.read().err(),
+            IdentityKind::ClientCertificate { files, send_chain, .. } => {
+                let place = format!("identities.{}", identity.name);
+                match ClientCertificate::read(files, *send_chain, &place) {
+                    Ok(certificate) => certificate.near_its_end().map(|end| format!("its certificate {end}")),
+                    Err(Mistakes(wrong)) => {
+                        mistakes.extend(wrong);
+                        None
+                    }
+                }
+            }
+            IdentityKind::AzureCli { .. } => Some("for development alone: never in production".to_owned()),
+        };
+        notes.extend(note.map(|note| (identity.name.clone(), note)));
+    }
+    if mistakes.is_empty() { Ok(notes) } else { Err(Mistakes(mistakes)) }
 }
 
 fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Token, Denial> {

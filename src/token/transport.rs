@@ -42,6 +42,8 @@ enum Seen {
     NoAnswer(String),
     /// An answer of this status, with Entra's code if it had one.
     Answer { status: u16, code: Option<String> },
+    /// A program was asked instead, and this became of it. It refuses us if somebody has to mend something first.
+    Program { told: String, refused: bool },
 }
 
 // === impl HyperTransport ===
@@ -95,6 +97,10 @@ impl HttpClient for Recording {
             Ok((head, body)) => {
                 let status = head.status.as_u16();
                 self.exchange.note(Seen::Answer { status, code: aadsts(&body) });
+                if !head.status.is_success() {
+                    // For a managed identity azure_identity would retry for minutes, whatever it is told.
+                    return Err(Error::with_message(ErrorKind::Other, "no token"));
+                }
                 let mut headers = Headers::new();
                 for (name, value) in &head.headers {
                     // azure_core would sleep as long as Retry-After says, without a bound; our task has its own times.
@@ -121,11 +127,29 @@ impl Exchange {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
+    /// Notes what became of a program that was asked.
+    pub(super) fn program(&self, told: &str) {
+        self.note(Seen::Program { told: told.to_owned(), refused: false });
+    }
+
+    /// Notes that a program refuses us.
+    pub(super) fn program_refused(&self, told: String) {
+        self.note(Seen::Program { told, refused: true });
+    }
+
+    /// The status of the answer, if one came.
+    pub(super) fn status(&self) -> Option<u16> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Answer { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// The exchange in a line for the log.
     pub(super) fn summary(&self) -> String {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Nothing => "no answer".to_owned(),
-            Seen::NoAnswer(why) => why.clone(),
+            Seen::NoAnswer(told) | Seen::Program { told, .. } => told.clone(),
             Seen::Answer { status, code: Some(code) } => format!("HTTP {status}, {code}"),
             Seen::Answer { status, code: None } => format!("HTTP {status}"),
         }
@@ -135,7 +159,7 @@ impl Exchange {
     pub(super) fn code(&self) -> Option<String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Answer { code, .. } => code.clone(),
-            Seen::Nothing | Seen::NoAnswer(_) => None,
+            _ => None,
         }
     }
 
@@ -143,13 +167,14 @@ impl Exchange {
     pub(super) fn is_final(&self) -> bool {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Answer { status, .. } => (400..500).contains(status) && ![404, 408, 410, 429].contains(status),
+            Seen::Program { refused, .. } => *refused,
             Seen::Nothing | Seen::NoAnswer(_) => false,
         }
     }
 }
 
 /// The first `AADSTS` code in an answer.
-fn aadsts(body: &[u8]) -> Option<String> {
+pub(super) fn aadsts(body: &[u8]) -> Option<String> {
     const MARK: &[u8] = b"AADSTS";
     let at = body.windows(MARK.len()).position(|window| window == MARK)?;
     let digits = body[at + MARK.len()..].iter().take_while(|byte| byte.is_ascii_digit()).take(12).count();

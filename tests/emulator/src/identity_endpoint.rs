@@ -40,7 +40,7 @@ pub(crate) fn app_service(azure: &Azure, call: &Call<'_>) -> Answer {
     if call.parameter("api-version").as_deref() != Some("2019-08-01") {
         return error(StatusCode::BAD_REQUEST, "invalid_request", "The api-version must be 2019-08-01");
     }
-    let (identity, issued, resource) = match grant(azure, call, "principal_id") {
+    let (identity, issued, resource) = match grant(azure, call, &["principal_id", "object_id"]) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
@@ -66,7 +66,7 @@ pub(crate) fn imds(azure: &Azure, call: &Call<'_>) -> Answer {
     if call.parameter("api-version").is_none() {
         return error(StatusCode::BAD_REQUEST, "invalid_request", "Required query variable 'api-version' is missing");
     }
-    let (_, issued, resource) = match grant(azure, call, "object_id") {
+    let (_, issued, resource) = match grant(azure, call, &["object_id"]) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
@@ -103,9 +103,9 @@ pub(crate) fn on_demand(name: &str) -> Option<Answer> {
     })
 }
 
-/// The identity that is asked for, and its token. `object_id` is what this endpoint calls the
+/// The identity that is asked for, and its token. `object_ids` is what this endpoint calls the
 /// parameter of that meaning.
-fn grant(azure: &Azure, call: &Call<'_>, object_id: &str) -> Result<(ManagedIdentity, Issued, String), Answer> {
+fn grant(azure: &Azure, call: &Call<'_>, object_ids: &[&str]) -> Result<(ManagedIdentity, Issued, String), Answer> {
     call.record.note(|entry| entry.operation = Some("token"));
     let invalid = |code, text| Err(error(StatusCode::BAD_REQUEST, code, text));
     let Some(resource) = call.parameter("resource") else {
@@ -115,8 +115,8 @@ fn grant(azure: &Azure, call: &Call<'_>, object_id: &str) -> Result<(ManagedIden
     if !Directory::knows_resource(&resource) {
         return invalid("invalid_resource", "The resource principal was not found in the tenant");
     }
-    let name =
-        ["client_id", object_id, "msi_res_id", "mi_res_id"].iter().find_map(|parameter| call.parameter(parameter));
+    let parameters = ["client_id", "msi_res_id", "mi_res_id"];
+    let name = parameters.iter().chain(object_ids).find_map(|parameter| call.parameter(parameter));
     let Some(identity) = azure.directory.identity_named(name.as_deref()) else {
         return invalid("invalid_request", "Identity not found");
     };

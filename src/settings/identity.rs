@@ -1,0 +1,354 @@
+//! `[identities.NAME]`: ways to get a token.
+//!
+//! The kind is always named, and nothing is tried in its place: whoever reads the settings knows whose token a request
+//! rides. The environment is asked for one kind alone, a workload identity, since it is AKS that writes it there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::file::{path, secret};
+use super::{CLIENTS_OWN, CertificateFiles, Endpoint, SecretSource};
+use crate::document::{Section, Value};
+use crate::plane::Cloud;
+
+/// One way to get a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name in the settings and in the log.
+    pub name: Arc<str>,
+    /// How the token is got.
+    pub kind: IdentityKind,
+}
+
+/// How a token is got. Files are read anew for every token, so that what is in them can be rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityKind {
+    /// The identity of the machine or container that we run on: App Service's endpoint where the environment
+    /// names one, else IMDS.
+    ManagedIdentity {
+        /// A user-assigned identity; the system's own if none is named.
+        user_assigned: Option<UserAssigned>,
+    },
+    /// An application, or a user-assigned identity, that takes the tokens of a Kubernetes service account for its own
+    /// credential.
+    WorkloadIdentity {
+        /// Who it is.
+        application: Application,
+        /// Where the cluster keeps the service account's token.
+        token_file: PathBuf,
+    },
+    /// An application that proves itself with a secret.
+    ClientSecret {
+        /// Who it is.
+        application: Application,
+        /// Where the secret is.
+        secret: SecretSource,
+    },
+    /// An application that proves itself with the key of a certificate.
+    ClientCertificate {
+        /// Who it is.
+        application: Application,
+        /// The certificate's chain, and its key; they may be one file.
+        files: CertificateFiles,
+        /// Whether Entra is shown the chain, as it must be where it trusts a subject's name and issuer, and not one
+        /// certificate.
+        send_chain: bool,
+    },
+    /// Whoever is logged in to the Azure CLI on this machine: for development alone.
+    AzureCli {
+        /// The tenant, if it is another than that of the login.
+        tenant: Option<String>,
+    },
+}
+
+/// Somebody whom Entra knows, and where it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// The tenant's id or domain.
+    pub tenant: String,
+    /// The application's id.
+    pub client_id: String,
+    /// Entra's address, without a path.
+    pub authority: String,
+}
+
+/// How a user-assigned managed identity is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserAssigned {
+    /// By its client id.
+    ClientId(String),
+    /// By its object id.
+    ObjectId(String),
+}
+
+/// The kinds by name.
+#[derive(Clone, Copy)]
+enum Kind {
+    ManagedIdentity,
+    WorkloadIdentity,
+    ClientSecret,
+    ClientCertificate,
+    AzureCli,
+}
+
+/// What of the settings decides about all identities.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// Paths are taken from here.
+    pub(super) base: &'a Path,
+    /// The default authority follows from it.
+    pub(super) cloud: Cloud,
+    /// Whether this is no production.
+    pub(super) development: bool,
+}
+
+/// What AKS's webhook tells a pod about its workload identity (azure-wire, C4).
+pub(super) mod aks {
+    pub(crate) const TENANT: &str = "AZURE_TENANT_ID";
+    pub(crate) const CLIENT_ID: &str = "AZURE_CLIENT_ID";
+    pub(crate) const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+    pub(crate) const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
+}
+
+/// What is said of the Azure CLI where nobody has said that this is no production.
+pub(super) const NOT_IN_PRODUCTION: &str =
+    "is for development alone, since its tokens are those of whoever is logged in";
+
+// === impl Identity ===
+
+impl Identity {
+    /// The files that its tokens depend on: what changes in them may be worth a new token.
+    pub fn files(&self) -> Vec<&Path> {
+        match &self.kind {
+            IdentityKind::WorkloadIdentity { token_file, .. } => vec![token_file],
+            IdentityKind::ClientSecret { secret: SecretSource::File(file), .. } => vec![file],
+            IdentityKind::ClientCertificate { files: CertificateFiles { cert, key }, .. } if cert == key => vec![cert],
+            IdentityKind::ClientCertificate { files: CertificateFiles { cert, key }, .. } => vec![cert, key],
+            IdentityKind::ManagedIdentity { .. }
+            | IdentityKind::ClientSecret { secret: SecretSource::Environment(_), .. }
+            | IdentityKind::AzureCli { .. } => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for IdentityKind {
+    /// For somebody who reviews settings: who it is, and how it is proven.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ManagedIdentity { user_assigned: None } => f.write_str("the machine's own managed identity"),
+            Self::ManagedIdentity { user_assigned: Some(UserAssigned::ClientId(id)) } => {
+                write!(f, "the managed identity with client id {id}")
+            }
+            Self::ManagedIdentity { user_assigned: Some(UserAssigned::ObjectId(id)) } => {
+                write!(f, "the managed identity with object id {id}")
+            }
+            Self::WorkloadIdentity { application, token_file } => {
+                write!(f, "{application}, proven by the service account's token in {}", token_file.display())
+            }
+            Self::ClientSecret { application, secret: SecretSource::File(file) } => {
+                write!(f, "{application}, proven by the secret in {}", file.display())
+            }
+            Self::ClientSecret { application, secret: SecretSource::Environment(variable) } => {
+                write!(f, "{application}, proven by the secret in ${variable}")
+            }
+            Self::ClientCertificate { application, files, .. } => {
+                write!(f, "{application}, proven by the certificate in {}", files.cert.display())
+            }
+            Self::AzureCli { tenant: None } => f.write_str("whoever is logged in to the Azure CLI"),
+            Self::AzureCli { tenant: Some(tenant) } => {
+                write!(f, "whoever is logged in to the Azure CLI, in tenant {tenant}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, client_id, authority } = self;
+        write!(f, "application {client_id} of tenant {tenant} at {authority}")
+    }
+}
+
+// === Reading ===
+
+/// The names that are declared, and the identities among them that have no mistake: a resource that names a
+/// broken one is not at fault itself.
+pub(super) fn identities(root: &Section<'_>, around: Surroundings<'_>) -> (Vec<Arc<str>>, Vec<Arc<Identity>>) {
+    let sections = root.named_sections("identities");
+    let declared = sections.iter().map(|(name, _)| Arc::from(*name)).collect();
+    let identity = |(name, section): (&str, Section<'_>)| {
+        if name == CLIENTS_OWN {
+            section.wrong("has a name that stands for a client's own token in request lines: name it otherwise");
+        }
+        let kind = kind(&section, around)?;
+        Some(Arc::new(Identity { name: name.into(), kind }))
+    };
+    (declared, sections.into_iter().filter_map(identity).collect())
+}
+
+const KINDS: &[(&str, Kind)] = &[
+    ("managed-identity", Kind::ManagedIdentity),
+    ("workload-identity", Kind::WorkloadIdentity),
+    ("client-secret", Kind::ClientSecret),
+    ("client-certificate", Kind::ClientCertificate),
+    ("azure-cli", Kind::AzureCli),
+];
+
+/// The keys that one kind of identity or another has.
+const OF_SOME_KIND: [&str; 10] = [
+    "tenant",
+    "client_id",
+    "object_id",
+    "authority",
+    "token_file",
+    "secret_file",
+    "secret_env",
+    "certificate_file",
+    "certificate_key_file",
+    "send_chain",
+];
+
+fn kind(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
+    let kind = section.need(
+        "kind",
+        "say how its tokens are got: managed-identity, workload-identity, client-secret, client-certificate or azure-cli",
+    );
+    let named = kind.as_ref().and_then(|kind| kind.one_of(KINDS));
+    match named {
+        Some(Kind::ManagedIdentity) => managed_identity(section),
+        Some(Kind::WorkloadIdentity) => workload_identity(section, around),
+        Some(Kind::ClientSecret) => client_secret(section, around),
+        Some(Kind::ClientCertificate) => client_certificate(section, around),
+        Some(Kind::AzureCli) => {
+            let tenant = section.get("tenant").map(|value| tenant(&value));
+            if !around.development {
+                let fix = format!("{NOT_IN_PRODUCTION}: write development = true at the top, or name another kind");
+                kind?.wrong(&fix);
+                return None;
+            }
+            Some(IdentityKind::AzureCli { tenant: tenant.map_or(Some(None), |tenant| tenant.map(Some))? })
+        }
+        None => {
+            // What belongs to the kind that was meant is not to be called unknown on top.
+            OF_SOME_KIND.iter().for_each(|key| drop(section.get(key)));
+            None
+        }
+    }
+}
+
+fn managed_identity(section: &Section<'_>) -> Option<IdentityKind> {
+    let user_assigned = match (section.get("client_id"), section.get("object_id")) {
+        (None, None) => None,
+        (Some(id), None) => Some(UserAssigned::ClientId(id.text()?.to_owned())),
+        (None, Some(id)) => Some(UserAssigned::ObjectId(id.text()?.to_owned())),
+        (Some(_), Some(id)) => {
+            id.wrong("goes not with client_id: name the identity one way");
+            return None;
+        }
+    };
+    Some(IdentityKind::ManagedIdentity { user_assigned })
+}
+
+fn workload_identity(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
+    let tenant = or_environment(section, "tenant", aks::TENANT);
+    let tenant = tenant.and_then(|tenant| {
+        check_tenant(&tenant).map_err(|fix| section.wrong(&format!("has a tenant that {fix}"))).ok()
+    });
+    let client_id = or_environment(section, "client_id", aks::CLIENT_ID);
+    let token_file = or_environment(section, "token_file", aks::TOKEN_FILE);
+    let authority = match section.get("authority") {
+        None => match environment(aks::AUTHORITY) {
+            Some(host) => check_authority(&host)
+                .map_err(|fix| section.wrong(&format!("takes its authority from {}, which {fix}", aks::AUTHORITY)))
+                .ok(),
+            None => Some(default_authority(around.cloud).to_owned()),
+        },
+        Some(value) => authority(&value),
+    };
+    Some(IdentityKind::WorkloadIdentity {
+        application: Application { tenant: tenant?, client_id: client_id?, authority: authority? },
+        token_file: around.base.join(token_file?),
+    })
+}
+
+fn client_secret(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
+    let application = application(section, around.cloud);
+    let (file, variable) = (section.get("secret_file"), section.get("secret_env"));
+    if file.is_none() && variable.is_none() {
+        section.wrong("has no secret: set secret_file or secret_env");
+    }
+    let secret = secret(file, variable, around.base);
+    Some(IdentityKind::ClientSecret { application: application?, secret: secret? })
+}
+
+fn client_certificate(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
+    let application = application(section, around.cloud);
+    let cert =
+        section.need("certificate_file", "the application's certificate, PEM; its key may stand in the same file");
+    let cert = cert.and_then(|value| path(&value, around.base));
+    let key = section.get("certificate_key_file").map(|value| path(&value, around.base));
+    let send_chain = section.get("send_chain").map_or(Some(false), |value| value.truth());
+    let cert = cert?;
+    let key = key.unwrap_or_else(|| Some(cert.clone()))?;
+    Some(IdentityKind::ClientCertificate {
+        application: application?,
+        files: CertificateFiles { cert, key },
+        send_chain: send_chain?,
+    })
+}
+
+fn application(section: &Section<'_>, cloud: Cloud) -> Option<Application> {
+    let tenant = section.need("tenant", "the tenant's id or domain").and_then(|value| tenant(&value));
+    let client_id = section.need("client_id", "the application's id");
+    let authority =
+        section.get("authority").map_or_else(|| Some(default_authority(cloud).to_owned()), |value| authority(&value));
+    Some(Application { tenant: tenant?, client_id: client_id?.text()?.to_owned(), authority: authority? })
+}
+
+/// What the settings say, or else what AKS has written into the environment.
+fn or_environment(section: &Section<'_>, key: &'static str, variable: &str) -> Option<String> {
+    let Some(value) = section.get(key) else {
+        let found = environment(variable);
+        if found.is_none() {
+            let fix = format!("set it, or run keyswap where AKS's webhook sets {variable}");
+            drop(section.need(key, &fix));
+        }
+        return found;
+    };
+    value.text().map(str::to_owned)
+}
+
+/// A variable that is set to something.
+pub(super) fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+fn tenant(value: &Value<'_>) -> Option<String> {
+    check_tenant(value.text()?).map_err(|fix| value.wrong(fix)).ok()
+}
+
+/// A tenant stands in the path of Entra's URL.
+pub(super) fn check_tenant(text: &str) -> Result<String, &'static str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if text.bytes().all(plain) { Ok(text.to_owned()) } else { Err("must be the tenant's id or domain") }
+}
+
+fn authority(value: &Value<'_>) -> Option<String> {
+    check_authority(value.text()?).map_err(|fix| value.wrong(fix)).ok()
+}
+
+/// Entra is spoken to over TLS only, on loopback too: `azure_identity` refuses anything else.
+pub(super) fn check_authority(text: &str) -> Result<String, &'static str> {
+    let endpoint = Endpoint::parse(text)?;
+    if endpoint.scheme().as_str() == "https" { Ok(endpoint.to_string()) } else { Err("must begin with https://") }
+}
+
+/// Entra's address in a cloud (azure-wire, C1).
+pub(super) fn default_authority(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::Public => "https://login.microsoftonline.com",
+        Cloud::UsGovernment => "https://login.microsoftonline.us",
+        Cloud::China => "https://login.chinacloudapi.cn",
+    }
+}
