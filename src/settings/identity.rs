@@ -352,3 +352,36 @@ pub(super) fn default_authority(cloud: Cloud) -> &'static str {
         Cloud::China => "https://login.chinacloudapi.cn",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_an_identity_are_those_that_its_tokens_depend_on() {
+        let application = || Application {
+            tenant: "t".to_owned(),
+            client_id: "c".to_owned(),
+            authority: "https://login.example".to_owned(),
+        };
+        let certificate = |cert: &str, key: &str| IdentityKind::ClientCertificate {
+            application: application(),
+            files: CertificateFiles { cert: cert.into(), key: key.into() },
+            send_chain: false,
+        };
+        let secret = |secret| IdentityKind::ClientSecret { application: application(), secret };
+        let pod = IdentityKind::WorkloadIdentity { application: application(), token_file: "token".into() };
+        for (kind, files) in [
+            (IdentityKind::ManagedIdentity { user_assigned: None }, &[][..]),
+            (IdentityKind::AzureCli { tenant: None }, &[]),
+            (pod, &["token"]),
+            (secret(SecretSource::File("secret".into())), &["secret"]),
+            (secret(SecretSource::Environment("S".to_owned())), &[]),
+            (certificate("cert", "key"), &["cert", "key"]),
+            (certificate("both", "both"), &["both"]),
+        ] {
+            let identity = Identity { name: "app".into(), kind };
+            assert_eq!(identity.files(), files.iter().map(Path::new).collect::<Vec<_>>());
+        }
+    }
+}

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::Token;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
-use crate::document::Mistakes;
+use crate::document::{Mistake, Mistakes};
 use crate::egress::Egress;
 use crate::refusal::Failure;
 use crate::settings::{Application, Identity, IdentityKind};
@@ -98,7 +98,7 @@ impl Issuer {
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
             }
             IdentityKind::ClientCertificate { application, files, send_chain } => {
-                let certificate = ClientCertificate::read(files, *send_chain, "");
+                let certificate = ClientCertificate::read(files, *send_chain);
                 let certificate = certificate.map_err(|mistakes| Denial::refused(mistakes.to_string()))?;
                 let assertion = Assertion::signed(application, &certificate, self.clock.now());
                 assertion::credential(application, assertion.map_err(Denial::refused)?, of(application, options()))
@@ -108,15 +108,15 @@ impl Issuer {
     }
 
     /// Why there is no token, with what to do where that can be known.
-    fn denial(&self, why: Denial, exchange: &Exchange) -> Denial {
+    fn denial(&self, exchange: &Exchange) -> Denial {
+        let denial = Denial::of(exchange);
         let cure = match self.kind {
             IdentityKind::ManagedIdentity { .. } => managed::cure(exchange),
+            IdentityKind::AzureCli { .. } => azure_cli::cure(exchange),
             _ => None,
         };
-        match cure {
-            Some(cure) => Denial { why: format!("{}: {cure}", why.why), ..why },
-            None => why,
-        }
+        let why = cure.map_or_else(|| denial.why.clone(), |cure| format!("{}: {cure}", denial.why));
+        Denial { why, ..denial }
     }
 }
 
@@ -143,11 +143,15 @@ impl Issue for Issuer {
         fetching.spawn(async move { credential.get_token(&[&scope], None).await });
         match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
             Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
-            Ok(Some(Ok(Err(_)))) => Err(self.denial(Denial::of(&exchange), &exchange)),
+            Ok(Some(Ok(Err(_)))) => Err(self.denial(&exchange)),
             Ok(Some(Err(_)) | None) => {
                 Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
             }
-            Err(_) => Err(self.denial(Denial::late(&exchange), &exchange)),
+            Err(_) => {
+                // What it has started is to have ended before somebody else begins.
+                fetching.shutdown().await;
+                Err(Denial::late(&exchange))
+            }
         }
     }
 }
@@ -165,11 +169,15 @@ pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<(Arc<str>, String)>, Mi
             IdentityKind::WorkloadIdentity { token_file, .. } => Assertion::federated(token_file).err(),
             IdentityKind::ClientSecret { secret, .. } => secret.read().err(),
             IdentityKind::ClientCertificate { files, send_chain, .. } => {
-                let place = format!("identities.{}", identity.name);
-                match ClientCertificate::read(files, *send_chain, &place) {
+                match ClientCertificate::read(files, *send_chain) {
                     Ok(certificate) => certificate.near_its_end().map(|end| format!("its certificate {end}")),
                     Err(Mistakes(wrong)) => {
-                        mistakes.extend(wrong);
+                        let in_settings = |mistake: Mistake| {
+                            let of_key = mistake.file == files.key && files.key != files.cert;
+                            let key = if of_key { "certificate_key_file" } else { "certificate_file" };
+                            Mistake { place: format!("identities.{}.{key}", identity.name), ..mistake }
+                        };
+                        mistakes.extend(wrong.into_iter().map(in_settings));
                         None
                     }
                 }

@@ -94,7 +94,7 @@ async fn a_failing_azure_cli_is_told_without_its_words() {
             "the Azure CLI fails (AADSTS700082): see what az account get-access-token says",
         ),
         ("echo $AZ_SECRET; exit 3", "the Azure CLI fails with status 3: see what az account get-access-token says"),
-        ("echo \"{ $AZ_SECRET\"", "the Azure CLI prints no token: 2.54.0 or newer is needed"),
+        ("echo \"{ $AZ_SECRET\"", "what the Azure CLI has printed: no token in it: 2.54.0 or newer is needed"),
         ("while echo $AZ_SECRET; do :; done", "the Azure CLI prints more than a token, and was killed"),
         ("while echo $AZ_SECRET; do :; done >&2", "the Azure CLI prints more than a token, and was killed"),
     ] {

@@ -21,22 +21,30 @@ fn a_certificate_that_proves_nothing_ends_the_start() {
     let [good, other] = [Made::rsa(), Made::rsa()];
     let (ended, curve) = (Made::ended(), Made::of_a_curve());
     for (cert, key, expected) in [
-        ("", &*good.key, "app.pem: identities.app: holds no certificate: it must have the chain in PEM, leaf first"),
-        (&*good.cert, "", "app.key: identities.app: cannot be read as a PEM private key: no items found"),
+        (
+            "",
+            &*good.key,
+            "app.pem: identities.app.certificate_file: holds no certificate: it must have the chain in PEM, leaf first",
+        ),
+        (
+            &*good.cert,
+            "",
+            "app.key: identities.app.certificate_key_file: cannot be read as a PEM private key: no items found",
+        ),
         (
             &good.cert,
             &other.key,
-            "app.pem: identities.app: does not go with the private key app.key: keys may not be consistent: KeyMismatch",
+            "app.pem: identities.app.certificate_file: does not go with the private key app.key: keys may not be consistent: KeyMismatch",
         ),
         (
             &curve.cert,
             &curve.key,
-            "app.pem: identities.app: has a key that is not of RSA, and Entra takes no other: make one of RSA, 2048 bits or more",
+            "app.pem: identities.app.certificate_file: has a key that is not of RSA, and Entra takes no other: make one of RSA, 2048 bits or more",
         ),
         (
             &ended.cert,
             &ended.key,
-            "app.pem: identities.app: has ended, and Entra refuses it: upload another to the application, and put it here",
+            "app.pem: identities.app.certificate_file: has ended, and Entra refuses it: upload another to the application, and put it here",
         ),
     ] {
         let files = directory(&[("keyswap.toml", SETTINGS), ("keys.toml", ""), ("app.pem", cert), ("app.key", key)]);
@@ -56,5 +64,9 @@ fn every_bad_certificate_is_told() {
     let files = directory(&[("keyswap.toml", &format!("{SETTINGS}{second}")), ("keys.toml", "")]);
     let (code, _, told) = run(files.path(), &["check"], &[]);
     assert_eq!(code, Some(2));
-    assert!(told.contains("app.pem: identities.app: ") && told.contains("two.pem: identities.two: "), "{told}");
+    assert!(
+        told.contains("app.pem: identities.app.certificate_file: ")
+            && told.contains("two.pem: identities.two.certificate_file: "),
+        "{told}"
+    );
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use azure_emulator::{App, Cloud, Emulator, Entry, Options, Plane, ServiceAccountToken};
+use azure_emulator::{App, Cloud, Emulator, Entry, Fault, Options, Plane, ServiceAccountToken};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -138,6 +138,18 @@ async fn a_managed_identity_of_a_machine() {
     let world = on_a_machine(|_| String::new()).start().await;
     let system = world.emulator.system_identity().object_id;
     is_asked_of_the_machine(&world, Plane::Imds, IMDS, "", &system).await;
+}
+
+/// `azure_identity` would ask again and again by itself, silently; how often is for the control task to say.
+#[tokio::test]
+async fn a_machine_that_fails_is_asked_again_in_our_own_time() {
+    if was_run_on_a_machine("a_machine_that_fails_is_asked_again_in_our_own_time") {
+        return;
+    }
+    let before = |emulator: &Emulator| emulator.next(Plane::Imds, Fault::named("410"), 2).unwrap();
+    let world = Plan { before: Box::new(before), ..on_a_machine(|_| String::new()) }.start().await;
+    assert_eq!(why(&world, "HTTP").await, "HTTP 410");
+    world.gateway.logged(|line| line["message"] == "token fetched").await;
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// The most that is read of either of its outputs.
 const LARGEST: u64 = 64 * 1024;
 
+/// What is said of a good end, whatever was printed.
+const PRINTED: &str = "what the Azure CLI has printed";
+
 /// What the shell says of a program that it does not find.
 const NOT_FOUND: i32 = 127;
 
@@ -44,6 +47,11 @@ pub(super) fn credential(tenant: Option<&str>, exchange: &Exchange) -> Result<Ar
     Ok(AzureCliCredential::new(Some(options)).map_err(|_| Denial::refused("azure_identity refuses the tenant"))?)
 }
 
+/// What to do where `azure_identity` finds no token in what was printed.
+pub(super) fn cure(exchange: &Exchange) -> Option<&'static str> {
+    (exchange.summary() == PRINTED).then_some("no token in it: 2.54.0 or newer is needed")
+}
+
 /// Runs it, within its limits.
 #[derive(Debug)]
 struct Bounded {
@@ -60,8 +68,7 @@ impl Executor for Bounded {
             .inspect_err(|_| self.exchange.program("the Azure CLI prints more than a token, and was killed"))?;
         let status = running.0.wait().await?;
         if status.success() {
-            // Where azure_identity finds none in it.
-            self.exchange.program("the Azure CLI prints no token: 2.54.0 or newer is needed");
+            self.exchange.program(PRINTED);
         } else {
             self.exchange.program_refused(complaint(status.code(), &err));
         }

@@ -9,7 +9,7 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use serde_json::{Value, json};
 
 use crate::certificate::Pair;
-use crate::document::{Mistake, Mistakes};
+use crate::document::Mistakes;
 use crate::settings::CertificateFiles;
 
 /// A certificate with a key that Entra takes signatures of.
@@ -22,34 +22,27 @@ pub(super) struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Reads it. `place` is the setting that names it.
+    /// Reads it.
     ///
     /// # Errors
     /// A file that cannot be read or is no PEM, a key that is another certificate's or not of RSA, a certificate that
     /// has ended.
-    pub(super) fn read(files: &CertificateFiles, send_chain: bool, place: &str) -> Result<Self, Mistakes> {
-        let at_place = |mistake| Mistake { place: place.to_owned(), ..mistake };
+    pub(super) fn read(files: &CertificateFiles, send_chain: bool) -> Result<Self, Mistakes> {
         let wrong = |fix: &str| Mistakes::of_file(&files.cert, fix);
-        let read = || {
-            let pair = Pair::read(files)?;
-            let key = &pair.shown().key;
-            if key.algorithm() != SignatureAlgorithm::RSA {
-                return Err(wrong(
-                    "has a key that is not of RSA, and Entra takes no other: make one of RSA, 2048 bits or more",
-                ));
-            }
-            let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
-            let signer = signer.ok_or_else(|| wrong("has a key that signs nothing that Entra takes"))?;
-            if pair.ends() <= SystemTime::now() {
-                return Err(wrong(
-                    "has ended, and Entra refuses it: upload another to the application, and put it here",
-                ));
-            }
-            let shown = pair.shown().cert.iter().map(|certificate| BASE64_STANDARD.encode(certificate));
-            let chain = send_chain.then(|| shown.collect());
-            Ok(Self { pair, signer, chain })
-        };
-        read().map_err(|Mistakes(mistakes)| Mistakes(mistakes.into_iter().map(at_place).collect()))
+        let pair = Pair::read(files)?;
+        let key = &pair.shown().key;
+        if key.algorithm() != SignatureAlgorithm::RSA {
+            let fix = "has a key that is not of RSA, and Entra takes no other: make one of RSA, 2048 bits or more";
+            return Err(wrong(fix));
+        }
+        let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
+        let signer = signer.ok_or_else(|| wrong("has a key that signs nothing that Entra takes"))?;
+        if pair.ends() <= SystemTime::now() {
+            return Err(wrong("has ended, and Entra refuses it: upload another to the application, and put it here"));
+        }
+        let shown = pair.shown().cert.iter().map(|certificate| BASE64_STANDARD.encode(certificate));
+        let chain = send_chain.then(|| shown.collect());
+        Ok(Self { pair, signer, chain })
     }
 
     /// What to say of it where it ends soon.
