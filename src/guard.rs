@@ -15,8 +15,9 @@
 //!
 //! # Upstream's answer
 //! An upstream that answers before the condition has held is heard if it refuses: an error completes nothing. Anything
-//! else waits until the condition holds, and is dropped if it does not. The guard's own verdict counts more than what
-//! became of the upstream request, which it broke off itself.
+//! else waits until the condition holds, though not forever, and is dropped if it does not. The guard's own verdict counts
+//! more than what became of the upstream request, which it broke off itself: also where it falls while an error of the
+//! upstream's is still being read.
 //!
 //! Which operations have a model in their body is a table in `route/openai/model.rs`.
 
@@ -27,6 +28,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -34,6 +36,7 @@ use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::authorize::Condition;
 use crate::refusal::{Failure, Refusal, Verdict};
@@ -279,23 +282,34 @@ where
 // === impl Outcome ===
 
 impl Outcome {
-    /// What an upstream's answer comes to, or its absence; and the model, where a condition has been seen to hold.
+    /// What an upstream's answer comes to, or its absence; and the model, where a condition has been seen to hold. A
+    /// success waits so long for that, and no longer: it was given before the request was whole.
     ///
     /// # Errors
     /// The refusal where the condition does not hold, whatever became of the upstream request.
     pub(crate) async fn settle<U>(
-        self,
+        &mut self,
         sent: Result<Response<U>, Failure>,
+        limit: Duration,
     ) -> Result<(Response<U>, Option<String>), Verdict> {
-        let Some(mut outcome) = self.0 else { return Ok((sent?, None)) };
+        let Some(outcome) = &mut self.0 else { return Ok((sent?, None)) };
         let told = if sent.as_ref().is_ok_and(|answer| !completes_nothing(answer)) {
             // An upstream that will not read the rest has answered something else than this request.
-            Some(outcome.await.map_err(|_| Failure::Lost)?)
+            let told = timeout(limit, outcome).await.map_err(|_| Failure::TimedOut)?;
+            Some(told.map_err(|_| Failure::Lost)?)
         } else {
             outcome.try_recv().ok()
         };
+        if told.is_some() {
+            self.0 = None;
+        }
         let model = told.transpose()?;
         Ok((sent?, model))
+    }
+
+    /// The refusal, if the condition was seen not to hold since the answer began, which was none that completes anything.
+    pub(crate) fn refusal(&mut self) -> Option<Refusal> {
+        self.0.as_mut()?.try_recv().ok()?.err()
     }
 }
 
