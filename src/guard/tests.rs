@@ -136,9 +136,11 @@ async fn an_answer_may_begin_before_the_condition_holds_if_it_is_an_error() {
 /// An upstream that says that all is well, before a client's body that never ends.
 #[tokio::test]
 async fn a_success_does_not_wait_forever() {
-    let (_body, mut outcome) = guarded(pieces("{", &[]));
+    let (_send, channel) = http_body_util::Channel::<Bytes>::new(1);
+    let (mut body, mut outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
     let answer = outcome.settle(Ok(Response::new(())), Duration::from_millis(1)).await;
     assert_eq!(answer.err(), Some(Failure::TimedOut.into()));
+    assert_eq!(sent(&mut body).await, (String::new(), false), "nor does its upstream wait for the body");
 }
 
 #[tokio::test]
