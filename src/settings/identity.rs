@@ -132,6 +132,38 @@ impl Identity {
     }
 }
 
+impl IdentityKind {
+    /// Its name in settings, flags and the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ManagedIdentity { .. } => "managed-identity",
+            Self::WorkloadIdentity { .. } => "workload-identity",
+            Self::ClientSecret { .. } => "client-secret",
+            Self::ClientCertificate { .. } => "client-certificate",
+            Self::AzureCli { .. } => "azure-cli",
+        }
+    }
+
+    /// The client id, where it is known without asking anybody.
+    pub fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::WorkloadIdentity { application, .. }
+            | Self::ClientSecret { application, .. }
+            | Self::ClientCertificate { application, .. } => Some(&application.client_id),
+            Self::ManagedIdentity { user_assigned: Some(UserAssigned::ClientId(id)) } => Some(id),
+            Self::ManagedIdentity { .. } | Self::AzureCli { .. } => None,
+        }
+    }
+
+    /// The object id, where the settings name it.
+    pub fn object_id(&self) -> Option<&str> {
+        match self {
+            Self::ManagedIdentity { user_assigned: Some(UserAssigned::ObjectId(id)) } => Some(id),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for IdentityKind {
     /// For somebody who reviews settings: who it is, and how it is proven.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -48,6 +48,8 @@ pub(super) struct Issuer {
 pub(super) struct Denial {
     /// What the operator should know. Never a piece of a secret or of an answer.
     pub(super) why: String,
+    /// What the operator should do, where that can be told.
+    pub(super) cure: Option<&'static str>,
     /// The AADSTS code, if Entra gave one.
     code: Option<String>,
     /// Whether asking again may help.
@@ -107,16 +109,14 @@ impl Issuer {
         }
     }
 
-    /// Why there is no token, with what to do where that can be known.
+    /// Why there is no token.
     fn denial(&self, exchange: &Exchange) -> Denial {
         let denial = Denial::of(exchange);
         let cure = match self.kind {
             IdentityKind::ManagedIdentity { .. } => managed::cure(exchange),
-            IdentityKind::AzureCli { .. } => azure_cli::cure(exchange),
-            _ => None,
+            _ => denial.cure,
         };
-        let why = cure.map_or_else(|| denial.why.clone(), |cure| format!("{}: {cure}", denial.why));
-        Denial { why, ..denial }
+        Denial { cure, ..denial }
     }
 }
 
@@ -208,21 +208,22 @@ fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Toke
 
 impl Denial {
     pub(super) fn unavailable(why: impl Into<String>) -> Self {
-        Self { why: why.into(), code: None, may_pass: true }
+        Self { why: why.into(), cure: None, code: None, may_pass: true }
     }
 
     fn refused(why: impl Into<String>) -> Self {
-        Self { why: why.into(), code: None, may_pass: false }
+        Self { why: why.into(), cure: None, code: None, may_pass: false }
     }
 
     /// There was no whole answer in time; `azure_identity` may have asked several times.
     fn late(exchange: &Exchange) -> Self {
-        Self::unavailable(format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary()))
+        let why = format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary());
+        Self { cure: exchange.cure(), ..Self::unavailable(why) }
     }
 
     /// What the exchange with the issuer came to.
     fn of(exchange: &Exchange) -> Self {
-        Self { why: exchange.summary(), code: exchange.code(), may_pass: !exchange.is_final() }
+        Self { why: exchange.summary(), cure: exchange.cure(), code: exchange.code(), may_pass: !exchange.is_final() }
     }
 }
 

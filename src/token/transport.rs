@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use super::aadsts;
 use crate::egress::{Connector, Egress};
 
 /// The largest answer that an issuer of tokens may give.
@@ -43,7 +44,7 @@ enum Seen {
     /// An answer of this status, with Entra's code if it had one.
     Answer { status: u16, code: Option<String> },
     /// A program was asked instead, and this became of it. It refuses us if somebody has to mend something first.
-    Program { told: String, refused: bool },
+    Program { told: String, cure: &'static str, refused: bool },
 }
 
 // === impl HyperTransport ===
@@ -96,7 +97,7 @@ impl HttpClient for Recording {
         match self.transport.send(request).await {
             Ok((head, body)) => {
                 let status = head.status.as_u16();
-                self.exchange.note(Seen::Answer { status, code: aadsts(&body) });
+                self.exchange.note(Seen::Answer { status, code: aadsts::find(&body) });
                 if !head.status.is_success() {
                     // For a managed identity azure_identity would retry for minutes, whatever it is told.
                     return Err(Error::with_message(ErrorKind::Other, "no token"));
@@ -127,14 +128,23 @@ impl Exchange {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
-    /// Notes what became of a program that was asked.
-    pub(super) fn program(&self, told: &str) {
-        self.note(Seen::Program { told: told.to_owned(), refused: false });
+    /// Notes what became of a program that was asked, and what to do about it.
+    pub(super) fn program(&self, told: &str, cure: &'static str) {
+        self.note(Seen::Program { told: told.to_owned(), cure, refused: false });
     }
 
-    /// Notes that a program refuses us.
-    pub(super) fn program_refused(&self, told: String) {
-        self.note(Seen::Program { told, refused: true });
+    /// Notes that a program refuses us, and what to do about it.
+    pub(super) fn program_refused(&self, told: String, cure: &'static str) {
+        self.note(Seen::Program { told, cure, refused: true });
+    }
+
+    /// What the operator should do, where what was seen tells it.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Answer { code, .. } => code.as_deref().and_then(aadsts::cure),
+            Seen::Program { cure, .. } => Some(cure),
+            Seen::Nothing | Seen::NoAnswer(_) => None,
+        }
     }
 
     /// The status of the answer, if one came.
@@ -170,27 +180,5 @@ impl Exchange {
             Seen::Program { refused, .. } => *refused,
             Seen::Nothing | Seen::NoAnswer(_) => false,
         }
-    }
-}
-
-/// The first `AADSTS` code in an answer.
-pub(super) fn aadsts(body: &[u8]) -> Option<String> {
-    const MARK: &[u8] = b"AADSTS";
-    let at = body.windows(MARK.len()).position(|window| window == MARK)?;
-    let digits = body[at + MARK.len()..].iter().take_while(|byte| byte.is_ascii_digit()).take(12).count();
-    String::from_utf8(body[at..at + MARK.len() + digits].to_vec()).ok().filter(|_| digits > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entras_code_is_found_where_the_crate_loses_it() {
-        let body =
-            br#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret.\r\nTrace"}"#;
-        assert_eq!(aadsts(body).as_deref(), Some("AADSTS7000215"));
-        assert_eq!(aadsts(b"AADSTS"), None);
-        assert_eq!(aadsts(b""), None);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::gateway::{directory, run};
-use crate::identities::{why, with_identity};
+use crate::identities::{why, why_and_cure, with_identity};
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 
 const IDENTITY: &str = "kind = \"azure-cli\"";
@@ -84,22 +84,25 @@ async fn the_azure_cli_is_asked_by_one_process_at_a_time() {
 /// What it says may hold anything, so it is told in our words.
 #[tokio::test]
 async fn a_failing_azure_cli_is_told_without_its_words() {
-    for (script, told) in [
+    const ASK: &str = "see what az account get-access-token says";
+    for (script, told, to_do) in [
         (
             "echo \"ERROR: Please run 'az login' to setup account. $AZ_SECRET\" >&2; exit 1",
-            "nobody is logged in to the Azure CLI: run az login",
+            "nobody is logged in to the Azure CLI",
+            "run az login",
         ),
         (
             "echo \"ERROR: AADSTS700082: The refresh token $AZ_SECRET has expired.\" >&2; exit 1",
-            "the Azure CLI fails (AADSTS700082): see what az account get-access-token says",
+            "the Azure CLI fails, AADSTS700082",
+            ASK,
         ),
-        ("echo $AZ_SECRET; exit 3", "the Azure CLI fails with status 3: see what az account get-access-token says"),
-        ("echo \"{ $AZ_SECRET\"", "what the Azure CLI has printed: no token in it: 2.54.0 or newer is needed"),
-        ("while echo $AZ_SECRET; do :; done", "the Azure CLI prints more than a token, and was killed"),
-        ("while echo $AZ_SECRET; do :; done >&2", "the Azure CLI prints more than a token, and was killed"),
+        ("echo $AZ_SECRET; exit 3", "the Azure CLI fails with status 3", ASK),
+        ("echo \"{ $AZ_SECRET\"", "what the Azure CLI has printed", "it must be 2.54.0 or newer"),
+        ("while echo $AZ_SECRET; do :; done", "the Azure CLI prints more than a token, and was killed", ASK),
+        ("while echo $AZ_SECRET; do :; done >&2", "the Azure CLI prints more than a token, and was killed", ASK),
     ] {
         let (world, _bin) = world(script, Options::default()).await;
-        assert_eq!(why(&world, "Azure CLI").await, told);
+        assert_eq!(why_and_cure(&world, "Azure CLI").await, (told.to_owned(), to_do.to_owned()));
         let log = format!("{:?}", world.gateway.log());
         assert!(!log.contains(&SECRET[..12]), "{log}");
     }
@@ -111,8 +114,9 @@ async fn a_missing_azure_cli_is_told() {
     let settings = plan.settings;
     let settings = move |text, emulator: &Emulator| format!("development = true\n{}", settings(text, emulator));
     let world = Plan { settings: Box::new(settings), ..plan }.start().await;
-    let told = why(&world, "Azure CLI").await;
-    assert_eq!(told, "there is no Azure CLI on the PATH: install it, or name another kind of identity");
+    let told = why_and_cure(&world, "Azure CLI").await;
+    let expected = ("there is no Azure CLI on the PATH", "install it, or name another kind of identity");
+    assert_eq!(told, (expected.0.to_owned(), expected.1.to_owned()));
 }
 
 /// One that hangs is ended with all that it has started, when it is late and when keyswap stops.

@@ -168,8 +168,9 @@ async fn an_identity_that_the_machine_does_not_have_is_told_at_once() {
         return;
     }
     let world = on_a_machine(|_| "client_id = \"another\"".to_owned()).start().await;
-    let told = why(&world, "HTTP 400").await;
-    assert_eq!(told, "HTTP 400: it has no such identity: assign it to this machine, or mend client_id or object_id");
+    let (told, cure) = why_and_cure(&world, "HTTP").await;
+    assert_eq!(told, "HTTP 400");
+    assert_eq!(cure, "assign the identity to this machine, or mend client_id or object_id");
     let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying("hello")).await;
     assert_eq!((answer.status.as_u16(), answer.reason()), (500, "token-refused"));
 }
@@ -262,7 +263,8 @@ async fn a_service_accounts_token_can_be_rotated() {
         format!("{}token_file = \"{}\"", application("workload-identity", emulator), path.display())
     };
     let world = with_identity(identity).start().await;
-    why(&world, "HTTP 401, AADSTS700024").await;
+    let (_, cure) = why_and_cure(&world, "HTTP 401, AADSTS700024").await;
+    assert!(cure.contains("a service account's token must be one that the cluster renews"), "{cure}");
     // What is no token is not sent.
     fs::write(&token, "hunter2").unwrap();
     let told = why(&world, "must hold a JWT and nothing else").await;
@@ -284,7 +286,8 @@ async fn a_certificate_can_be_rotated() {
         format!("{}certificate_file = \"{}\"", application("client-certificate", emulator), path.display())
     };
     let world = with_identity(identity).start().await;
-    why(&world, "HTTP 401, AADSTS700027").await;
+    let (_, cure) = why_and_cure(&world, "HTTP 401, AADSTS700027").await;
+    assert!(cure.starts_with("upload the identity's certificate"), "{cure}");
     // Whoever writes a file in place may be met half way.
     fs::write(&file, "").unwrap();
     why(&world, "app.pem: holds no certificate").await;
@@ -303,13 +306,13 @@ async fn a_machine_without_imds_is_told_in_seconds_what_to_do() {
     }
     let begun = Instant::now();
     let world = with_identity(|_| "kind = \"managed-identity\"".to_owned()).start().await;
-    let told = why(&world, "169.254.169.254").await;
+    let (told, cure) = why_and_cure(&world, "169.254.169.254").await;
     assert!(begun.elapsed() < Duration::from_secs(8), "after {:?}", begun.elapsed());
+    assert!(told.ends_with("no connection to 169.254.169.254:80: no answer within 1s"), "{told}");
     assert_eq!(
-        told,
-        "client error (Connect): no connection to 169.254.169.254:80: no answer within 1s: there is no managed identity to be had here. A machine \
-         of Azure's must let keyswap reach 169.254.169.254 (containers, network policies and firewalls may not); anywhere \
-         else, name another kind of identity"
+        cure,
+        "on a machine of Azure's, let keyswap reach 169.254.169.254, which containers, network policies and firewalls may \
+         not; elsewhere there is no managed identity: name another kind"
     );
     let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying("hello")).await;
     assert_eq!((answer.status.as_u16(), answer.reason()), (503, "token-unavailable"));
@@ -322,7 +325,8 @@ async fn a_place_that_is_not_known_is_told_what_to_do() {
         environment: vec![("IDENTITY_ENDPOINT", "http://127.0.0.1:1".to_owned()), ("IMDS_ENDPOINT", "x".to_owned())],
         ..with_identity(|_| "kind = \"managed-identity\"".to_owned())
     };
-    why(&plan.start().await, "is that of Azure Arc").await;
+    let (_, cure) = why_and_cure(&plan.start().await, "is that of Azure Arc").await;
+    assert_eq!(cure, "name another kind of identity");
 }
 
 // === What settings and flags can say ===
@@ -359,7 +363,7 @@ keyswap.toml:5:1: identities.cert.certificate_file: is missing: the application'
 keyswap.toml:9:14: identities.cert.send_chain: must be true or false, not a value of type string
 keyswap.toml:11:8: identities.me.kind: is for development alone, since its tokens are those of whoever is logged in: write development = true at the top, or name another kind
 keyswap.toml:14:1: identities.machine.secret_file: unknown key; known here: client_id, kind, object_id
-keyswap.toml:16:12: resources.contoso.endpoint: is the endpoint of a region, which takes no Entra tokens: give the resource a custom subdomain (az cognitiveservices account update --custom-domain NAME, which cannot be undone), and write https://NAME.openai.azure.com or what the portal then shows
+keyswap.toml:16:12: resources.contoso.endpoint: is a regional endpoint, which takes keys alone: give the resource a custom subdomain (az cognitiveservices account update --custom-domain NAME, which cannot be undone), and write https://NAME.openai.azure.com or what the portal then shows
 keyswap.toml:18:1: resources.gov: has an endpoint in another cloud: set cloud to \"us-government\" (it is \"public\"), or scope to what its tokens are for
 ";
     assert_eq!(run(files.path(), &["check"], &[]), (Some(2), String::new(), expected.to_owned()));
@@ -482,8 +486,15 @@ fn check_flags(files: &TempDir, flags: &str, environment: &[(&str, String)]) -> 
 
 /// What the log says of a token that could not be had, where it says this.
 pub(crate) async fn why(world: &World, part: &str) -> String {
+    why_and_cure(world, part).await.0
+}
+
+/// The same, and what it says is to be done.
+pub(crate) async fn why_and_cure(world: &World, part: &str) -> (String, String) {
     let says = |line: &Value| line["why"].as_str().is_some_and(|why| why.contains(part));
-    world.gateway.logged(says).await["why"].as_str().unwrap().to_owned()
+    let line = world.gateway.logged(says).await;
+    let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+    (text("why"), text("cure"))
 }
 
 /// A token of the service account that the app trusts, for so many seconds.

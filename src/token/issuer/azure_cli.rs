@@ -18,7 +18,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::Denial;
-use crate::token::transport::{Exchange, aadsts};
+use crate::token::aadsts;
+use crate::token::transport::Exchange;
 
 /// Whose turn it is. One for the process: a reload is no reason for a second one.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -26,8 +27,8 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// The most that is read of either of its outputs.
 const LARGEST: u64 = 64 * 1024;
 
-/// What is said of a good end, whatever was printed.
-const PRINTED: &str = "what the Azure CLI has printed";
+/// What to do where it does not say.
+const ASK: &str = "see what az account get-access-token says";
 
 /// What the shell says of a program that it does not find.
 const NOT_FOUND: i32 = 127;
@@ -47,11 +48,6 @@ pub(super) fn credential(tenant: Option<&str>, exchange: &Exchange) -> Result<Ar
     Ok(AzureCliCredential::new(Some(options)).map_err(|_| Denial::refused("azure_identity refuses the tenant"))?)
 }
 
-/// What to do where `azure_identity` finds no token in what was printed.
-pub(super) fn cure(exchange: &Exchange) -> Option<&'static str> {
-    (exchange.summary() == PRINTED).then_some("no token in it: 2.54.0 or newer is needed")
-}
-
 /// Runs it, within its limits.
 #[derive(Debug)]
 struct Bounded {
@@ -61,33 +57,34 @@ struct Bounded {
 #[async_trait]
 impl Executor for Bounded {
     async fn run(&self, program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
-        self.exchange.program("the Azure CLI had not ended, and was killed");
+        self.exchange.program("the Azure CLI had not ended, and was killed", ASK);
         let mut running = Running::start(program, args)?;
         let (out, err) = (running.0.stdout.take(), running.0.stderr.take());
         let (out, err) = tokio::try_join!(read(out), read(err))
-            .inspect_err(|_| self.exchange.program("the Azure CLI prints more than a token, and was killed"))?;
+            .inspect_err(|_| self.exchange.program("the Azure CLI prints more than a token, and was killed", ASK))?;
         let status = running.0.wait().await?;
         if status.success() {
-            self.exchange.program(PRINTED);
+            // All is well, unless azure_identity finds no token in it.
+            self.exchange.program("what the Azure CLI has printed", "it must be 2.54.0 or newer");
         } else {
-            self.exchange.program_refused(complaint(status.code(), &err));
+            let (why, cure) = complaint(status.code(), &err);
+            self.exchange.program_refused(why, cure);
         }
         Ok(Output { status, stdout: out, stderr: Vec::new() })
     }
 }
 
-/// What is told of a failure. Of its own words only the code of Entra's, which is digits.
-fn complaint(status: Option<i32>, err: &[u8]) -> String {
-    const ASK: &str = "see what az account get-access-token says";
+/// What is told of a failure, and what to do. Of its own words only the code of Entra's, which is digits.
+fn complaint(status: Option<i32>, err: &[u8]) -> (String, &'static str) {
     let says = |words: &str| String::from_utf8_lossy(err).contains(words);
-    match (status, aadsts(err)) {
+    match (status, aadsts::find(err)) {
         (Some(NOT_FOUND), _) => {
-            "there is no Azure CLI on the PATH: install it, or name another kind of identity".to_owned()
+            ("there is no Azure CLI on the PATH".to_owned(), "install it, or name another kind of identity")
         }
-        (_, Some(code)) => format!("the Azure CLI fails ({code}): {ASK}"),
-        _ if says("az login") => "nobody is logged in to the Azure CLI: run az login".to_owned(),
-        (Some(status), None) => format!("the Azure CLI fails with status {status}: {ASK}"),
-        (None, None) => format!("the Azure CLI was killed: {ASK}"),
+        (_, Some(code)) => (format!("the Azure CLI fails, {code}"), ASK),
+        _ if says("az login") => ("nobody is logged in to the Azure CLI".to_owned(), "run az login"),
+        (Some(status), None) => (format!("the Azure CLI fails with status {status}"), ASK),
+        (None, None) => ("the Azure CLI was killed".to_owned(), ASK),
     }
 }
 
@@ -129,15 +126,15 @@ mod tests {
 
     #[test]
     fn a_complaint_names_the_cure_and_quotes_nothing() {
-        for (status, err, told) in [
-            (Some(127), "sh: az: not found", "no Azure CLI on the PATH"),
-            (Some(1), "ERROR: Please run 'az login' to setup account.", "run az login"),
-            (Some(1), "ERROR: AADSTS70043: The refresh token has expired. hunter2", "fails (AADSTS70043)"),
-            (Some(3), "hunter2", "fails with status 3"),
-            (None, "hunter2", "was killed"),
+        for (status, err, told, to_do) in [
+            (Some(127), "sh: az: not found", "there is no Azure CLI on the PATH", "install it"),
+            (Some(1), "ERROR: Please run 'az login' to setup account.", "nobody is logged in", "run az login"),
+            (Some(1), "ERROR: AADSTS70043: The refresh token has expired. hunter2", "fails, AADSTS70043", ASK),
+            (Some(3), "hunter2", "fails with status 3", ASK),
+            (None, "hunter2", "was killed", ASK),
         ] {
-            let complaint = complaint(status, err.as_bytes());
-            assert!(complaint.contains(told) && !complaint.contains("hunter2"), "{complaint}");
+            let (why, cure) = complaint(status, err.as_bytes());
+            assert!(why.contains(told) && !why.contains("hunter2") && cure.contains(to_do), "{why}: {cure}");
         }
     }
 }

@@ -21,10 +21,13 @@ pub(super) fn credential(
     let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
     match ManagedIdentityCredential::new(Some(options)) {
         Ok(credential) => Ok(credential),
-        Err(_) => Err(Denial::refused(
-            "the environment (IDENTITY_ENDPOINT, MSI_ENDPOINT) is that of Azure Arc, Service Fabric, Cloud Shell or Azure \
-             ML, whose managed identities azure_identity does not know: name another kind of identity",
-        )),
+        Err(_) => Err(Denial {
+            cure: Some("name another kind of identity"),
+            ..Denial::refused(
+                "the environment (IDENTITY_ENDPOINT, MSI_ENDPOINT) is that of Azure Arc, Service Fabric, Cloud Shell or \
+                 Azure ML, whose managed identities azure_identity does not know",
+            )
+        }),
     }
 }
 
@@ -33,11 +36,11 @@ pub(super) fn cure(exchange: &Exchange) -> Option<&'static str> {
     let of_machine = std::env::var_os("IDENTITY_ENDPOINT").is_none();
     match exchange.status() {
         None if of_machine => Some(
-            "there is no managed identity to be had here. A machine of Azure's must let keyswap reach 169.254.169.254 \
-             (containers, network policies and firewalls may not); anywhere else, name another kind of identity",
+            "on a machine of Azure's, let keyswap reach 169.254.169.254, which containers, network policies and firewalls \
+             may not; elsewhere there is no managed identity: name another kind",
         ),
-        Some(400) => Some("it has no such identity: assign it to this machine, or mend client_id or object_id"),
-        Some(404) if of_machine => Some("what answers at 169.254.169.254 is not Azure's, or is being updated"),
+        Some(400) => Some("assign the identity to this machine, or mend client_id or object_id"),
+        Some(404) if of_machine => Some("if this is no machine of Azure's, name another kind of identity"),
         _ => None,
     }
 }
