@@ -3,14 +3,18 @@
 //! The kind is always named, and nothing is tried in its place: whoever reads the settings knows whose token a request
 //! rides. The environment is asked for one kind alone, a workload identity, since it is AKS that writes it there.
 
+pub(super) mod application;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{path, secret};
-use super::{CLIENTS_OWN, CertificateFiles, Endpoint, SecretSource};
-use crate::document::{Section, Value};
+use super::{CLIENTS_OWN, CertificateFiles, SecretSource};
+use crate::document::Section;
 use crate::plane::Cloud;
+pub use application::Application;
+use application::{aks, or_from_aks};
 
 /// One way to get a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,17 +66,6 @@ pub enum IdentityKind {
     },
 }
 
-/// Somebody whom Entra knows, and where it is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Application {
-    /// The tenant's id or domain.
-    pub tenant: String,
-    /// The application's id.
-    pub client_id: String,
-    /// Entra's address, without a path.
-    pub authority: String,
-}
-
 /// How a user-assigned managed identity is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserAssigned {
@@ -101,14 +94,6 @@ pub(super) struct Surroundings<'a> {
     pub(super) cloud: Cloud,
     /// Whether this is no production.
     pub(super) development: bool,
-}
-
-/// What AKS's webhook tells a pod about its workload identity (azure-wire, C4).
-pub(super) mod aks {
-    pub(crate) const TENANT: &str = "AZURE_TENANT_ID";
-    pub(crate) const CLIENT_ID: &str = "AZURE_CLIENT_ID";
-    pub(crate) const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
-    pub(crate) const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
 }
 
 /// What is said of the Azure CLI where nobody has said that this is no production.
@@ -195,13 +180,6 @@ impl fmt::Display for IdentityKind {
     }
 }
 
-impl fmt::Display for Application {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tenant, client_id, authority } = self;
-        write!(f, "application {client_id} of tenant {tenant} at {authority}")
-    }
-}
-
 // === Reading ===
 
 /// The names that are declared, and the identities among them that have no mistake: a resource that names a
@@ -253,7 +231,7 @@ fn kind(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind>
         Some(Kind::ClientSecret) => client_secret(section, around),
         Some(Kind::ClientCertificate) => client_certificate(section, around),
         Some(Kind::AzureCli) => {
-            let tenant = section.get("tenant").map(|value| tenant(&value));
+            let tenant = section.get("tenant").map(|value| application::tenant(&value));
             if !around.development {
                 let fix = format!("{NOT_IN_PRODUCTION}: write development = true at the top, or name another kind");
                 kind?.wrong(&fix);
@@ -283,29 +261,13 @@ fn managed_identity(section: &Section<'_>) -> Option<IdentityKind> {
 }
 
 fn workload_identity(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
-    let tenant = or_environment(section, "tenant", aks::TENANT);
-    let tenant = tenant.and_then(|tenant| {
-        check_tenant(&tenant).map_err(|fix| section.wrong(&format!("has a tenant that {fix}"))).ok()
-    });
-    let client_id = or_environment(section, "client_id", aks::CLIENT_ID);
-    let token_file = or_environment(section, "token_file", aks::TOKEN_FILE);
-    let authority = match section.get("authority") {
-        None => match environment(aks::AUTHORITY) {
-            Some(host) => check_authority(&host)
-                .map_err(|fix| section.wrong(&format!("takes its authority from {}, which {fix}", aks::AUTHORITY)))
-                .ok(),
-            None => Some(default_authority(around.cloud).to_owned()),
-        },
-        Some(value) => authority(&value),
-    };
-    Some(IdentityKind::WorkloadIdentity {
-        application: Application { tenant: tenant?, client_id: client_id?, authority: authority? },
-        token_file: around.base.join(token_file?),
-    })
+    let application = Application::read_or_from_aks(section, around.cloud);
+    let token_file = or_from_aks(section, "token_file", aks::TOKEN_FILE);
+    Some(IdentityKind::WorkloadIdentity { application: application?, token_file: around.base.join(token_file?) })
 }
 
 fn client_secret(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
-    let application = application(section, around.cloud);
+    let application = Application::read(section, around.cloud);
     let (file, variable) = (section.get("secret_file"), section.get("secret_env"));
     if file.is_none() && variable.is_none() {
         section.wrong("has no secret: set secret_file or secret_env");
@@ -315,7 +277,7 @@ fn client_secret(section: &Section<'_>, around: Surroundings<'_>) -> Option<Iden
 }
 
 fn client_certificate(section: &Section<'_>, around: Surroundings<'_>) -> Option<IdentityKind> {
-    let application = application(section, around.cloud);
+    let application = Application::read(section, around.cloud);
     let cert =
         section.need("certificate_file", "the application's certificate, PEM; its key may stand in the same file");
     let cert = cert.and_then(|value| path(&value, around.base));
@@ -328,61 +290,6 @@ fn client_certificate(section: &Section<'_>, around: Surroundings<'_>) -> Option
         files: CertificateFiles { cert, key },
         send_chain: send_chain?,
     })
-}
-
-fn application(section: &Section<'_>, cloud: Cloud) -> Option<Application> {
-    let tenant = section.need("tenant", "the tenant's id or domain").and_then(|value| tenant(&value));
-    let client_id = section.need("client_id", "the application's id");
-    let authority =
-        section.get("authority").map_or_else(|| Some(default_authority(cloud).to_owned()), |value| authority(&value));
-    Some(Application { tenant: tenant?, client_id: client_id?.text()?.to_owned(), authority: authority? })
-}
-
-/// What the settings say, or else what AKS has written into the environment.
-fn or_environment(section: &Section<'_>, key: &'static str, variable: &str) -> Option<String> {
-    let Some(value) = section.get(key) else {
-        let found = environment(variable);
-        if found.is_none() {
-            let fix = format!("set it, or run keyswap where AKS's webhook sets {variable}");
-            drop(section.need(key, &fix));
-        }
-        return found;
-    };
-    value.text().map(str::to_owned)
-}
-
-/// A variable that is set to something.
-pub(super) fn environment(variable: &str) -> Option<String> {
-    std::env::var(variable).ok().filter(|value| !value.is_empty())
-}
-
-fn tenant(value: &Value<'_>) -> Option<String> {
-    check_tenant(value.text()?).map_err(|fix| value.wrong(fix)).ok()
-}
-
-/// A tenant stands in the path of Entra's URL.
-pub(super) fn check_tenant(text: &str) -> Result<String, &'static str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    if text.bytes().all(plain) { Ok(text.to_owned()) } else { Err("must be the tenant's id or domain") }
-}
-
-fn authority(value: &Value<'_>) -> Option<String> {
-    check_authority(value.text()?).map_err(|fix| value.wrong(fix)).ok()
-}
-
-/// Entra is spoken to over TLS only, on loopback too: `azure_identity` refuses anything else.
-pub(super) fn check_authority(text: &str) -> Result<String, &'static str> {
-    let endpoint = Endpoint::parse(text)?;
-    if endpoint.scheme().as_str() == "https" { Ok(endpoint.to_string()) } else { Err("must begin with https://") }
-}
-
-/// Entra's address in a cloud (azure-wire, C1).
-pub(super) fn default_authority(cloud: Cloud) -> &'static str {
-    match cloud {
-        Cloud::Public => "https://login.microsoftonline.com",
-        Cloud::UsGovernment => "https://login.microsoftonline.us",
-        Cloud::China => "https://login.chinacloudapi.cn",
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::super::identity::{NOT_IN_PRODUCTION, aks, check_authority, check_tenant, default_authority, environment};
+use super::super::identity::NOT_IN_PRODUCTION;
+use super::super::identity::application::{aks, check_authority, check_tenant, default_authority, environment};
 use super::super::{Application, CertificateFiles, IdentityKind, SecretSource, UserAssigned};
 use super::{IdentityName, Single};
 use crate::plane::Cloud;

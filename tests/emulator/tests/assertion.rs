@@ -153,3 +153,20 @@ async fn a_service_account_is_believed_if_the_application_trusts_it() {
     }
     bench.entry(|entry| entry.credential == Some("federated-token")).await;
 }
+
+/// Whoever is no program in Rust says the same over the control port.
+#[tokio::test]
+async fn the_control_port_registers_what_proves_an_application() {
+    let bench = Bench::start().await;
+    let control = bench.emulator.control();
+    let post = |path: &'static str, body: Value| bench.ask("POST", &control, path).body(body.to_string()).send();
+    let client_id = bench.emulator.app().client_id;
+    let subject = "system:serviceaccount:apps:chat";
+    let federation = json!({"client_id": client_id, "subject": subject});
+    assert_eq!(post("/federate", federation).await.status, 200);
+    let token = post("/service-account-token", json!({ "subject": subject })).await.json();
+    assert_eq!(code(&bench, token["token"].as_str().expect("a token")).await, 0);
+    let upload = |pem: &str| post("/certificate", json!({"client_id": client_id, "pem": pem}));
+    assert_eq!(upload(&Made::new().pem).await.status, 200);
+    assert_eq!(upload("no PEM").await.status, 400);
+}

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{clock, entropy};
@@ -45,7 +46,8 @@ pub(crate) struct Cluster {
 }
 
 /// What a service account token says. The default is what a cluster writes for a pod that is called `keyswap`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServiceAccountToken {
     /// Who vouches for it; the emulator has the keys of this one alone.
     pub issuer: String,
