@@ -81,7 +81,7 @@ fn resource(
 }
 
 /// What to do about an endpoint of another cloud than the settings are for: its tokens would have the wrong audience.
-pub(super) fn other_cloud(endpoint: &Endpoint, cloud: Cloud) -> Option<String> {
+fn other_cloud(endpoint: &Endpoint, cloud: Cloud) -> Option<String> {
     let own = Cloud::of_host(endpoint.host()).filter(|own| *own != cloud)?;
     Some(format!(
         "has an endpoint in another cloud: set cloud to \"{}\" (it is \"{}\"), or scope to what its tokens are for",

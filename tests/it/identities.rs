@@ -256,7 +256,8 @@ async fn a_secret_can_be_rotated() {
 
 #[tokio::test]
 async fn a_service_accounts_token_can_be_rotated() {
-    let (files, token) = token_file();
+    let files = tempfile::tempdir().unwrap();
+    let token = files.path().join("token");
     let path = token.clone();
     let identity = move |emulator: &Emulator| {
         fs::write(&path, service_account(emulator, -1)).unwrap();
@@ -271,7 +272,6 @@ async fn a_service_accounts_token_can_be_rotated() {
     assert!(!told.contains("hunter2"), "{told}");
     fs::write(&token, format!("{}\n", service_account(&world.emulator, 3600))).unwrap();
     world.gateway.logged(|line| line["message"] == "token fetched").await;
-    drop(files);
 }
 
 #[tokio::test]
@@ -502,11 +502,4 @@ fn service_account(emulator: &Emulator, seconds: i64) -> String {
     let token = ServiceAccountToken { seconds, ..ServiceAccountToken::default() };
     emulator.federate(&emulator.app(), &token.subject);
     emulator.service_account_token(&token).unwrap()
-}
-
-/// A file for a token, and the directory that it lives in.
-fn token_file() -> (TempDir, std::path::PathBuf) {
-    let files = tempfile::tempdir().unwrap();
-    let token = files.path().join("token");
-    (files, token)
 }
