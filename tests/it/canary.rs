@@ -154,8 +154,8 @@ fn a_planted_secret_is_found_in_each_disguise() {
     assert_eq!(seen.found(&secrets), Vec::<String>::new());
 }
 
-/// The usual world, but with all kinds of identity that a server has, the search service behind a proxy, and everything traced; and what
-/// `keyswap check` says of it.
+/// The usual world, but with all kinds of identity that a server has, the search service behind a proxy, and everything
+/// traced; and what `keyswap check` says of it.
 async fn start() -> (World, Proxy, Seen) {
     let emulator = Emulator::start(Options::default()).await.unwrap();
     // What Entra refuses is logged, and tried again.

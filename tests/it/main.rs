@@ -42,6 +42,7 @@ mod pages;
 mod tokens;
 mod token_faults;
 mod identities;
+mod identity_settings;
 mod client_certificate;
 mod azure_cli;
 mod egress;
