@@ -115,13 +115,13 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
     let body = body?;
     let request = Request { azure, call, names, surface, body };
     let answer = match operation.run {
-        Run::OnResource(run) => run(&request)?,
-        Run::OnObjects(run) => {
+        Run::Resource(run) => run(&request)?,
+        Run::Objects(run) => {
             let name = request.names.first().map(|name| (*name).to_owned());
             call.record.note(|entry| entry.subject = name);
             if lenient { unserved::done(&request)? } else { run(&request)? }
         }
-        Run::OnDeployment(kind, run) => {
+        Run::Deployment(kind, run) => {
             let name = request.names.first().copied().or_else(|| request.body.text("model")).map(str::to_owned);
             let name = name.or_else(|| request.in_query(kind)).unwrap_or_default();
             let name = if lenient { name.to_ascii_lowercase() } else { name };

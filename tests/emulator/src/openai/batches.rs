@@ -212,10 +212,10 @@ fn answer(request: &Request<'_>, line: &Value) -> (StatusCode, Value) {
     };
     let answer = match route::find_strictly(&Method::POST, &route::segments(&path)).map(|found| found.operation) {
         Some(operation) => match operation.run {
-            Run::OnDeployment(kind, run) => {
+            Run::Deployment(kind, run) => {
                 alone.deployment(&name, kind, operation.name).and_then(|deployment| run(&alone, deployment))
             }
-            Run::OnObjects(run) | Run::OnResource(run) => run(&alone),
+            Run::Objects(run) | Run::Resource(run) => run(&alone),
         },
         None => Err(refusal::not_found(request.call)),
     };

@@ -37,12 +37,12 @@ pub(super) struct Operation {
 /// What an operation needs besides the request.
 pub(super) enum Run {
     /// A deployment of this kind.
-    OnDeployment(Kind, fn(&Request<'_>, &'static Deployment) -> Result<Answer, Answer>),
+    Deployment(Kind, fn(&Request<'_>, &'static Deployment) -> Result<Answer, Answer>),
     /// Nothing.
-    OnResource(fn(&Request<'_>) -> Result<Answer, Answer>),
+    Resource(fn(&Request<'_>) -> Result<Answer, Answer>),
     /// Stored objects, which may be there or not. The lenient door asks for none of them: it takes the operation for done,
     /// since it judges who came so far.
-    OnObjects(fn(&Request<'_>) -> Result<Answer, Answer>),
+    Objects(fn(&Request<'_>) -> Result<Answer, Answer>),
 }
 
 const CHAT: &str = "deployments/chat/completions";
@@ -72,7 +72,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         roots: ACCOUNT,
         path: "realtime",
         data: "realtime",
-        run: Run::OnDeployment(Kind::Realtime, realtime::open),
+        run: Run::Deployment(Kind::Realtime, realtime::open),
     },
     of_resource("models-list", GET, ACCOUNT, "models", "models", models::list),
     of_resource("models-get", GET, ACCOUNT, "models/{model}", "models", models::get),
@@ -100,7 +100,7 @@ const fn inference(
     kind: Kind,
     run: fn(&Request<'_>, &'static Deployment) -> Result<Answer, Answer>,
 ) -> Operation {
-    Operation { name, method: POST, roots, path, data, run: Run::OnDeployment(kind, run) }
+    Operation { name, method: POST, roots, path, data, run: Run::Deployment(kind, run) }
 }
 
 const fn of_resource(
@@ -111,7 +111,7 @@ const fn of_resource(
     data: &'static str,
     run: fn(&Request<'_>) -> Result<Answer, Answer>,
 ) -> Operation {
-    Operation { name, method, roots, path, data, run: Run::OnResource(run) }
+    Operation { name, method, roots, path, data, run: Run::Resource(run) }
 }
 
 const fn object(
@@ -121,7 +121,7 @@ const fn object(
     data: &'static str,
     run: fn(&Request<'_>) -> Result<Answer, Answer>,
 ) -> Operation {
-    Operation { name, method, roots: ACCOUNT, path, data, run: Run::OnObjects(run) }
+    Operation { name, method, roots: ACCOUNT, path, data, run: Run::Objects(run) }
 }
 
 // === impl Operation ===
@@ -130,7 +130,7 @@ impl Operation {
     /// For A1.5b: what is done, and by what.
     pub(super) fn data_action(&self) -> String {
         let verb = match (&self.run, &self.method) {
-            (Run::OnDeployment(..), _) => "action",
+            (Run::Deployment(..), _) => "action",
             (_, &Method::GET) => "read",
             (_, &Method::DELETE) => "delete",
             _ => "write",

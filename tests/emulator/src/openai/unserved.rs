@@ -12,7 +12,7 @@ const PROJECT: &[&str] = &["api/projects/{project}"];
 const PROJECT_V1: &[&str] = &["api/projects/{project}/openai/v1"];
 
 const fn unserved(name: &'static str, method: Method, roots: &'static [&'static str], path: &'static str) -> Operation {
-    Operation { name, method, roots, path, data: "", run: Run::OnObjects(done) }
+    Operation { name, method, roots, path, data: "", run: Run::Objects(done) }
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[
