@@ -27,6 +27,7 @@ mod completions;
 mod deployments;
 mod embeddings;
 mod files;
+mod fine_tuning;
 mod form;
 mod images;
 mod messages;
@@ -44,6 +45,8 @@ mod speech;
 mod store;
 mod threads;
 mod unserved;
+mod uploads;
+mod vector_stores;
 
 pub(crate) use realtime::Dialogue;
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};

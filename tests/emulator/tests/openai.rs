@@ -3,8 +3,11 @@
 mod assistants;
 mod batches;
 mod files;
+mod fine_tuning;
 mod responses;
 mod runs;
+mod uploads;
+mod vector_stores;
 mod world;
 
 use aws_lc_rs::digest;
