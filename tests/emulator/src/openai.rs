@@ -43,6 +43,7 @@ mod runs;
 mod schema;
 mod speech;
 mod store;
+mod stored_chats;
 mod threads;
 mod unserved;
 mod uploads;

@@ -58,6 +58,20 @@ pub(crate) fn model(call: &Call<'_>, deployment: &Deployment) -> Answer {
         ])
 }
 
+/// Pictures, without their body (oai-images-net-04).
+pub(crate) fn image(call: &Call<'_>) -> Answer {
+    api(call, StatusCode::OK)
+        .headers(hostile::HEADERS)
+        .headers([("x-envoy-upstream-service-time", "8264"), ("x-ratelimit-remaining-requests", "2")])
+}
+
+/// An operation that is polled (oai-images-net-01 to -03), without its body.
+pub(crate) fn operation(call: &Call<'_>, status: StatusCode) -> Answer {
+    api(call, status)
+        .header("x-ms-request-id", call.id.as_str())
+        .headers([("openai-processing-ms", "28.2422"), ("x-envoy-upstream-service-time", "18")])
+}
+
 /// The layer that keeps files, uploads and fine-tuning jobs: compact, chunked, with all api-versions that it knows (H6).
 pub(crate) fn authoring(call: &Call<'_>, status: StatusCode, body: &Value) -> Answer {
     authoring_head(call, status).header("content-type", "application/json; charset=utf-8").chunked(body.to_string())
