@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 
-fn ask(extra: Value) -> Value {
+fn ask(extra: &Value) -> Value {
     let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let mut body = json!({
         "model": "gpt-4o",
@@ -20,13 +20,13 @@ fn ask(extra: Value) -> Value {
 #[tokio::test]
 async fn a_function_is_called_whole_or_bit_by_bit() {
     let world = World::start().await;
-    let whole = world.post("chat/completions", ask(json!({}))).await;
+    let whole = world.post("chat/completions", ask(&json!({}))).await;
     let choice = &whole["choices"][0];
     assert_eq!((&choice["finish_reason"], &choice["message"]["content"]), (&json!("tool_calls"), &Value::Null));
     let call = &choice["message"]["tool_calls"][0];
     assert_eq!(call["function"], json!({"arguments": r#"{"city":"Zürich"}"#, "name": "weather"}));
 
-    let body = ask(json!({"stream": true})).to_string();
+    let body = ask(&json!({"stream": true})).to_string();
     let reply = world.ask("POST", "/openai/v1/chat/completions").body(body).send().await;
     let frames: Vec<Value> = reply.events().iter().filter_map(|frame| serde_json::from_str(frame).ok()).collect();
     let calls: Vec<&Value> = frames
@@ -46,12 +46,12 @@ async fn what_a_function_said_is_repeated_and_nobody_has_to_call_one() {
     let messages =
         json!([{"role": "user", "content": "Hallo"}, {"role": "tool", "tool_call_id": "c", "content": "sunny"}]);
     for (extra, said) in [(json!({"messages": messages}), "sunny"), (json!({"tool_choice": "none"}), "Hallo")] {
-        let whole = world.post("chat/completions", ask(extra)).await;
+        let whole = world.post("chat/completions", ask(&extra)).await;
         let content = &whole["choices"][0]["message"]["content"];
         assert_eq!(*content, format!("You said “{said}” to gpt-4o. ✓ Zürich"));
     }
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
     let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
-    let whole = world.post("chat/completions", ask(json!({"tools": [], "response_format": format}))).await;
+    let whole = world.post("chat/completions", ask(&json!({"tools": [], "response_format": format}))).await;
     assert_eq!(whole["choices"][0]["message"]["content"], r#"{"n":42}"#);
 }
