@@ -79,7 +79,7 @@ pub use identity_endpoint::IdentityEndpoint;
 pub use journal::{Entry, Journal, Websocket};
 pub use options::{
     ClientKeys, Cloud, FixedTokens, Options, SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential,
-    SearchRoleRefusal, UnknownDeployment,
+    SearchRoleRefusal, SearchStack, UnknownDeployment,
 };
 pub use scene::{Doors, Scene};
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::entropy;
@@ -35,6 +36,8 @@ pub struct Options {
     pub bearer_refusal: SearchBearerRefusal,
     /// How Azure AI Search refuses a principal without the role (B1.6 to B1.8).
     pub role_refusal: SearchRoleRefusal,
+    /// Which of Azure AI Search's two stacks answers (H13).
+    pub search_stack: SearchStack,
     /// `$count` starts with a UTF-8 byte order mark, as it did in 2019 (H16).
     pub count_with_bom: bool,
     /// The pause between two pieces of an event stream.
@@ -60,6 +63,7 @@ impl Default for Options {
             no_credential: SearchNoCredential::Empty403,
             bearer_refusal: SearchBearerRefusal::Challenge401,
             role_refusal: SearchRoleRefusal::Json403,
+            search_stack: SearchStack::Current,
             count_with_bom: false,
             stream_pause: Duration::from_millis(2),
             image_wait: Duration::from_secs(5),
@@ -96,7 +100,7 @@ impl Default for ClientKeys {
 }
 
 /// Which of Azure's clouds the planes belong to (A3 and B3, scopes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Cloud {
     /// `azure.com`
     Public,
@@ -119,50 +123,71 @@ impl Cloud {
 }
 
 /// The two wire forms of `DeploymentNotFound` (H2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnknownDeployment {
     /// Chunked, without a content type, 254 indented bytes: seen in 2026.
     Current,
     /// `application/json`, 198 bytes: seen until 2024.
+    #[value(name = "until-2024")]
     Until2024,
 }
 
 /// B1.5: nobody has recorded what Azure AI Search really says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchKeyRefusal {
     /// 403 without a body: the likeliest.
+    #[value(name = "403-empty")]
     Empty403,
     /// 403 with the text of B1.1.
+    #[value(name = "403-text")]
     Text403,
     /// 401 with the challenge of B1.4.
+    #[value(name = "401-challenge")]
     Challenge401,
 }
 
 /// B1.3: the documentation says 401, older observations 403.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchNoCredential {
     /// 403 without a body.
+    #[value(name = "403-empty")]
     Empty403,
     /// 401 without a body.
+    #[value(name = "401-empty")]
     Empty401,
 }
 
 /// The service's `aadAuthFailureMode` (B1.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchBearerRefusal {
     /// `http401WithBearerChallenge`: 401, no body, the challenge.
+    #[value(name = "401-challenge")]
     Challenge401,
     /// `http403`: 403 with the body of B1.7.
+    #[value(name = "403-json")]
     Json403,
 }
 
 /// A valid principal without the role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchRoleRefusal {
     /// B1.7: 403 `Authorization failed.`
+    #[value(name = "403-json")]
     Json403,
     /// B1.6: 403 without a body.
+    #[value(name = "403-empty")]
     Empty403,
     /// B1.8: 403 in plain text.
+    #[value(name = "403-text")]
     Text403,
+}
+
+/// H13: what the headers of Azure AI Search's answers look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SearchStack {
+    /// Chunked, two lines of HSTS, strong etags, errors from a layer of their own.
+    Current,
+    /// With a length, one line of HSTS, weak etags, errors like successes.
+    #[value(name = "until-2022")]
+    Until2022,
 }

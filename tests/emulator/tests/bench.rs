@@ -40,6 +40,7 @@ pub(crate) struct Ask<'a> {
     target: String,
     body: Bytes,
     http2: bool,
+    host: Option<String>,
 }
 
 /// A connection that is kept open.
@@ -87,6 +88,7 @@ impl Bench {
             target: target.to_owned(),
             body: Bytes::new(),
             http2: false,
+            host: None,
         }
     }
 
@@ -148,6 +150,12 @@ impl Ask<'_> {
         self
     }
 
+    /// Calls the emulator by another name than its own (HTTP/1.1).
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
     /// Sends, and keeps the connection open.
     pub(crate) async fn send_and_keep(self) -> (Reply, Held) {
         self.exchange().await.expect("an answer")
@@ -189,8 +197,8 @@ impl Ask<'_> {
     {
         let (mut sender, connection) = http1::handshake(stream).await.expect("HTTP/1.1");
         let task = tokio::spawn(async move { connection.await.is_ok() });
-        let request =
-            self.request.uri(self.target).header("host", authority).body(Full::new(self.body)).expect("a request");
+        let host = self.host.as_deref().unwrap_or(authority);
+        let request = self.request.uri(self.target).header("host", host).body(Full::new(self.body)).expect("a request");
         let reply = read(sender.send_request(request).await.ok()?).await;
         Some((reply, Held { _sender: Box::new(sender), task }))
     }

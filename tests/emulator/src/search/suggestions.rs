@@ -43,7 +43,7 @@ pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
         .collect();
     let context = format!("indexes('{}')/$metadata#docs(*)", request.name());
     let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
-    Ok(reply::json(request, StatusCode::OK, &context, members))
+    Ok(reply::json(request.call, StatusCode::OK, &context, members))
 }
 
 /// The words of source fields that complete the text's last word.
@@ -78,7 +78,7 @@ pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
     let kind = reply::versioned(request.call, "AutocompleteItem");
     let context = format!("indexes('{}')/$metadata#Collection({kind})", request.name());
     let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
-    Ok(reply::json(request, StatusCode::OK, &context, members))
+    Ok(reply::json(request.call, StatusCode::OK, &context, members))
 }
 
 /// The documents that pass the filter and have a word, in a source field, that starts with the
