@@ -1,6 +1,6 @@
 //! What one emulator may be told at its start. Where `azure-wire.md` is unsure, there is a setting.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -24,6 +24,13 @@ pub struct Options {
     pub refresh_in: bool,
     /// The secret that the App Service identity endpoint wants in `X-IDENTITY-HEADER` (C3).
     pub identity_header: String,
+    /// Where to listen. Loopback, unless clients are elsewhere: in other containers of a test network.
+    pub listen: IpAddr,
+    /// How clients call this machine: the host in all URLs, and a name in the certificate. If none is said, the address
+    /// that is listened on.
+    pub host: Option<String>,
+    /// The first of twelve ports in a row, in the order of [`Scene`](crate::Scene); if none is said, free ones.
+    pub first_port: Option<u16>,
     /// Serve IMDS (C2) here as well as on a loopback port: loopback or 169.254.169.254 only.
     pub imds: Option<SocketAddr>,
     /// How Azure OpenAI refuses an unknown deployment (A1.6, H2).
@@ -57,6 +64,9 @@ impl Default for Options {
             cloud: Cloud::Public,
             refresh_in: false,
             identity_header: entropy::uuid(),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host: None,
+            first_port: None,
             imds: None,
             unknown_deployment: UnknownDeployment::Current,
             key_refusal: SearchKeyRefusal::Empty403,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_emulator::{Fault, Options, Plane};
 use serde_json::Value;
 
-use crate::bench::{Bench, CHAT, HALLO, OPENAI_SCOPE, Reply, SEARCH_SCOPE};
+use crate::bench::{Bench, CHAT, HALLO, OPENAI_SCOPE, SEARCH_SCOPE};
 
 #[tokio::test]
 async fn entra_answers_a_secret_and_an_assertion() {
@@ -160,19 +160,6 @@ async fn imds_writes_every_number_as_a_string() {
     assert_eq!(body["expires_in"], "3599");
 }
 
-/// What one of the identity endpoints answers to a good request.
-async fn ask_identity(bench: &Bench, plane: Plane) -> Reply {
-    const RESOURCE: &str = "resource=https://search.azure.com";
-    if plane == Plane::Imds {
-        let target = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{RESOURCE}");
-        return bench.ask("GET", &bench.emulator.imds(), &target).header("metadata", "true").send().await;
-    }
-    let endpoint = bench.emulator.identity_endpoint();
-    let base = endpoint.url.strip_suffix("/msi/token").expect("its path");
-    let target = format!("/msi/token?api-version=2019-08-01&{RESOURCE}");
-    bench.ask("GET", base, &target).header("x-identity-header", &endpoint.header).send().await
-}
-
 #[tokio::test]
 async fn both_identity_endpoints_fail_on_demand() {
     let bench = Bench::start().await;
@@ -195,7 +182,7 @@ async fn both_identity_endpoints_fail_on_demand() {
     for plane in [Plane::Identity, Plane::Imds] {
         for (name, status, part) in rows {
             bench.emulator.next(plane, Fault::named(name), 1).expect(name);
-            let reply = ask_identity(&bench, plane).await;
+            let reply = bench.ask_identity(plane).send().await;
             assert_eq!(reply.status, status, "{name}");
             assert!(reply.text().contains(part), "{name}: {}", reply.text());
         }
@@ -214,7 +201,7 @@ async fn a_sequence_of_failures_ends_in_a_token() {
     bench.emulator.next(Plane::Imds, Fault::named("429").retry_after(1), 1).expect("known");
     let mut seen = Vec::new();
     loop {
-        let reply = ask_identity(&bench, Plane::Imds).await;
+        let reply = bench.ask_identity(Plane::Imds).send().await;
         seen.push(reply.status.as_u16());
         if reply.status == 429 {
             assert_eq!(reply.header("retry-after"), Some("1"));
