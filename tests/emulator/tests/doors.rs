@@ -143,16 +143,16 @@ async fn the_journal_is_bounded_and_can_be_forgotten() {
     assert_eq!(entry.map(|entry| entry.sequence), Some(4));
 }
 
-/// As in a container: everywhere, in a row, and by another name.
+/// As in a container: on another address, in a row, and by another name.
 #[tokio::test]
 async fn listeners_can_stand_elsewhere_and_in_a_row() {
     // A range that is free now; another process may take one of it, and then another range is tried.
     for _ in 0..20 {
-        let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let probe = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
         let first = probe.local_addr().expect("its address").port();
         drop(probe);
         let options = Options {
-            listen: "0.0.0.0".parse().expect("an address"),
+            listen: "127.0.0.2".parse().expect("an address"),
             host: Some("azure.test".to_owned()),
             first_port: Some(first),
             ..Options::default()

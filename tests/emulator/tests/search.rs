@@ -194,6 +194,20 @@ async fn suggestions_come_from_the_suggester() {
     assert_eq!(posted["value"], json!([{"@search.text": "Harbor Light Hotel", "HotelName": "Harbor Light Hotel"}]));
     let target = "/indexes/hotels/docs/search.autocomplete?search=old%20mi&suggesterName=sg";
     assert_eq!(desk.get(target).await.json()["value"], json!([{"text": "mill", "queryPlusText": "old mill"}]));
+    let ask = json!({"search": "harb", "suggesterName": "sg", "top": 1, "orderby": "HotelId desc", "minimumCoverage": 50,
+                     "highlightPreTag": "<b>", "highlightPostTag": "</b>"});
+    let marked = desk.post("/indexes/hotels/docs/suggest", ask).await.json();
+    assert_eq!(marked["value"], json!([{"@search.text": "<b>Harbor</b> Light Inn", "HotelId": "91"}]));
+    assert_eq!(marked["@search.coverage"], 100.0);
+    for (mode, completions) in
+        [("oneTerm", vec!["mill"]), ("twoTerms", vec!["mill hotel", "mill inn"]), ("oneTermWithContext", vec!["mill"])]
+    {
+        let ask = json!({"search": "old mi", "suggesterName": "sg", "autocompleteMode": mode, "top": 2});
+        let found = desk.post("/indexes/hotels/docs/autocomplete", ask).await.json()["value"].clone();
+        let texts: Vec<&str> =
+            found.as_array().expect("completions").iter().filter_map(|one| one["text"].as_str()).collect();
+        assert_eq!(texts, completions, "{mode}");
+    }
     let ask = json!({"search": "x", "suggesterName": "nobody"});
     let reply = desk.post("/indexes/hotels/docs/search.post.autocomplete", ask).await;
     assert_eq!(
