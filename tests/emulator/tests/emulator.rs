@@ -8,7 +8,11 @@ mod binary;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod doors;
+#[cfg(test)]
+mod fault_table;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -16,6 +20,10 @@ mod identity;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
 mod realtime;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod stored;
