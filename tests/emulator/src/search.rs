@@ -15,9 +15,7 @@ use crate::lenient::{self, Reading};
 use crate::options::SearchStack;
 use crate::{Door, Plane, target};
 
-mod aliases;
 mod analysis;
-mod data_sources;
 mod documents;
 mod entity;
 mod facets;
@@ -25,10 +23,7 @@ mod filter;
 mod highlights;
 mod hits;
 mod hotels;
-mod indexers;
 mod indexes;
-mod knowledge_bases;
-mod knowledge_sources;
 mod operations;
 mod order;
 mod query;
@@ -39,12 +34,10 @@ mod schema;
 mod selection;
 mod semantic;
 mod service;
-mod skillsets;
 mod stack;
 mod statistics;
 mod stored;
 mod suggestions;
-mod synonym_maps;
 mod unserved;
 mod vectors;
 
@@ -209,7 +202,7 @@ impl Request<'_> {
 
     /// The name of the index whose documents are meant: it may be called by an alias.
     fn queried_name(&self, memory: &Memory) -> Result<String, Answer> {
-        let name = aliases::resolve(memory, self.name());
+        let name = stored::aliases::resolve(memory, self.name());
         if memory.indexes.contains_key(name) {
             Ok(name.to_owned())
         } else {
@@ -219,7 +212,7 @@ impl Request<'_> {
 
     /// The index whose documents are meant.
     fn queried<'m>(&self, memory: &'m Memory) -> Result<&'m Index, Answer> {
-        let index = memory.indexes.get(aliases::resolve(memory, self.name()));
+        let index = memory.indexes.get(stored::aliases::resolve(memory, self.name()));
         index.ok_or_else(|| refusal::index_not_served(self.call, self.name()))
     }
 

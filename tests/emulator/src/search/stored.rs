@@ -1,5 +1,13 @@
 //! The objects that are only stored: each [`Kind`] is a declaration, and these five operations are all of them.
 
+pub(super) mod aliases;
+pub(super) mod data_sources;
+pub(super) mod indexers;
+pub(super) mod knowledge_bases;
+pub(super) mod knowledge_sources;
+pub(super) mod skillsets;
+pub(super) mod synonym_maps;
+
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value};
 
