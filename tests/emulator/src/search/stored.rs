@@ -47,7 +47,8 @@ impl Kind {
     pub(super) fn not_found(&self, request: &Request<'_>) -> Answer {
         let [get, delete] = self.missing;
         let text = if request.method == Method::DELETE { delete } else { get };
-        let text = text.replacen("{}", request.name(), 1).replacen("{}", SERVICE_NAME, 1);
+        let names = [request.name(), SERVICE_NAME, ""];
+        let text: String = text.split("{}").zip(names).flat_map(|(text, name)| [text, name]).collect();
         refusal::error(request.call, StatusCode::NOT_FOUND, &text)
     }
 
