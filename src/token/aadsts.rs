@@ -1,7 +1,7 @@
 //! Entra's codes for what is wrong, like `AADSTS7000215`, and what the operator should do (azure-wire, C1 and C6).
 
 /// What cures what a code says, where that is known.
-const CURES: [(&str, &str); 10] = [
+const CURES: [(&str, &str); 11] = [
     ("AADSTS7000215", "put the value of the application's secret, which is not its id, where the identity's secret is"),
     (
         "AADSTS7000222",
@@ -14,6 +14,7 @@ const CURES: [(&str, &str); 10] = [
     ),
     ("AADSTS700027", "upload the identity's certificate to its application, or put the uploaded one where it is"),
     ("AADSTS700024", "compare the clocks; a service account's token must be one that the cluster renews"),
+    ("AADSTS70021", FEDERATION),
     ("AADSTS700211", FEDERATION),
     ("AADSTS700212", FEDERATION),
     ("AADSTS700213", FEDERATION),

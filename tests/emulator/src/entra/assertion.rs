@@ -169,7 +169,7 @@ impl Error {
         Self::unauthorized(700_023, text.to_owned())
     }
 
-    fn untimely() -> Self {
+    pub(super) fn untimely() -> Self {
         let text = "Client assertion is not within its valid time range. Review the documentation at \
                     https://learn.microsoft.com/entra/identity-platform/certificate-credentials .";
         Self::unauthorized(700_024, text.to_owned())
