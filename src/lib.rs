@@ -26,7 +26,7 @@
 //! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. Where the permit depends on the `model` in the
 //! body, that body is behind its [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer
 //! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
-//! that speak of *our* credentials.
+//! that speak of *our* credentials: a [`fault::Fault`] knows what cures it, for the client and for the operator.
 //!
 //! # The walk of a client's own token
 //! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
@@ -57,8 +57,8 @@
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
-//! What broke, on our side or upstream, is a warning in the log besides; a connection on which no request came to be is
-//! counted, and told there, too. Both leave through an [`outlet`], so that no
+//! What broke, on our side or upstream, is a warning in the log besides, a fault of our credentials once in a while and
+//! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
 //! # Invariants
@@ -76,6 +76,7 @@
 // Words.
 pub mod plane;
 pub mod family;
+pub mod fault;
 pub mod refusal;
 pub mod dialect;
 

@@ -179,7 +179,7 @@ async fn a_failure_is_told_and_warned_of() {
     assert!(line["upstream_request"].is_string(), "{line}");
     let warning = world.gateway.logged(|line| line["reason"] == "upstream-permission").await;
     assert_eq!((&warning["request"], &warning["level"]), (&line["request"], &json!("WARN")));
-    assert_eq!(warning["message"], format!("failed: {why}"));
+    assert_eq!(warning["message"], format!("upstream authentication fault: {why}"));
 }
 
 #[tokio::test]
