@@ -85,6 +85,7 @@ pub mod document;
 pub mod settings;
 pub mod keys;
 pub mod certificate;
+pub mod sources;
 
 // The path of a request.
 pub mod listen;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::samples::Samples;
-use super::{Client, Digest, Grant, Key, Keys, Targets};
+use super::{Client, Digest, Grant, Key, Keys, Revoked, Targets};
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::family::{Families, Family};
 use crate::plane::{Access, Plane};
@@ -51,8 +51,27 @@ fn key(section: &Section<'_>, client: &Arc<Client>, samples: &Samples) -> Option
         None => Some(None),
     };
     let (not_before, expires) = (moment("not_before"), moment("expires"));
-    let key = Key { id: id?.text()?.into(), client: client.clone(), not_before: not_before?, expires: expires? };
-    Some((digest?, key))
+    let revoked = revoked(section);
+    let key = Key::new(id?.text()?, client.clone());
+    if revoked == Some(Revoked::AtOnce) {
+        key.cut.cancel();
+    }
+    Some((digest?, Key { not_before: not_before?, expires: expires?, revoked: revoked?, ..key }))
+}
+
+/// Whether a key was taken back. It may stay listed: then the log names it where somebody still uses it.
+fn revoked(section: &Section<'_>) -> Option<Revoked> {
+    let is_said = |key| section.get(key).map_or(Some(false), |value| value.truth());
+    let (revoked, cut) = (is_said("revoked"), is_said("cut"));
+    match (revoked?, cut?) {
+        (false, false) => Some(Revoked::No),
+        (true, false) => Some(Revoked::ForRequests),
+        (true, true) => Some(Revoked::AtOnce),
+        (false, true) => {
+            section.wrong("has cut without revoked = true: only what a revoked key began is cut");
+            None
+        }
+    }
 }
 
 /// The digest of a key, and not of what is none.
