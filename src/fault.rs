@@ -62,6 +62,17 @@ pub struct Place {
     pub operation: (Family, Access),
 }
 
+const CURE_OF_KEYS: &str = "If the request's body holds a key, put a managed identity in its place.";
+
+const CURE_OF_ENDPOINT: &str = "The gateway's owner should see that the endpoint is the resource's own, and that nothing on \
+                                the way to it adds a key.";
+
+const CURE_OF_SUBDOMAIN: &str = "Its owner should give it one, and the gateway's endpoint should be that name: a regional \
+                                 endpoint takes keys alone.";
+
+const CURE_OF_NETWORK: &str = "Its owner should let the gateway's network through its firewall, or have the gateway reach \
+                               it by its private endpoint.";
+
 /// How Azure begins to name a principal without a role, in backticks (A1.5b).
 const PRINCIPAL: &str = "The principal `";
 
@@ -113,12 +124,8 @@ impl Fault {
     /// What whoever owns gateway and resource should do.
     pub fn cure(&self) -> String {
         match self.complaint.cause {
-            Cause::SawKey => "If the request's body holds a key, put a managed identity in its place.".to_owned(),
-            Cause::WantsKey => {
-                "The gateway's owner should see that the endpoint is the resource's own, and that nothing \
-                                on the way to it adds a key."
-                    .to_owned()
-            }
+            Cause::SawKey => CURE_OF_KEYS.to_owned(),
+            Cause::WantsKey => CURE_OF_ENDPOINT.to_owned(),
             Cause::Token => format!(
                 "The gateway's owner should see that the identity is of the resource's tenant, and that the token's scope \
                  ({}) is for the audience that Azure wants.",
@@ -133,16 +140,8 @@ impl Fault {
                 "Its owner should assign '{}' to that identity there. It takes effect after some minutes.",
                 self.role()
             ),
-            Cause::Subdomain => {
-                "Its owner should give it one, and the gateway's endpoint should be that name: a regional \
-                                 endpoint takes keys alone."
-                    .to_owned()
-            }
-            Cause::Network => {
-                "Its owner should let the gateway's network through its firewall, or have the gateway reach \
-                               it by its private endpoint."
-                    .to_owned()
-            }
+            Cause::Subdomain => CURE_OF_SUBDOMAIN.to_owned(),
+            Cause::Network => CURE_OF_NETWORK.to_owned(),
         }
     }
 

@@ -112,6 +112,7 @@ const LONGEST_TAIL: usize = 64;
 
 const LONG_TAIL: &str = "its JSON is followed by too many blanks";
 const NO_BODY: &str = "it has no body";
+const NEVER_ENDS: &str = "its body does not end, and Azure has answered long ago";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -320,7 +321,7 @@ impl Outcome {
         let told = if sent.as_ref().is_ok_and(|answer| !completes_nothing(answer)) {
             let Ok(told) = timeout(limit, &mut expected.outcome).await else {
                 self.give_up();
-                return Err(Failure::TimedOut.into());
+                return Err(Refusal::ModelUnclear(NEVER_ENDS).into());
             };
             // An upstream that will not read the rest has answered something else than this request.
             Some(told.map_err(|_| Failure::Lost)?)
@@ -340,7 +341,7 @@ impl Outcome {
     fn give_up(&mut self) {
         if let Some(Expected { give_up, .. }) = self.0.take() {
             // The body may have ended just now.
-            drop(give_up.send(()));
+            give_up.send(()).unwrap_or_default();
         }
     }
 }

@@ -68,7 +68,8 @@
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
 //!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
 //!    and the beginning of a URL in an answer, to see whose it is.
-//! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
+//! 4. A token is never sent to a host that the settings do not name; redirects are never followed, nor passed on to a
+//!    client that has a key.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
 //! 7. Whatever can be read in two ways is refused, and what no rule places is granted to nobody.

@@ -139,7 +139,7 @@ async fn a_success_does_not_wait_forever() {
     let (_send, channel) = http_body_util::Channel::<Bytes>::new(1);
     let (mut body, mut outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
     let answer = outcome.settle(Ok(Response::new(())), Duration::from_millis(1)).await;
-    assert_eq!(answer.err(), Some(Failure::TimedOut.into()));
+    assert_eq!(answer.err(), Some(Refusal::ModelUnclear(NEVER_ENDS).into()));
     assert_eq!(sent(&mut body).await, (String::new(), false), "nor does its upstream wait for the body");
 }
 

@@ -12,9 +12,6 @@ use crate::plane::{Cloud, Plane};
 /// A host that a resource lists, and its plane.
 type Listed = (Plane, Arc<str>);
 
-/// How the hosts end that resources of a region share. No token is taken there (azure-wire, A1.9 and A3).
-const REGIONAL: &str = ".api.cognitive.microsoft.com";
-
 pub(super) fn resources(root: &Section<'_>, cloud: Option<Cloud>, identities: &[Arc<str>]) -> Vec<Arc<Resource>> {
     let sections = root.named_sections("resources");
     if sections.is_empty() {
@@ -40,12 +37,6 @@ fn resource(
     let endpoint = section
         .need("endpoint", "the resource's URL, like https://contoso.openai.azure.com")
         .and_then(|value| endpoint(&value));
-    if endpoint.as_ref().is_some_and(|endpoint| endpoint.host().to_ascii_lowercase().ends_with(REGIONAL)) {
-        section.wrong(
-            "has a regional endpoint, which takes keys alone: give the resource a custom subdomain, and name that, like \
-             https://contoso.openai.azure.com",
-        );
-    }
     let plane = match section.get("plane") {
         Some(value) => value.one_of(Plane::NAMES),
         None => endpoint.as_ref().and_then(|endpoint| {
@@ -142,10 +133,6 @@ hosts = ["https://b.example", "b.example:443", "B.example", "b.example"]
 endpoint = "https://b.search.windows.net"
 identity = "main"
 hosts = ["b.example", "[::1]", "localhost"]
-[resources.region]
-plane = "openai"
-endpoint = "https://westeurope.api.cognitive.microsoft.com"
-identity = "main"
 "#;
         let mistakes = Settings::parse(Path::new("keyswap.toml"), text).unwrap_err();
         assert_eq!(
@@ -155,8 +142,7 @@ keyswap.toml:5:1: resources.OpenAI: has a name with which Azure's own paths begi
 keyswap.toml:8:1: resources.a/b: has a name that cannot stand in a path: use letters, digits, hyphens and underscores
 keyswap.toml:11:10: resources.a/b.hosts[0]: must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"
 keyswap.toml:11:31: resources.a/b.hosts[1]: must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"
-keyswap.toml:11:61: resources.a/b.hosts[3]: is listed before: a host names one resource of a plane
-keyswap.toml:16:1: resources.region: has a regional endpoint, which takes keys alone: give the resource a custom subdomain, and name that, like https://contoso.openai.azure.com"
+keyswap.toml:11:61: resources.a/b.hosts[3]: is listed before: a host names one resource of a plane"
         );
     }
 }

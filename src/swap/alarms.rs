@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use crate::fault::{Cause, Fault};
+use crate::fault::Fault;
 use crate::refusal::Failure;
 use crate::request_line::Record;
 use crate::settings::{Identity, IdentityKind, Resource, UserAssigned};
@@ -53,26 +53,20 @@ impl Alarms {
         let principal = fault.principal().or(object_id);
         let (reason, cure) = (fault.reason(), fault.cure());
         let untold = (untold > 0).then_some(untold);
-        macro_rules! tell {
-            ($level:ident) => {
-                $level!(
-                    request,
-                    upstream_request,
-                    reason,
-                    resource,
-                    host,
-                    identity,
-                    kind,
-                    client_id,
-                    principal,
-                    cure,
-                    untold,
-                    "upstream authentication fault: {fault}"
-                )
-            };
-        }
-        // A key that travels is not only in the way: it may be in the wrong hands.
-        if fault.complaint.cause == Cause::SawKey { tell!(error) } else { tell!(warn) }
+        error!(
+            request,
+            upstream_request,
+            reason,
+            resource,
+            host,
+            identity,
+            kind,
+            client_id,
+            principal,
+            cure,
+            untold,
+            "upstream authentication fault: {fault}"
+        );
     }
 
     /// Whether it is time to tell of a fault, and then how many requests met it untold.
@@ -127,7 +121,7 @@ pub(super) fn warn_of_hidden_links(resource: &Resource) {
 mod tests {
     use super::*;
     use crate::family::Family;
-    use crate::fault::{Complaint, Place};
+    use crate::fault::{Cause, Complaint, Place};
     use crate::plane::{Access, Plane};
 
     #[test]

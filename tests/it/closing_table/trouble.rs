@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::answer::{Expected, Got, Ours, Retry};
 use super::row::{Ask, Row, hold};
 use crate::gateway::LIMIT;
+use crate::identities::with_identity;
 use crate::wire::with_timeouts;
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 
@@ -69,11 +70,16 @@ async fn entra_refuses_our_identity() {
 }
 
 #[tokio::test]
-async fn entra_is_in_trouble() {
-    for fault in ["429", "500", "503", "html"] {
-        let world = where_entra_answers(Fault::named(fault)).start().await;
+async fn nobody_gives_us_a_token_at_the_moment() {
+    let entra = ["429", "500", "503", "html"].map(|fault| where_entra_answers(Fault::named(fault)));
+    // Nobody listens on port 1.
+    let endpoint = [("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token"), ("IDENTITY_HEADER", "header")];
+    let environment = endpoint.map(|(name, value)| (name, value.to_owned())).into();
+    let machine = Plan { environment, ..with_identity("kind = \"managed-identity\"") };
+    for plan in entra.into_iter().chain([machine]) {
+        let world = plan.start().await;
         let message = "keyswap has no valid Microsoft Entra token at the moment and is trying to get one. Try again.";
-        let rows = on_both(&world, "Entra 429 or 5xx, no valid cached token", || {
+        let rows = on_both(&world, "Entra 429 or 5xx, IMDS down, no valid cached token", || {
             soon("token-unavailable", "GatewayTokenUnavailable", message)
         });
         hold(&world, rows).await;
