@@ -278,7 +278,7 @@ fn allow_open_files() {
 /// Waits until a stop is asked for. Where nobody can, that is never.
 async fn told(stops: &mut mpsc::UnboundedReceiver<()>) {
     if stops.recv().await.is_none() {
-        pending().await
+        pending::<()>().await;
     }
 }
 

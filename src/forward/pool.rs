@@ -18,7 +18,14 @@ use crate::settings::{Resource, Settings, UpstreamTimeouts};
 #[derive(Debug)]
 pub struct Pools<B> {
     limits: UpstreamTimeouts,
-    of_resources: Arc<HashMap<Arc<str>, (Arc<Resource>, Arc<Pool<B>>)>>,
+    of_resources: Arc<HashMap<Arc<str>, Shared<B>>>,
+}
+
+/// A resource, and the pool that all workers have for it.
+#[derive(Debug)]
+struct Shared<B> {
+    resource: Arc<Resource>,
+    pool: Arc<Pool<B>>,
 }
 
 /// The connections to one resource.
@@ -71,10 +78,10 @@ impl<B> Pools<B> {
     #[must_use]
     pub fn succeeding(&self, settings: &Settings) -> Self {
         let pools = settings.resources.iter().map(|resource| {
-            let before = self.of_resources.get(&resource.name).map(|(_, pool)| pool.clone());
+            let before = self.of_resources.get(&resource.name).map(|shared| shared.pool.clone());
             let pool = before.unwrap_or_else(|| Arc::new(Pool::new()));
             pool.resize(resource.connections);
-            (resource.name.clone(), (resource.clone(), pool))
+            (resource.name.clone(), Shared { resource: resource.clone(), pool })
         });
         Self { limits: settings.timeouts.upstream, of_resources: Arc::new(pools.collect()) }
     }
@@ -86,7 +93,7 @@ impl<B> Pools<B> {
 
     /// A shelf for one worker in each pool, by the resource's name: the one that is there, if it leads to the same place.
     pub(super) fn shelves(&self, there: impl Fn(&str) -> Option<Arc<Shelf<B>>>) -> HashMap<Arc<str>, Arc<Shelf<B>>> {
-        let shelves = self.of_resources.iter().map(|(name, (resource, pool))| {
+        let shelves = self.of_resources.iter().map(|(name, Shared { resource, pool })| {
             let shelf = there(name).filter(|shelf| shelf.leads_to(resource)).unwrap_or_else(|| {
                 let shelf = Arc::new(Shelf::new(resource.clone(), pool.clone(), self.limits));
                 pool.state().shelves.push(Arc::downgrade(&shelf));

@@ -263,7 +263,7 @@ keys.toml:11:12: clients.app.grants[1].resource: names no resource of the settin
 keys.toml:15:10: clients.app.grants[2].access: leaves nothing of what is allowed: list read, write or manage, or leave it out for all
 keys.toml:15:20: clients.app.grants[2].access[1]: must be one of: read, write, manage
 keys.toml:20:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
-keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: expires, id, not_before, sha256
+keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: cut, expires, id, not_before, revoked, sha256
 keys.toml:21:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty
 keys.toml:22:24: clients.two.keys[3].sha256: is the digest of a sample that everybody knows (<your-api-key>): hash a key of your own
 keys.toml:23:24: clients.two.keys[4].sha256: is the digest of a sample that everybody knows (AZURE_OPENAI_API_KEY, and a newline): hash a key of your own"

@@ -144,8 +144,8 @@ impl Live {
         self.gateway.store(gateway.clone());
         let number = self.generation.borrow().number + 1;
         gateway.metrics.settings_taken(number);
-        info!(generation = number, keys = gateway.keys.len(), "new settings are in effect");
         self.generation.send_replace(Generation { number, stale: false, at_next_start });
+        info!(generation = number, keys = gateway.keys.len(), "new settings are in effect");
     }
 
     /// Leaves everything as it is, and says so where an operator looks.
