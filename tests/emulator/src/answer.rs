@@ -95,6 +95,14 @@ impl Answer {
         self
     }
 
+    /// The same bytes with a content-length, if they were chunked.
+    pub(crate) fn whole(mut self) -> Self {
+        if let Body::Chunked(body) = self.body {
+            self.body = Body::Whole(body);
+        }
+        self
+    }
+
     /// An event stream of these frames; the content type is the caller's.
     pub(crate) fn events(mut self, frames: Vec<Bytes>) -> Self {
         self.body = Body::Events(frames);
@@ -124,8 +132,8 @@ pub(crate) fn nested_error(code: &str, message: &str) -> String {
     format!(r#"{{"error":{{"code":{},"message":{}}}}}"#, Value::from(code), Value::from(message))
 }
 
-/// Indented by two spaces with a line feed behind, as many of Azure's bodies are (H10).
+/// Indented by two spaces, as many of Azure's bodies are; some have a line feed behind (H10).
 pub(crate) fn indented(value: &impl Serialize) -> String {
     // Only ever called with plain values, which always serialise.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Now, in the three forms that Azure writes it.
+//! Now, in the forms that Azure writes it.
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -24,4 +24,17 @@ pub(crate) fn entra_timestamp() -> String {
 pub(crate) fn ticks() -> i128 {
     const UNIX_EPOCH: i128 = 621_355_968_000_000_000;
     OffsetDateTime::now_utc().unix_timestamp_nanos() / 100 + UNIX_EPOCH
+}
+
+/// `2019-12-15T12:33:13.008Z`, as Azure AI Search dates what has happened.
+pub(crate) fn timestamp() -> String {
+    OffsetDateTime::now_utc()
+        .format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"))
+        .unwrap_or_default()
+}
+
+/// `06/20/2019 02:57:58 +00:00`, as App Service once dated its tokens (C3).
+pub(crate) fn textual(unix_seconds: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    date.format(format_description!("[month]/[day]/[year] [hour]:[minute]:[second] +00:00")).unwrap_or_default()
 }

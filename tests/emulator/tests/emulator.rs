@@ -10,6 +10,8 @@ mod control;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod fault_table;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod identity;

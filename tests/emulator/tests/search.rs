@@ -1,51 +1,16 @@
-//! Azure AI Search: operations and refusals.
+//! Azure AI Search: operations on documents and indexes; what else it does is below.
 
-use std::io::Read;
+mod desk;
+mod queries;
+mod refusals;
+mod stack;
+mod stored;
 
-use azure_emulator::{
-    Door, Fault, Options, Plane, Role, SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential, SearchRoleRefusal,
-};
+use azure_emulator::{Door, Options};
 use serde_json::{Value, json};
 
-use crate::bench::{Ask, Bench, Reply, SEARCH_SCOPE};
-
-const WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
-const DENIED: &str = r#"{"error":{"code":"","message":"Authorization failed."}}"#;
-const CHALLENGE: &str = r#"Bearer realm="Azure Cognitive Search" error="invalid_token" error_description="Authentication token failed validation.""#;
-const VERSION: &str = "api-version=2025-09-01";
-
-/// A bench with a token for the search service.
-struct Desk {
-    bench: Bench,
-    token: String,
-}
-
-impl Desk {
-    async fn open() -> Self {
-        Self::with(Options::default()).await
-    }
-
-    async fn with(options: Options) -> Self {
-        let bench = Bench::with(options).await;
-        let token = bench.search_token().await;
-        Self { bench, token }
-    }
-
-    /// With a token; the api-version is added.
-    fn ask(&self, method: &str, target: &str) -> Ask<'_> {
-        let mark = if target.contains('?') { '&' } else { '?' };
-        let target = format!("{target}{mark}{VERSION}");
-        self.bench.search(method, &target).bearer(&self.token)
-    }
-
-    async fn get(&self, target: &str) -> Reply {
-        self.ask("GET", target).send().await
-    }
-
-    async fn post(&self, target: &str, body: Value) -> Reply {
-        self.ask("POST", target).body(body.to_string()).send().await
-    }
-}
+use crate::bench::Reply;
+use desk::{Desk, VERSION};
 
 fn keys(reply: &Reply) -> Vec<String> {
     let hits = reply.json()["value"].as_array().expect("hits").clone();
@@ -161,23 +126,6 @@ async fn documents_are_looked_up_and_counted() {
 }
 
 #[tokio::test]
-async fn a_200_is_gzipped_and_nothing_else_is() {
-    let desk = Desk::open().await;
-    let gzip = |target: &str| desk.ask("GET", target).header("accept-encoding", "gzip, deflate");
-    let reply = gzip("/indexes/hotels/docs/7").send().await;
-    assert_eq!(reply.header("content-encoding"), Some("gzip"));
-    assert_eq!(reply.header("vary"), Some("Accept-Encoding"));
-    assert_eq!(reply.headers.get_all("strict-transport-security").iter().count(), 2);
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&reply.body[..]).read_to_string(&mut text).expect("gzip");
-    assert!(text.contains("\"HotelId\":\"7\""));
-    let error = gzip("/indexes/nothing/docs/7").send().await;
-    assert_eq!(error.header("content-encoding"), None);
-    let refused = desk.ask("GET", "/indexes/hotels/docs/7").header("accept-encoding", "gzip;q=0");
-    assert_eq!(refused.send().await.header("content-encoding"), None);
-}
-
-#[tokio::test]
 async fn documents_are_written_one_by_one() {
     let desk = Desk::open().await;
     let write = |actions: Value| {
@@ -226,6 +174,20 @@ async fn suggestions_come_from_the_suggester() {
     assert_eq!(posted["value"], json!([{"@search.text": "Harbor Light Hotel", "HotelName": "Harbor Light Hotel"}]));
     let target = "/indexes/hotels/docs/search.autocomplete?search=old%20mi&suggesterName=sg";
     assert_eq!(desk.get(target).await.json()["value"], json!([{"text": "mill", "queryPlusText": "old mill"}]));
+    let ask = json!({"search": "harb", "suggesterName": "sg", "top": 1, "orderby": "HotelId desc", "minimumCoverage": 50,
+                     "highlightPreTag": "<b>", "highlightPostTag": "</b>"});
+    let marked = desk.post("/indexes/hotels/docs/suggest", ask).await.json();
+    assert_eq!(marked["value"], json!([{"@search.text": "<b>Harbor</b> Light Inn", "HotelId": "91"}]));
+    assert_eq!(marked["@search.coverage"], 100.0);
+    for (mode, completions) in
+        [("oneTerm", vec!["mill"]), ("twoTerms", vec!["mill hotel", "mill inn"]), ("oneTermWithContext", vec!["mill"])]
+    {
+        let ask = json!({"search": "old mi", "suggesterName": "sg", "autocompleteMode": mode, "top": 2});
+        let found = desk.post("/indexes/hotels/docs/autocomplete", ask).await.json()["value"].clone();
+        let texts: Vec<&str> =
+            found.as_array().expect("completions").iter().filter_map(|one| one["text"].as_str()).collect();
+        assert_eq!(texts, completions, "{mode}");
+    }
     let ask = json!({"search": "x", "suggesterName": "nobody"});
     let reply = desk.post("/indexes/hotels/docs/search.post.autocomplete", ask).await;
     assert_eq!(
@@ -301,133 +263,4 @@ async fn the_api_version_is_required() {
     let target = "/indexes/hotels/docs/7?api-version=2021-04-30-Preview";
     let reply = desk.bench.search("GET", target).bearer(&desk.token).send().await;
     assert_eq!(reply.status, 200);
-}
-
-#[tokio::test]
-async fn roles_divide_reading_writing_and_managing() {
-    let bench = Bench::start().await;
-    let reader = bench.token(&bench.emulator.reader_app(), SEARCH_SCOPE).await;
-    let read = format!("/indexes/hotels/docs/7?{VERSION}");
-    let write = format!("/indexes/hotels/docs/index?{VERSION}");
-    let manage = format!("/indexes?{VERSION}");
-    let body = r#"{"value":[]}"#;
-    for (method, target, status) in [("GET", &read, 200), ("POST", &write, 403), ("GET", &manage, 403)] {
-        let reply = bench.search(method, target).bearer(&reader).body(body).send().await;
-        assert_eq!(reply.status, status, "{target}");
-        if status == 403 {
-            assert_eq!(reply.text(), DENIED);
-        }
-    }
-    let principal = bench.emulator.reader_app().object_id;
-    bench.emulator.set_role(&principal, Role::SearchServiceContributor, true);
-    let reply = bench.search("GET", &manage).bearer(&reader).send().await;
-    assert_eq!(reply.status, 200);
-}
-
-#[tokio::test]
-async fn refusals_follow_the_settings() {
-    let target = format!("/indexes/hotels/docs/7?{VERSION}");
-    let strict = Bench::start().await;
-    let reply = strict.search("GET", &target).header("api-key", "any").send().await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (403, ""));
-    let reply = strict.search("GET", &format!("{target}&api-key=any")).send().await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (403, ""));
-    let reply = strict.search("GET", &target).bearer("garbage").send().await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (401, ""));
-    assert_eq!(reply.header("www-authenticate"), Some(CHALLENGE));
-    let reply = strict.search("GET", &target).send().await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (403, ""));
-
-    let other = Bench::with(Options {
-        key_refusal: SearchKeyRefusal::Text403,
-        bearer_refusal: SearchBearerRefusal::Json403,
-        no_credential: SearchNoCredential::Empty401,
-        role_refusal: SearchRoleRefusal::Text403,
-        ..Options::default()
-    })
-    .await;
-    let reply = other.search("GET", &target).header("api-key", "any").send().await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (403, WRONG_KEY));
-    let reply = other.search("GET", &target).bearer("garbage").send().await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (403, DENIED));
-    assert_eq!(other.search("GET", &target).send().await.status, 401);
-    let reader = other.token(&other.emulator.reader_app(), SEARCH_SCOPE).await;
-    let reply = other.search("GET", &format!("/indexes?{VERSION}")).bearer(&reader).send().await;
-    assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
-    assert!(reply.text().starts_with("CheckAccess API call with non successful response."));
-}
-
-#[tokio::test]
-async fn with_keys_enabled_keys_mean_what_they_meant() {
-    let bench = Bench::start().await;
-    let base = bench.emulator.search(Door::KeysEnabled);
-    let keys = bench.emulator.keys();
-    let read = format!("/indexes/hotels/docs/7?{VERSION}");
-    let manage = format!("/indexes?{VERSION}");
-    let ask = |target: &str| bench.ask("GET", &base, target);
-    let by_query = |key: &str| bench.ask("GET", &base, &format!("{read}&api-key={key}"));
-    for (ask, status, text) in [
-        (ask(&read).header("api-key", &keys.search_admin), 200, None),
-        (ask(&manage).header("api-key", &keys.search_admin), 200, None),
-        (ask(&read).header("api-key", &keys.search_query), 200, None),
-        (by_query(&keys.search_query), 200, None),
-        (ask(&manage).header("api-key", &keys.search_query), 403, Some(WRONG_KEY)),
-        (ask(&read).header("api-key", "wrong"), 403, Some(WRONG_KEY)),
-        (
-            by_query(&keys.search_admin),
-            403,
-            Some(r#"{"error":{"code":"","message":"The given API key is not permitted in the URI query string."}}"#),
-        ),
-        (ask(&read), 403, Some("")),
-    ] {
-        let reply = ask.send().await;
-        assert_eq!(reply.status, status);
-        if let Some(text) = text {
-            assert_eq!(reply.text(), text);
-        }
-    }
-    assert_eq!(WRONG_KEY.len(), 112);
-}
-
-#[tokio::test]
-async fn rows_of_b1_on_demand() {
-    let desk = Desk::open().await;
-    // Name, status, part of the body; nothing means that there is none.
-    let rows = [
-        ("B1.1", 403, "internal, primary or secondary keys"),
-        ("B1.2", 403, "not permitted in the URI"),
-        ("B1.3", 403, ""),
-        ("B1.4", 401, ""),
-        ("B1.5", 403, ""),
-        ("B1.6", 403, ""),
-        ("B1.7", 403, "Authorization failed."),
-        ("B1.8", 403, "CheckAccess API call"),
-        ("B1.9", 404, "IndexNotFoundInService"),
-        ("B1.9-old", 404, "was found in the service"),
-        ("B1.10", 400, "Syntax error at position 7"),
-        ("B1.11", 400, "Invalid or missing api-version"),
-        ("B1.12", 400, "x-ms-query-source-authorization"),
-        ("B1.13", 412, "No change was made"),
-        ("B1.14", 503, "azure-search-throttling"),
-        ("B1.14-429", 429, "azure-search-throttling"),
-        ("B1.15", 429, "Skillset quota"),
-        ("B1.16", 400, "is disabled"),
-        ("413", 413, ""),
-        ("500", 500, "An error has occurred"),
-        ("502", 502, "<html>"),
-    ];
-    for (name, ..) in rows {
-        let next = desk.bench.emulator.next(Plane::Search, Fault::named(name), 1);
-        next.expect(name);
-    }
-    for (name, status, part) in rows {
-        let reply = desk.get("/indexes/hotels/docs/7").await;
-        assert_eq!(reply.status, status, "{name}");
-        assert!(reply.text().contains(part), "{name}: {}", reply.text());
-        assert_eq!(part.is_empty(), reply.body.is_empty(), "{name}");
-        assert_eq!(reply.body.is_empty(), reply.header("content-type").is_none());
-    }
-    let tested: Vec<&str> = rows.iter().map(|row| row.0).collect();
-    let own = azure_emulator::fault_names(Plane::Search);
-    assert_eq!(own[..tested.len()], tested);
 }
