@@ -1,9 +1,8 @@
 //! The command line of keyswap.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -15,10 +14,11 @@ use keyswap::family::Family;
 use keyswap::keys::{Grant, Keys};
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
+use keyswap::proof::Note;
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
-use keyswap::token;
+use keyswap::sources::{self, Reading};
 use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
@@ -162,8 +162,7 @@ fn serve(source: &Source, log: Option<LogFormat>, requests: RequestFormat) -> Ex
         Ok(log) => log,
         Err(error) => return complain(&error, ExitCode::FAILURE),
     };
-    let server = source.load().and_then(|(settings, keys)| Server::bind(settings, keys));
-    let served = server.map(|server| run(server, requests));
+    let served = Server::follow(source.into()).map(|server| run(server, requests));
     // What has been logged stands before the complaint.
     log.close(LOG_LIMIT);
     match served {
@@ -183,11 +182,8 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 }
 
 fn check(source: &Source) -> ExitCode {
-    let checked = source.load().and_then(|(settings, keys)| {
+    let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes }| {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
-        let https = settings.listen.https.as_ref();
-        let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
-        let notes = token::check(&settings.identities)?;
         Ok(report(&settings, &keys, &certificates, &notes))
     });
     show(checked)
@@ -215,12 +211,12 @@ fn cert(wanted: &Wanted) -> ExitCode {
 }
 
 /// What the settings come to, for somebody who reviews them.
-fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: &[(Arc<str>, String)]) -> String {
+fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: &[Note]) -> String {
     let mut lines = Vec::new();
     for identity in &settings.identities {
         lines.push(format!("identity {}: {}", identity.name, identity.kind));
-        let own = notes.iter().filter(|(name, _)| *name == identity.name);
-        lines.extend(own.map(|(_, note)| format!("  note: {note}")));
+        let own = notes.iter().filter(|note| note.identity == identity.name);
+        lines.extend(own.map(|note| format!("  note: {}", note.text)));
     }
     for resource in &settings.resources {
         let hosts = resource.hosts.join(", ");
@@ -322,10 +318,8 @@ fn start_log(format: Option<LogFormat>) -> std::io::Result<Outlet> {
     Ok(outlet)
 }
 
-impl Source {
-    fn load(&self) -> Result<(Settings, Keys), Mistakes> {
-        let settings = Settings::load(self.config.as_deref().map(Path::new), &self.single)?;
-        let keys = Keys::read(&settings)?;
-        Ok((settings, keys))
+impl From<&Source> for sources::Source {
+    fn from(source: &Source) -> Self {
+        Self { file: source.config.clone(), single: source.single.clone() }
     }
 }

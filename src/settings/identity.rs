@@ -103,17 +103,17 @@ pub(super) const NOT_IN_PRODUCTION: &str =
 // === impl Identity ===
 
 impl Identity {
-    /// The files that its tokens depend on: what changes in them may be worth a new token.
-    pub fn files(&self) -> Vec<&Path> {
-        match &self.kind {
-            IdentityKind::WorkloadIdentity { token_file, .. } => vec![token_file],
-            IdentityKind::ClientSecret { secret: SecretSource::File(file), .. } => vec![file],
-            IdentityKind::ClientCertificate { files: CertificateFiles { cert, key }, .. } if cert == key => vec![cert],
-            IdentityKind::ClientCertificate { files: CertificateFiles { cert, key }, .. } => vec![cert, key],
-            IdentityKind::ManagedIdentity { .. }
-            | IdentityKind::ClientSecret { secret: SecretSource::Environment(_), .. }
-            | IdentityKind::AzureCli { .. } => Vec::new(),
-        }
+    /// The files with which it proves itself: what changes in them is worth a new token.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let (one, other) = match &self.kind {
+            IdentityKind::ManagedIdentity { .. } | IdentityKind::AzureCli { .. } => (None, None),
+            IdentityKind::WorkloadIdentity { token_file, .. } => (Some(token_file.as_path()), None),
+            IdentityKind::ClientSecret { secret, .. } => (secret.file(), None),
+            IdentityKind::ClientCertificate { files: CertificateFiles { cert, key }, .. } => {
+                (Some(cert.as_path()), Some(key.as_path()).filter(|key| key != cert))
+            }
+        };
+        one.into_iter().chain(other)
     }
 }
 
@@ -320,7 +320,7 @@ mod tests {
             (certificate("both", "both"), &["both"]),
         ] {
             let identity = Identity { name: "app".into(), kind };
-            assert_eq!(identity.files(), files.iter().map(Path::new).collect::<Vec<_>>());
+            assert!(identity.files().eq(files.iter().map(Path::new)), "{identity:?}");
         }
     }
 }

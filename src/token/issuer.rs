@@ -6,7 +6,6 @@
 
 mod assertion;
 mod azure_cli;
-mod certificate;
 mod managed;
 
 use std::sync::Arc;
@@ -22,12 +21,11 @@ use tokio::task::JoinSet;
 use super::Token;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
-use crate::document::{Mistake, Mistakes};
 use crate::egress::Egress;
+use crate::proof::ClientCertificate;
 use crate::refusal::Failure;
-use crate::settings::{Application, Identity, IdentityKind};
+use crate::settings::{Application, IdentityKind};
 use assertion::Assertion;
-use certificate::ClientCertificate;
 
 /// Whoever gives tokens: the control task's seam to the outside world.
 pub(super) trait Issue: Send + Sync + 'static {
@@ -154,39 +152,6 @@ impl Issue for Issuer {
             }
         }
     }
-}
-
-/// Looks at what identities depend on, and asks nobody. Tells what their owner should know, by the identity's name.
-///
-/// # Errors
-/// Every certificate that proves nothing to Entra: unreadable, without its key, not of RSA, at its end.
-pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<(Arc<str>, String)>, Mistakes> {
-    let mut notes = Vec::new();
-    let mut mistakes = Vec::new();
-    for identity in identities {
-        let note = match &identity.kind {
-            IdentityKind::ManagedIdentity { .. } => None,
-            IdentityKind::WorkloadIdentity { token_file, .. } => Assertion::federated(token_file).err(),
-            IdentityKind::ClientSecret { secret, .. } => secret.read().err(),
-            IdentityKind::ClientCertificate { files, send_chain, .. } => {
-                match ClientCertificate::read(files, *send_chain) {
-                    Ok(certificate) => certificate.near_its_end().map(|end| format!("its certificate {end}")),
-                    Err(Mistakes(wrong)) => {
-                        let in_settings = |mistake: Mistake| {
-                            let of_key = mistake.file == files.key && files.key != files.cert;
-                            let key = if of_key { "certificate_key_file" } else { "certificate_file" };
-                            Mistake { place: format!("identities.{}.{key}", identity.name), ..mistake }
-                        };
-                        mistakes.extend(wrong.into_iter().map(in_settings));
-                        None
-                    }
-                }
-            }
-            IdentityKind::AzureCli { .. } => Some("for development alone: never in production".to_owned()),
-        };
-        notes.extend(note.map(|note| (identity.name.clone(), note)));
-    }
-    if mistakes.is_empty() { Ok(notes) } else { Err(Mistakes(mistakes)) }
 }
 
 fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Token, Denial> {

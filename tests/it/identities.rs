@@ -8,6 +8,7 @@ use azure_emulator::{App, Cloud, Emulator, Entry, Fault, Options, Plane, Service
 use serde_json::{Value, json};
 
 use crate::certificate_files::Made;
+use crate::gateway::LIMIT;
 use crate::namespace::was_run_inside;
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 
@@ -269,7 +270,18 @@ async fn a_service_accounts_token_can_be_rotated() {
     let told = why(&world, "must hold a JWT and nothing else").await;
     assert!(!told.contains("hunter2"), "{told}");
     fs::write(&token, format!("{}\n", service_account(&world.emulator, 3600))).unwrap();
-    world.gateway.logged(|line| line["message"] == "token fetched").await;
+    for audience in AUDIENCES {
+        let fetched = |line: &Value| line["scope"] == format!("{audience}/.default") && line["life_s"].is_number();
+        world.gateway.logged(fetched).await;
+    }
+    // What has an hour to live is replaced at once by what the next one brings.
+    let last = world.emulator.journal().entries().last().unwrap().sequence;
+    fs::write(&token, service_account(&world.emulator, 3601)).unwrap();
+    for audience in AUDIENCES {
+        let anew =
+            |entry: &Entry| entry.sequence > last && entry.subject.as_deref() == Some(audience) && entry.completed;
+        world.emulator.journal().wait_for(anew, LIMIT).await.expect("it asks at once");
+    }
 }
 
 #[tokio::test]

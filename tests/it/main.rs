@@ -53,6 +53,7 @@ mod client_tokens;
 mod certificates;
 mod preflight;
 mod lifecycle;
+mod reload;
 mod request_line;
 mod canary;
 mod mount;

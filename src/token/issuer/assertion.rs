@@ -15,7 +15,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Denial;
-use super::certificate::ClientCertificate;
+use crate::proof::{ClientCertificate, service_account_token};
 use crate::settings::Application;
 use crate::token::clock::Moment;
 
@@ -24,9 +24,6 @@ pub(super) struct Assertion(Zeroizing<String>);
 
 /// How long an assertion of ours is good: it is used at once, and clocks differ.
 const LIFE: Duration = Duration::from_secs(5 * 60);
-
-/// The largest service account token that is read.
-const LARGEST: u64 = 64 * 1024;
 
 pub(super) fn credential(
     application: &Application,
@@ -47,20 +44,7 @@ impl Assertion {
     /// # Errors
     /// What is wrong with the file.
     pub(super) fn federated(file: &Path) -> Result<Self, String> {
-        let wrong = |what: &dyn fmt::Display| format!("the service account's token in {} {what}", file.display());
-        // A file that somebody else writes is not to fill our memory.
-        let size = std::fs::metadata(file).map_err(|error| wrong(&format!("cannot be read: {error}")))?.len();
-        if size > LARGEST {
-            return Err(wrong(&"is none: the file is too large"));
-        }
-        let text = std::fs::read_to_string(file).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
-        let text = Zeroizing::new(text);
-        let token = text.trim();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if token.split('.').count() != 3 || !token.bytes().all(plain) {
-            return Err(wrong(&"is none: the file must hold a JWT and nothing else"));
-        }
-        Ok(Self(Zeroizing::new(token.to_owned())))
+        service_account_token(file).map(Self)
     }
 
     /// One of the application's own, signed with the key of its certificate.

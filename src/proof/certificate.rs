@@ -14,7 +14,7 @@ use crate::settings::CertificateFiles;
 
 /// A certificate with a key that Entra takes signatures of.
 #[derive(Debug)]
-pub(super) struct ClientCertificate {
+pub(crate) struct ClientCertificate {
     pair: Pair,
     signer: Box<dyn Signer>,
     /// How the chain is shown, if it is: each certificate's DER in base64.
@@ -27,7 +27,7 @@ impl ClientCertificate {
     /// # Errors
     /// A file that cannot be read or is no PEM, a key that is another certificate's or not of RSA, a certificate that
     /// has ended.
-    pub(super) fn read(files: &CertificateFiles, send_chain: bool) -> Result<Self, Mistakes> {
+    pub(crate) fn read(files: &CertificateFiles, send_chain: bool) -> Result<Self, Mistakes> {
         let wrong = |fix: &str| Mistakes::of_file(&files.cert, fix);
         let pair = Pair::read(files)?;
         let key = &pair.shown().key;
@@ -46,12 +46,12 @@ impl ClientCertificate {
     }
 
     /// What to say of it where it ends soon.
-    pub(super) fn near_its_end(&self) -> Option<String> {
+    pub(crate) fn near_its_end(&self) -> Option<String> {
         self.pair.near_its_end(SystemTime::now())
     }
 
     /// The header of a JWT that it signs.
-    pub(super) fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         let leaf = self.pair.leaf().map(AsRef::as_ref).unwrap_or_default();
         let mut header =
             json!({"alg": "PS256", "typ": "JWT", "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, leaf))});
@@ -65,7 +65,7 @@ impl ClientCertificate {
     ///
     /// # Errors
     /// The key does not sign.
-    pub(super) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+    pub(crate) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
         self.signer.sign(text).map_err(|error| format!("the certificate's key does not sign: {error}"))
     }
 }
