@@ -14,7 +14,7 @@ use keyswap::family::Family;
 use keyswap::keys::{Grant, Keys};
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
-use keyswap::proof::Note;
+use keyswap::proof::{self, Note};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
@@ -184,6 +184,7 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 fn check(source: &Source) -> ExitCode {
     let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes }| {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
+        proof::timely(&settings.identities)?;
         Ok(report(&settings, &keys, &certificates, &notes))
     });
     show(checked)

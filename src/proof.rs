@@ -29,8 +29,8 @@ const LARGEST: u64 = 64 * 1024;
 /// Looks at what identities prove themselves with, and asks nobody.
 ///
 /// # Errors
-/// Every certificate that proves nothing to Entra: unreadable, without its key, not of RSA, at its end. A secret or a
-/// token that is not there is none: whoever brings it may come later.
+/// Every certificate that never proves anything to Entra: unreadable, without its key, not of RSA. A secret or a token that
+/// is not there is no mistake: whoever brings it may come later.
 pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<Note>, Mistakes> {
     let mut notes = Vec::new();
     let mut mistakes = Vec::new();
@@ -42,8 +42,8 @@ pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<Note>, Mistakes> {
             IdentityKind::ClientCertificate { files, send_chain, .. } => {
                 match ClientCertificate::read(files, *send_chain) {
                     Ok(certificate) => certificate.near_its_end().map(|end| format!("its certificate {end}")),
-                    Err(Mistakes(wrong)) => {
-                        mistakes.extend(wrong.into_iter().map(|mistake| in_settings(&identity.name, files, mistake)));
+                    Err(wrong) => {
+                        mistakes.extend(in_settings(identity, files, wrong));
                         None
                     }
                 }
@@ -55,11 +55,33 @@ pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<Note>, Mistakes> {
     if mistakes.is_empty() { Ok(notes) } else { Err(Mistakes(mistakes)) }
 }
 
-/// A mistake in one of these files, with the setting that names it.
-fn in_settings(identity: &str, files: &CertificateFiles, mistake: Mistake) -> Mistake {
-    let of_key = mistake.file == files.key && files.key != files.cert;
-    let key = if of_key { "certificate_key_file" } else { "certificate_file" };
-    Mistake { place: format!("identities.{identity}.{key}"), ..mistake }
+/// Looks whether all certificates are still good. Nothing begins with one that has ended; but it ends without a change of
+/// anybody's, and so no change is refused for it: somebody may be revoking a key.
+///
+/// # Errors
+/// Every certificate that has ended.
+pub fn timely(identities: &[Arc<Identity>]) -> Result<(), Mistakes> {
+    let mut mistakes = Vec::new();
+    for identity in identities {
+        let IdentityKind::ClientCertificate { files, send_chain, .. } = &identity.kind else { continue };
+        if let Err(wrong) = ClientCertificate::read(files, *send_chain).and_then(|certificate| certificate.timely()) {
+            mistakes.extend(in_settings(identity, files, wrong));
+        }
+    }
+    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+}
+
+/// What is wrong with these files, with the settings that name them.
+fn in_settings(
+    identity: &Identity,
+    files: &CertificateFiles,
+    Mistakes(wrong): Mistakes,
+) -> impl Iterator<Item = Mistake> {
+    wrong.into_iter().map(|mistake| {
+        let of_key = mistake.file == files.key && files.key != files.cert;
+        let key = if of_key { "certificate_key_file" } else { "certificate_file" };
+        Mistake { place: format!("identities.{}.{key}", identity.name), ..mistake }
+    })
 }
 
 /// The token of a service account that a cluster keeps for us in a file.

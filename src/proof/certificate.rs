@@ -25,8 +25,7 @@ impl ClientCertificate {
     /// Reads it.
     ///
     /// # Errors
-    /// A file that cannot be read or is no PEM, a key that is another certificate's or not of RSA, a certificate that
-    /// has ended.
+    /// A file that cannot be read or is no PEM, a key that is another certificate's or not of RSA.
     pub(crate) fn read(files: &CertificateFiles, send_chain: bool) -> Result<Self, Mistakes> {
         let wrong = |fix: &str| Mistakes::of_file(&files.cert, fix);
         let pair = Pair::read(files)?;
@@ -37,17 +36,27 @@ impl ClientCertificate {
         }
         let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
         let signer = signer.ok_or_else(|| wrong("has a key that signs nothing that Entra takes"))?;
-        if pair.ends() <= SystemTime::now() {
-            return Err(wrong("has ended, and Entra refuses it: upload another to the application, and put it here"));
-        }
         let shown = pair.shown().cert.iter().map(|certificate| BASE64_STANDARD.encode(certificate));
         let chain = send_chain.then(|| shown.collect());
         Ok(Self { pair, signer, chain })
     }
 
-    /// What to say of it where it ends soon.
+    /// Whether it is still good.
+    ///
+    /// # Errors
+    /// It has ended, without a change of anybody's.
+    pub(crate) fn timely(&self) -> Result<(), Mistakes> {
+        if self.pair.ends() <= SystemTime::now() {
+            let fix = "has ended, and Entra refuses it: upload another to the application, and put it here";
+            return Err(Mistakes::of_file(self.pair.file(), fix));
+        }
+        Ok(())
+    }
+
+    /// What to say of it where it has ended, or will soon; as a verb and what follows.
     pub(crate) fn near_its_end(&self) -> Option<String> {
-        self.pair.near_its_end(SystemTime::now())
+        let ended = || "has ended: Entra refuses it".to_owned();
+        self.timely().map_or_else(|_| Some(ended()), |()| self.pair.near_its_end(SystemTime::now()))
     }
 
     /// The header of a JWT that it signs.

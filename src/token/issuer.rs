@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::Token;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
+use crate::document::Mistakes;
 use crate::egress::Egress;
 use crate::proof::ClientCertificate;
 use crate::refusal::Failure;
@@ -98,8 +99,9 @@ impl Issuer {
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
             }
             IdentityKind::ClientCertificate { application, files, send_chain } => {
-                let certificate = ClientCertificate::read(files, *send_chain);
-                let certificate = certificate.map_err(|mistakes| Denial::refused(mistakes.to_string()))?;
+                let wrong = |mistakes: Mistakes| Denial::refused(mistakes.to_string());
+                let certificate = ClientCertificate::read(files, *send_chain).map_err(wrong)?;
+                certificate.timely().map_err(wrong)?;
                 let assertion = Assertion::signed(application, &certificate, self.clock.now());
                 assertion::credential(application, assertion.map_err(Denial::refused)?, of(application, options()))
             }

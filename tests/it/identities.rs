@@ -305,6 +305,28 @@ async fn a_certificate_can_be_rotated() {
     world.gateway.logged(|line| line["message"] == "token fetched").await;
 }
 
+/// It ends while nobody looks, and no change is to wait for another: somebody may be revoking a key.
+#[tokio::test]
+async fn a_certificate_that_has_ended_holds_no_change_up() {
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("app.pem");
+    let [good, ended] = [Made::rsa(), Made::ended()];
+    fs::write(&file, format!("{}{}", good.cert, good.key)).unwrap();
+    let path = file.clone();
+    let identity = move |emulator: &Emulator| {
+        emulator.upload_certificate(&emulator.app(), &good.cert).unwrap();
+        format!("{}certificate_file = \"{}\"", application("client-certificate", emulator), path.display())
+    };
+    let world = with_identity(identity).start().await;
+    both_planes_answer(&world).await;
+    fs::write(&file, format!("{}{}", ended.cert, ended.key)).unwrap();
+    world.gateway.logged(|line| line["message"] == "its certificate has ended: Entra refuses it").await;
+    world.gateway.logged(|line| line["message"] == "new settings are in effect").await;
+    why(&world, "app.pem: has ended, and Entra refuses it").await;
+    // The token that it brought before is as good as ever.
+    both_planes_answer(&world).await;
+}
+
 // === A machine that is not Azure's ===
 
 /// Nobody is at IMDS's address, and whoever sends there hears nothing, ever.
