@@ -21,6 +21,7 @@ class Way:
     is_asynchronous: bool
     base: str  # what the class calls its endpoint
     path: str  # what stands after the host
+    broken: str  # the class of the exception of a stream that breaks off
     fixed: dict = field(default_factory=dict)
 
     @property
@@ -47,15 +48,16 @@ class Way:
                 return await operation(opened)
 
 
-def ways(openai, http, api_version):
-    """All four."""
+def ways(openai, http, api_version, broken=None):
+    """All four. `broken` is the class of the exception of a stream that breaks off, where it is one of the SDK's own."""
+    sync, asynchronous = (broken or "RemoteProtocolError", broken or "ReadError")
     azure = {"base": "azure_endpoint", "path": "", "fixed": {"api_version": api_version}}
     v1 = {"base": "base_url", "path": "/openai/v1/"}
     return [
-        Way("azure", openai.AzureOpenAI, http, False, **azure),
-        Way("v1", openai.OpenAI, http, False, **v1),
-        Way("azure, asynchronous", openai.AsyncAzureOpenAI, http, True, **azure),
-        Way("v1, asynchronous", openai.AsyncOpenAI, http, True, **v1),
+        Way("azure", openai.AzureOpenAI, http, False, broken=sync, **azure),
+        Way("v1", openai.OpenAI, http, False, broken=sync, **v1),
+        Way("azure, asynchronous", openai.AsyncAzureOpenAI, http, True, broken=asynchronous, **azure),
+        Way("v1, asynchronous", openai.AsyncOpenAI, http, True, broken=asynchronous, **v1),
     ]
 
 

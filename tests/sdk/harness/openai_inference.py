@@ -169,5 +169,4 @@ def inference(way):
         way.case(f"upload of {name}", transcribe, requests=1)
     way.case("headers of an answer", headers, requests=1)
     way.case("stream, held up midway: what came so far is there", stream_held_up, requests=1)
-    broken = "ReadError" if way.is_asynchronous else "RemoteProtocolError"
-    way.case("stream, cut midway", stream_cut, refused=broken, requests=1)
+    way.case("stream, cut midway", stream_cut, refused=way.broken, requests=1)

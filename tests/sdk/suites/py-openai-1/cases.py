@@ -4,19 +4,6 @@ OpenAI client on /openai/v1, which has it in `Authorization` alone. What both ca
 
 import httpx
 import openai
-import openai_inference
-import openai_refusals
-from openai_clients import describe, ways
-from recorder import run
+from openai_suite import run_all
 
-for way in ways(openai, httpx, api_version="2024-06-01"):
-    openai_inference.inference(way)
-    if way.is_asynchronous:
-        openai_refusals.keys(way, {"chat": openai_inference.chat})
-    else:
-        openai_refusals.keys(way, openai_inference.OPERATIONS)
-        openai_refusals.rows(way)
-    if way.name == "azure":
-        openai_refusals.repeats(way)
-
-run(describe)
+run_all(openai, httpx, api_version="2024-06-01")
