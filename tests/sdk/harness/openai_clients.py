@@ -1,9 +1,8 @@
 """The clients of Python's openai 1 and newer: AzureOpenAI, and the plain OpenAI on /openai/v1, each synchronous and not.
 
-What is done with them is written once for all four: `settled` and `each` wait where there is something to wait for.
+What is done with them is written once for all four (`either.py`).
 """
 
-import inspect
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,32 +62,6 @@ def ways(openai, http, api_version, broken=None):
 
 async def _sent(_):
     request_sent()
-
-
-async def settled(value):
-    """What an operation gives, of either kind of client."""
-    return await value if inspect.isawaitable(value) else value
-
-
-async def each(sequence):
-    """The elements of a stream or of a list of several pages, of either kind of client."""
-    sequence = await settled(sequence) if not hasattr(sequence, "__aiter__") else sequence
-    if hasattr(sequence, "__aiter__"):
-        async for element in sequence:
-            yield element
-    else:
-        for element in sequence:
-            yield element
-
-
-async def first(sequence, count):
-    """So many elements, without asking for one more."""
-    found = []
-    async for element in each(sequence):
-        found.append(element)
-        if len(found) == count:
-            return found
-    raise AssertionError(f"there were only {len(found)}")
 
 
 def describe(error):

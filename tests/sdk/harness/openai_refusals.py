@@ -4,8 +4,8 @@ from functools import partial
 
 import openai_inference as inference
 import section_f
+from either import each
 from openai._types import Omit
-from openai_clients import each
 from recorder import AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azure_answers, door, pauses
 
 CLASSES = {
