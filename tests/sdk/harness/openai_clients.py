@@ -22,6 +22,7 @@ class Way:
     path: str  # what stands after the host
     broken: str  # the class of the exception of a stream that breaks off
     fixed: dict = field(default_factory=dict)
+    transport: str = "http_client"  # what the class calls it
 
     @property
     def is_azure(self):
@@ -33,10 +34,10 @@ class Way:
         told = self.fixed | {self.base: at + self.path, "api_key": key} | changes
         if self.is_asynchronous:
             async with self.http.AsyncClient(event_hooks={"request": [_sent]}) as transport:
-                yield self.make(**told, http_client=transport)
+                yield self.make(**told, **{self.transport: transport})
         else:
             with self.http.Client(event_hooks={"request": [request_sent]}) as transport:
-                yield self.make(**told, http_client=transport)
+                yield self.make(**told, **{self.transport: transport})
 
     def case(self, name, operation, key=door.openai_key, at=door.openai, client=None, **expected):
         """Registers one operation as a case; `client` is what the client is told besides."""

@@ -137,12 +137,12 @@ async def models(do):
 
 
 async def model(do):
-    return retrieve(openai.Model, "gpt-4o").id
+    return synchronously(openai.Model, "retrieve", "gpt-4o").id
 
 
-def retrieve(resource, name):
-    """Never asynchronously: there, 0.28 looks for it among the deployments, where it is not."""
-    return resource.retrieve(name)
+def synchronously(resource, verb, name):
+    """What 0.28 gets wrong asynchronously: it looks for things among the deployments, and has lost its own session."""
+    return getattr(resource, verb)(name)
 
 
 async def images(do):
@@ -155,22 +155,22 @@ async def upload(do):
 
 async def files(do):
     made = await upload(do)
-    again = retrieve(openai.File, made.id)
+    again = synchronously(openai.File, "retrieve", made.id)
     listed = made.id in [file.id for file in (await do(openai.File, "list")).data]
-    content = await do(openai.File, "download", made.id)
+    content = synchronously(openai.File, "download", made.id)
     gone = await do(openai.File, "delete", made.id)
     assert content == SAID, content
     return [made.bytes, made.filename, again.purpose, listed, gone.deleted]
 
 
 async def missing_file(do):
-    retrieve(openai.File, "file-00000000000000000000000000000000")
+    synchronously(openai.File, "retrieve", "file-00000000000000000000000000000000")
 
 
 async def fine_tuning(do):
     file = await upload(do)
     made = await do(openai.FineTuningJob, "create", model="gpt-4o", training_file=file.id)
-    again = retrieve(openai.FineTuningJob, made.id)
+    again = synchronously(openai.FineTuningJob, "retrieve", made.id)
     cancelled = await do(openai.FineTuningJob, "cancel", made.id)
     return [made.status, again.model, cancelled.status]
 
