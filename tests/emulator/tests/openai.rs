@@ -1,8 +1,13 @@
 //! Azure OpenAI: what models answer, and refusals; what is stored has a file for each kind.
 
+mod assistants;
 mod batches;
 mod files;
+mod fine_tuning;
 mod responses;
+mod runs;
+mod uploads;
+mod vector_stores;
 mod world;
 
 use aws_lc_rs::digest;

@@ -40,7 +40,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("responses", &["responses-*", "response-items-*", "stored-chats-*"]),
-    ("files", &["files-*", "uploads-*", "vector-stores-*"]),
+    ("files", &["files-*", "uploads-*", "vector-stores-*", "store-*"]),
     ("batches", &["batches-*"]),
     ("assistants", &["assistants-*", "threads-*", "messages-*", "runs-*"]),
     ("fine-tuning", &["fine-tuning-*", "models-delete"]),
