@@ -23,6 +23,7 @@ class Way:
     broken: str  # the class of the exception of a stream that breaks off
     fixed: dict = field(default_factory=dict)
     transport: str = "http_client"  # what the class calls it
+    errors: dict = field(default_factory=dict)  # what it calls the SDK's exceptions, where it has classes of its own
 
     @property
     def is_azure(self):
@@ -41,6 +42,8 @@ class Way:
 
     def case(self, name, operation, key=door.openai_key, at=door.openai, client=None, **expected):
         """Registers one operation as a case; `client` is what the client is told besides."""
+        refused = expected.get("refused")
+        expected["refused"] = self.errors.get(refused, refused)
 
         @case(f"{self.name}: {name}", **expected)
         async def _():

@@ -99,21 +99,32 @@ async def files(client):
     return [file.object async for file in each(client.files.list())]
 
 
-def repeats(way, chat, tries=3):
-    """Registers what is repeated, how often, and after which wait."""
+def waits(way, chat):
+    """Registers that a wait which is asked for is kept, in milliseconds and in seconds."""
     in_milliseconds = waited_for(1.5, chat, retry_after=30, retry_after_ms=1500)
     way.case("rate limit, then an answer", in_milliseconds, requests=2)
     in_seconds = waited_for(2, chat, retry_after=2, retry_after_ms=2000)
     way.case("rate limit, in seconds, then an answer", in_seconds, requests=2)
 
-    told = {"refused": "InternalServerError" if AT_KEYSWAP else "APIConnectionError"}
-    told["differs"] = "a gateway can say what became of Azure"
+
+TOLD = {
+    "refused": "InternalServerError" if AT_KEYSWAP else "APIConnectionError",
+    "differs": "a gateway can say what became of Azure",
+}
+
+
+def dead(way, chat, tries=3):
+    """Registers what it costs that nobody is there: the same as without keyswap."""
     if door.nobody:
-        dead = {"key": door.stranded_key, "at": door.nobody, "alive": False, "row": "F-oai-dead"}
-        way.case("nobody listens", chat, requests=tries, **dead, **told)
+        nobody = {"key": door.stranded_key, "at": door.nobody, "alive": False, "row": "F-oai-dead"}
+        way.case("nobody listens", chat, requests=tries, **nobody, **TOLD)
+
+
+def losses(way, chat, tries=3):
+    """Registers what it costs that the connection is lost."""
     replayed = {"replayed": 1, "row": "F-oai-lost"}
     for name, fault in {"closed": "close", "reset": "reset"}.items():
-        way.case(f"{name} before any answer", lost(fault, chat, times=99), requests=1 + tries, **replayed, **told)
+        way.case(f"{name} before any answer", lost(fault, chat, times=99), requests=1 + tries, **replayed, **TOLD)
         differs = "what is lost on a kept connection keyswap itself repeats, once and on a new one"
         way.case(f"{name} once before any answer", lost(fault, chat), **replayed, differs=differs)
 

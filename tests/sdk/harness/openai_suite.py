@@ -22,7 +22,9 @@ def run_all(openai, http, api_version, broken=None):
             openai_refusals.unknown_deployments(way)
             openai_refusals.credentials(way, omit=openai._types.Omit())
         if way.name == "azure":
-            openai_refusals.repeats(way, chat)
+            openai_refusals.waits(way, chat)
+            openai_refusals.dead(way, chat)
+            openai_refusals.losses(way, chat)
     if hasattr(openai.OpenAI, "realtime"):
         realtime(openai)
     else:

@@ -21,10 +21,23 @@ PREVIEW = {"api_version": "2025-04-01-preview"}
 UNCOUNTED = {"check_embedding_ctx_length": False}
 
 
+# Its chat models have subclasses of openai's.
+ERRORS = {
+    "APIConnectionError": "OpenAIConnectionError",
+    "AuthenticationError": "OpenAIAuthenticationError",
+    "BadRequestError": "OpenAIInvalidRequestError",
+    "InternalServerError": "OpenAIAPIError",
+    "NotFoundError": "OpenAIModelNotFoundError",
+    "PermissionDeniedError": "OpenAIPermissionDeniedError",
+    "RateLimitError": "OpenAIRateLimitError",
+}
+
+
 def ways(name, make, **fixed):
     """One of its classes, asked synchronously and not."""
+    errors = ERRORS if make in (AzureChatOpenAI, ChatOpenAI) else {}
     surface = AZURE if "azure_deployment" in fixed else V1
-    common = {"http": httpx2, "broken": "APIConnectionError", "fixed": fixed, **surface}
+    common = {"http": httpx2, "broken": "APIConnectionError", "fixed": fixed, "errors": errors, **surface}
     return [
         Way(name, make, is_asynchronous=False, **common),
         Way(f"{name}, asynchronous", make, is_asynchronous=True, transport="http_async_client", **common),
@@ -99,5 +112,8 @@ for way in EMBEDDINGS:
     way.case("documents", documents, requests=1)
     way.case("query", query, requests=1)
     openai_refusals.keys(way, {"documents": documents, "query": query}, few=["query"])
-openai_refusals.repeats(CHATS[0], operations(CHATS[0])[0])
+invoke, *_ = operations(CHATS[0])
+openai_refusals.waits(CHATS[0], invoke)
+openai_refusals.dead(CHATS[0], invoke)
+openai_refusals.losses(CHATS[0], invoke)
 run(describe)

@@ -88,5 +88,7 @@ for way in EMBEDDINGS:
     way.case("embeddings", text, requests=1)
     way.case("query", query, requests=1)
     openai_refusals.keys(way, {"embeddings": text, "query": query}, few=["query"])
-openai_refusals.repeats(CHATS[0], operations(CHATS[0])[0], tries=12)
+chat, *_ = operations(CHATS[0])
+openai_refusals.waits(CHATS[0], chat)
+openai_refusals.dead(CHATS[0], chat, tries=12)
 run(describe)
