@@ -33,6 +33,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
             "audio-translations",
             "audio-speech",
             "images-generations",
+            "images-edits",
             "images-submit",
             "images-poll",
             "models-list",

@@ -7,7 +7,7 @@ use crate::openai::deployments::{Deployment, Kind};
 use crate::openai::vector_stores::contents;
 use crate::openai::{
     Request, assistants, audio, batches, chat, completions, embeddings, files, fine_tuning, images, messages, models,
-    realtime, responses, runs, speech, threads, uploads, vector_stores,
+    realtime, responses, runs, speech, stored_chats, threads, uploads, vector_stores,
 };
 
 const GET: Method = Method::GET;
@@ -20,6 +20,8 @@ const MODEL: &[&str] = &["openai/deployments/{deployment-id}", "openai/v1"];
 const FOUNDRY: &[&str] = &["openai/deployments/{deployment-id}", "openai/v1", "models"];
 /// Where a path begins that has nothing to do with a deployment.
 const ACCOUNT: &[&str] = &["openai", "openai/v1"];
+/// What the legacy surface has not got.
+const V1: &[&str] = &["openai/v1"];
 /// What the v1 surface has not got.
 const LEGACY: &[&str] = &["openai"];
 
@@ -51,6 +53,7 @@ const CHAT: &str = "deployments/chat/completions";
 const AUDIO: &str = "deployments/audio";
 const IMAGES: &str = "images/generations";
 const STORES: &str = "assistants/vector_stores";
+const CHATS: &str = "stored-completions";
 const BATCHES: &str = "batch-jobs";
 const TUNES: &str = "fine-tunes";
 const THREADS: &str = "assistants/threads";
@@ -66,6 +69,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     inference("audio-translations", MODEL, "audio/translations", AUDIO, Kind::Transcription, audio::translate),
     inference("audio-speech", MODEL, "audio/speech", AUDIO, Kind::Speech, speech::speak),
     inference("images-generations", MODEL, "images/generations", IMAGES, Kind::Image, images::generate),
+    inference("images-edits", MODEL, "images/edits", IMAGES, Kind::Image, images::edit),
     alone("images-submit", POST, LEGACY, "images/generations:submit", IMAGES, images::submit),
     alone("images-poll", GET, LEGACY, "operations/images/{operation}", IMAGES, images::poll),
     Operation {
@@ -111,6 +115,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     object("responses-delete", DELETE, "responses/{response}", "responses", responses::delete),
     object("responses-cancel", POST, "responses/{response}/cancel", "responses", responses::cancel),
     object("response-items-list", GET, "responses/{response}/input_items", "responses", responses::input_items),
+    // Chats that were stored.
+    of_v1("stored-chats-list", GET, "chat/completions", CHATS, stored_chats::list),
+    of_v1("stored-chats-get", GET, "chat/completions/{chat}", CHATS, stored_chats::get),
+    of_v1("stored-chats-update", POST, "chat/completions/{chat}", CHATS, stored_chats::update),
+    of_v1("stored-chats-delete", DELETE, "chat/completions/{chat}", CHATS, stored_chats::delete),
+    of_v1("stored-chats-messages-list", GET, "chat/completions/{chat}/messages", CHATS, stored_chats::messages),
     // Batches.
     object("batches-create", POST, "batches", BATCHES, batches::create),
     object("batches-list", GET, "batches", BATCHES, batches::list),
@@ -179,6 +189,16 @@ const fn object(
     run: fn(&Request<'_>) -> Result<Answer, Answer>,
 ) -> Operation {
     Operation { name, method, roots: ACCOUNT, path, data, needs: Needs::Objects(run) }
+}
+
+const fn of_v1(
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    data: &'static str,
+    run: fn(&Request<'_>) -> Result<Answer, Answer>,
+) -> Operation {
+    Operation { name, method, roots: V1, path, data, needs: Needs::Objects(run) }
 }
 
 // === impl Operation ===

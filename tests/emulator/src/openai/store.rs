@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::openai::files::File;
 use crate::openai::fine_tuning::Job;
 use crate::openai::responses::Response;
+use crate::openai::stored_chats::StoredChat;
 use crate::openai::threads::Thread;
 use crate::openai::uploads::Upload;
 use crate::openai::vector_stores::VectorStore;
@@ -27,6 +28,7 @@ pub(super) struct Objects {
     pub(super) vector_stores: Collection<VectorStore>,
     pub(super) jobs: Collection<Job>,
     pub(super) batches: Collection<Value>,
+    pub(super) chats: Collection<StoredChat>,
     pub(super) responses: Collection<Response>,
     pub(super) assistants: Collection<Value>,
     pub(super) threads: Collection<Thread>,
