@@ -23,10 +23,16 @@ MOST = 5  # differences of one case in the report
 
 @dataclass
 class Verdict:
+    """What came of one case; `difference` is the reason of one that is there on purpose."""
+
     case: str
     summary: str
     complaints: list = field(default_factory=list)
     remarks: list = field(default_factory=list)
+    difference: str | None = None
+    row: str | None = None
+    realtime: bool = False
+    operations: list = field(default_factory=list)
 
     @property
     def passed(self):
@@ -46,22 +52,31 @@ def _compare_case(name, direct, through, runs):
     at_azure, at_keyswap = direct.cases.get(name), through.cases.get(name)
     if not (at_azure and at_keyswap):
         return Verdict(name, "", ["was not finished at both doors"])
-    verdict = Verdict(name, _summary(at_keyswap["outcome"]))
+    expected = at_keyswap["expected"]
+    verdict = Verdict(
+        name,
+        _summary(at_keyswap["outcome"]),
+        row=expected.get("row"),
+        realtime=expected.get("realtime", False),
+        operations=at_keyswap.get("operations", []),
+    )
     verdict.complaints += [f"keys enabled: {complaint}" for complaint in _unexpected(at_azure, True)]
-    reaches_azure = at_keyswap["expected"]["forwarded"]
-    verdict.complaints += [f"keyswap: {complaint}" for complaint in _unexpected(at_keyswap, reaches_azure)]
+    verdict.complaints += [f"keyswap: {complaint}" for complaint in _unexpected(at_keyswap, expected["forwarded"])]
     if verdict.complaints:
         return verdict
 
     outcomes = (_normal(line["outcome"], runs) for line in (at_azure, at_keyswap))
     differences = list(itertools.islice(_differences(*outcomes, "outcome"), MOST))
-    if at_azure["requests"] != at_keyswap["requests"]:
-        differences.append(_difference(at_azure["requests"], at_keyswap["requests"], "requests"))
-    on_purpose = at_keyswap["expected"]["differs"]
-    if on_purpose and differences:
-        verdict.remarks = [f"on purpose: {on_purpose}", *differences]
-    elif on_purpose:
-        verdict.complaints = [f"there is no difference any more, which was: {on_purpose}"]
+    costs = at_azure["requests"], at_keyswap["requests"]
+    if costs[0] != costs[1]:
+        differences.append(_difference(*costs, "requests"))
+    if not expected.get("alive", True) and costs[1] > costs[0]:
+        verdict.complaints = differences
+    elif expected["differs"] and differences:
+        verdict.difference = expected["differs"]
+        verdict.remarks = [f"on purpose: {verdict.difference}", *differences]
+    elif expected["differs"]:
+        verdict.complaints = [f"there is no difference any more, which was: {expected['differs']}"]
     else:
         verdict.complaints = differences
     return verdict
@@ -74,7 +89,7 @@ def _unexpected(line, reaches_azure):
         yield f"expected {expected['refused'] or 'a value'}, got {_short(outcome)}"
     if expected["requests"] not in (None, line["requests"]):
         yield f"expected requests: {expected['requests']}, the SDK sent {line['requests']}"
-    arrivals = line["requests"] if reaches_azure else 0
+    arrivals = line["requests"] if reaches_azure and expected.get("alive", True) else 0
     if line["arrived"] != arrivals:
         yield f"expected at Azure: {arrivals} requests, there arrived {line['arrived']}"
     if line["leaked"]:

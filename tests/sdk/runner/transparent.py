@@ -7,11 +7,9 @@ them, and the SDK's environment is what `keyswap env` prints for it, all of it a
 import hashlib
 import json
 import select
-import ssl
 import subprocess
 import tempfile
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 from runner import doors, processes
@@ -87,15 +85,14 @@ class Transparent:
 
     def doors(self):
         """The door where keys are still enabled, and keyswap at Azure's own names."""
-        control, keys = self._azure["control"], self._azure["keys"]
+        azure, keys = self._azure, self._azure["keys"]
         through = dict.fromkeys(["openai", "openai_plain"], f"https://{OPENAI}")
         through |= dict.fromkeys(["search", "search_plain"], f"https://{SEARCH}")
         direct = doors.trusting(str(self._home / "emulator.pem")) | {"NO_PROXY": "127.0.0.1"}
         told = self._environment() | {"NO_PROXY": f"{OPENAI},{SEARCH},127.0.0.1"}
-        token = self._token()
         return (
-            doors.make("keys_enabled", doors.keys_enabled(control), keys, control, direct, openai_token=token),
-            doors.make("behind", through, keys, control, told, openai_token=token),
+            doors.make("keys_enabled", doors.keys_enabled(azure), keys, azure, direct, tokens_pass="yes"),
+            doors.make("behind", through, keys, azure, told, tokens_pass="yes"),
         )
 
     def _environment(self):
@@ -105,16 +102,6 @@ class Transparent:
         told = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
         pairs = (line.partition("=") for line in told.splitlines())
         return {name: value for name, _, value in pairs if name not in ("PWD", "SHLVL", "_")}
-
-    def _token(self):
-        """An Entra token of a client's own."""
-        app = self._azure["app"]
-        form = {"grant_type": "client_credentials", "client_id": app["client_id"], "client_secret": app["secret"]}
-        form["scope"] = "https://cognitiveservices.azure.com/.default"
-        url = f"{self._azure['entra']}/{app['tenant']}/oauth2/v2.0/token"
-        trust = ssl.create_default_context(cafile=self._home / "emulator.pem")
-        with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), context=trust) as answer:
-            return json.load(answer)["access_token"]
 
     def _write_files(self):
         app, keys = self._azure["app"], self._azure["keys"]

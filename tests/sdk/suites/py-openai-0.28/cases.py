@@ -236,7 +236,7 @@ def _():
     chat()
 
 
-if door.openai_token:
+if door.tokens_pass:
 
     @case("a token of my own", requests=1)
     def _():
