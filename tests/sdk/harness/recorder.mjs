@@ -15,6 +15,9 @@ export const AT_KEYSWAP = door.journal === 'behind';
 const cases = [];
 let sentAt = [];
 
+/** How long a case may take, in milliseconds: one that hangs must not hide the others. */
+const LIMIT = 5_000;
+
 const EXPECTATIONS = {
   refused: null,
   requests: null,
@@ -102,10 +105,16 @@ export async function runAll(describe) {
 }
 
 async function outcomeOf(run, describe) {
+  let timer;
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error('it did not end')), LIMIT);
+  });
   try {
-    return { value: (await run()) ?? null };
+    return { value: (await Promise.race([run(), late])) ?? null };
   } catch (error) {
     return { error: { class: error?.constructor?.name ?? typeof error, ...describe(error) } };
+  } finally {
+    clearTimeout(timer);
   }
 }
 

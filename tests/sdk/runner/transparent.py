@@ -29,6 +29,8 @@ address = "127.0.0.1:0"
 [egress]
 ca = "emulator.pem"
 resolver = "{resolver}"
+[guessing]
+free = 10000
 [identities.app]
 kind = "client-secret"
 authority = "{authority}"
