@@ -124,8 +124,8 @@ pub(crate) fn nested_error(code: &str, message: &str) -> String {
     format!(r#"{{"error":{{"code":{},"message":{}}}}}"#, Value::from(code), Value::from(message))
 }
 
-/// Indented by two spaces with a line feed behind, as many of Azure's bodies are (H10).
+/// Indented by two spaces, as many of Azure's bodies are; some have a line feed behind (H10).
 pub(crate) fn indented(value: &impl Serialize) -> String {
     // Only ever called with plain values, which always serialise.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use crate::directory::Directory;
 use crate::faults::Faults;
 use crate::journal::Journal;
-use crate::openai::Running;
+use crate::openai::Store;
 use crate::options::Options;
 use crate::search::Service;
 
@@ -13,9 +13,8 @@ use crate::search::Service;
 pub(crate) struct Azure {
     pub(crate) options: Options,
     pub(crate) directory: Directory,
+    pub(crate) openai: Store,
     pub(crate) search: Service,
-    /// Images in the making.
-    pub(crate) running: Running,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     /// How many connections were accepted so far.
@@ -26,8 +25,8 @@ impl Azure {
     pub(crate) fn new(options: Options) -> Self {
         Self {
             directory: Directory::new(&options),
+            openai: Store::default(),
             search: Service::with_hotels(),
-            running: Running::default(),
             journal: Journal::new(options.journal_limit),
             faults: Faults::default(),
             connections: AtomicU64::new(0),

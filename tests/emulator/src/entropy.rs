@@ -22,6 +22,16 @@ pub(crate) fn uuid() -> String {
     )
 }
 
+/// `length` random hexadecimal digits in lower case.
+pub(crate) fn hexadecimal(length: usize) -> String {
+    let mut digits = String::with_capacity(length + 16);
+    while digits.len() < length {
+        digits += &format!("{:016x}", number());
+    }
+    digits.truncate(length);
+    digits
+}
+
 /// `length` random letters and digits: the shape of a key.
 pub(crate) fn key(length: usize) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -1,9 +1,15 @@
-//! Azure OpenAI: who may come in, which operation it is, and the table of all operations (A3).
+//! Azure OpenAI: who may come in, which operation it is, and in what order that is asked.
 //!
 //! The order is Azure's: credentials, then the operation, then the api-version, then the role,
 //! then the deployment, then the body.
+//!
+//! # The map
+//!
+//! `operations` is the table of all operations, `route` finds the line for a path. Models answer in `chat`, `completions`,
+//! `embeddings`, `images`, `audio`, `speech`, `realtime`; objects are kept in the `store`, and each kind of them has a file
+//! of its own. How answers look is in `reply`, how refusals look in `refusal`, how lists look in `page`.
 
-use hyper::Method;
+use std::sync::MutexGuard;
 
 use crate::answer::Answer;
 use crate::azure::Azure;
@@ -14,32 +20,44 @@ use crate::lenient::{self, Reading};
 use crate::{Door, Plane, target};
 
 mod audio;
+mod batches;
 mod chat;
 mod completions;
 mod deployments;
 mod embeddings;
+mod files;
 mod form;
 mod images;
 mod models;
+mod operations;
+mod page;
 mod realtime;
 mod refusal;
 mod reply;
+mod responses;
+mod route;
+mod schema;
 mod speech;
+mod store;
 mod unserved;
 
-pub(crate) use images::Running;
 pub(crate) use realtime::Dialogue;
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
+pub(crate) use route::{recognise, recognise_leniently};
+pub(crate) use store::Store;
 
 use deployments::{Deployment, Kind};
 use form::Form;
+use operations::Run;
+use route::Found;
+use store::Objects;
 
 /// What an operation gets: everything before it was in order.
 struct Request<'a> {
     azure: &'a Azure,
     call: &'a Call<'a>,
-    /// What stood for `{}` in the path, decoded.
-    named: Option<&'a str>,
+    /// What stood for the placeholders of the path, decoded.
+    names: Vec<&'a str>,
     surface: Surface,
     body: Body,
 }
@@ -50,113 +68,6 @@ enum Body {
     Form(Form),
     None,
 }
-
-/// One line of the table.
-struct Operation {
-    name: &'static str,
-    method: Method,
-    /// `{}` stands for one segment.
-    paths: &'static [&'static str],
-    /// For A1.5b, as Azure writes them.
-    data_action: &'static str,
-    run: Run,
-}
-
-/// What an operation needs besides the request.
-enum Run {
-    /// A deployment of this kind.
-    OnDeployment(Kind, fn(&Request<'_>, &'static Deployment) -> Result<Answer, Answer>),
-    /// Nothing.
-    OnResource(fn(&Request<'_>) -> Result<Answer, Answer>),
-}
-
-/// All operations. To add one, add a line.
-const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "chat-completions",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/chat/completions", "openai/v1/chat/completions", "models/chat/completions"],
-        data_action: "deployments/chat/completions/action",
-        run: Run::OnDeployment(Kind::Chat, chat::run),
-    },
-    Operation {
-        name: "completions",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/completions", "openai/v1/completions"],
-        data_action: "deployments/completions/action",
-        run: Run::OnDeployment(Kind::Completion, completions::run),
-    },
-    Operation {
-        name: "embeddings",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/embeddings", "openai/v1/embeddings", "models/embeddings"],
-        data_action: "deployments/embeddings/action",
-        run: Run::OnDeployment(Kind::Embedding, embeddings::run),
-    },
-    Operation {
-        name: "audio-transcriptions",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/audio/transcriptions", "openai/v1/audio/transcriptions"],
-        data_action: "deployments/audio/action",
-        run: Run::OnDeployment(Kind::Transcription, audio::transcribe),
-    },
-    Operation {
-        name: "audio-translations",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/audio/translations", "openai/v1/audio/translations"],
-        data_action: "deployments/audio/action",
-        run: Run::OnDeployment(Kind::Transcription, audio::translate),
-    },
-    Operation {
-        name: "audio-speech",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/audio/speech", "openai/v1/audio/speech"],
-        data_action: "deployments/audio/action",
-        run: Run::OnDeployment(Kind::Speech, speech::speak),
-    },
-    Operation {
-        name: "images-generations",
-        method: Method::POST,
-        paths: &["openai/deployments/{}/images/generations", "openai/v1/images/generations"],
-        data_action: "images/generations/action",
-        run: Run::OnDeployment(Kind::Image, images::generate),
-    },
-    Operation {
-        name: "images-submit",
-        method: Method::POST,
-        paths: &["openai/images/generations:submit"],
-        data_action: "images/generations/action",
-        run: Run::OnResource(images::submit),
-    },
-    Operation {
-        name: "images-poll",
-        method: Method::GET,
-        paths: &["openai/operations/images/{}"],
-        data_action: "images/generations/action",
-        run: Run::OnResource(images::poll),
-    },
-    Operation {
-        name: "realtime",
-        method: Method::GET,
-        paths: &["openai/realtime", "openai/v1/realtime"],
-        data_action: "realtime/action",
-        run: Run::OnDeployment(Kind::Realtime, realtime::open),
-    },
-    Operation {
-        name: "models-list",
-        method: Method::GET,
-        paths: &["openai/models", "openai/v1/models"],
-        data_action: "models/read",
-        run: Run::OnResource(models::list),
-    },
-    Operation {
-        name: "models-get",
-        method: Method::GET,
-        paths: &["openai/models/{}", "openai/v1/models/{}"],
-        data_action: "models/read",
-        run: Run::OnResource(models::get),
-    },
-];
 
 /// The two families of paths: they name deployments and versions differently.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -178,97 +89,48 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
     let Reading { method, segments } = if lenient {
         lenient::read(&call.method, call.path, call.query, call.headers)
     } else {
-        let segments = segments(&target::decode(call.path)).into_iter().map(str::to_owned).collect();
+        let path = target::decode(call.path);
+        let segments = route::segments(&path).into_iter().map(str::to_owned).collect();
         Reading { method: call.method.clone(), segments }
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let v1 = segments.get(1).is_some_and(|part| part.eq_ignore_ascii_case("v1"));
     let surface = if v1 { Surface::V1 } else { Surface::Legacy };
-    let found = if lenient { find_leniently(&method, &segments) } else { find(OPERATIONS, &method, &segments, false) };
+    let found =
+        if lenient { route::find_leniently(&method, &segments) } else { route::find_strictly(&method, &segments) };
     if let Some(found) = &found {
         call.record.note(|entry| entry.operation = Some(found.operation.name));
     }
 
     let principal = authenticate(azure, call, surface)?;
-    let Some(Found { operation, pattern, named }) = found else {
+    let Some(Found { operation, root, names }) = found else {
         return Err(refusal::not_found(call));
     };
     check_api_version(call, surface)?;
     if let Some(object_id) = principal
         && !azure.directory.has_any_role(&object_id, &[Role::OpenAiUser])
     {
-        return Err(refusal::role_missing(call, &object_id, operation, pattern));
+        return Err(refusal::role_missing(call, &object_id, operation, root));
     }
     let body = body?;
-    let request = Request { azure, call, named, surface, body };
+    let request = Request { azure, call, names, surface, body };
     let answer = match operation.run {
-        Run::OnResource(run) => run(&request)?,
-        Run::OnDeployment(kind, run) => {
-            let name = named.or_else(|| request.body.text("model")).map(str::to_owned);
+        Run::Resource(run) => run(&request)?,
+        Run::Objects(run) => {
+            let name = request.names.first().map(|name| (*name).to_owned());
+            call.record.note(|entry| entry.subject = name);
+            if lenient { unserved::done(&request)? } else { run(&request)? }
+        }
+        Run::Deployment(kind, run) => {
+            let name = request.names.first().copied().or_else(|| request.body.text("model")).map(str::to_owned);
             let name = name.or_else(|| request.in_query(kind)).unwrap_or_default();
             let name = if lenient { name.to_ascii_lowercase() } else { name };
             call.record.note(|entry| entry.subject = Some(name.clone()));
-            let deployment = deployments::find(&name)
-                .ok_or_else(|| refusal::unknown_deployment(call, azure.options.unknown_deployment))?;
-            if deployment.kind != kind {
-                return Err(refusal::not_supported(call, operation.name, deployment));
-            }
-            run(&request, deployment)?
+            run(&request, request.deployment(&name, kind, operation.name)?)?
         }
     };
     call.record.note(|entry| entry.completed = true);
     Ok(answer)
-}
-
-/// An operation, the pattern that matched, and what stood for its `{}`.
-struct Found<'a> {
-    operation: &'static Operation,
-    pattern: &'static str,
-    named: Option<&'a str>,
-}
-
-/// What a careless server takes a request for: the operation's name, and what it names in its path.
-pub(crate) fn recognise_leniently(reading: &Reading) -> Option<(&'static str, Option<String>)> {
-    let segments: Vec<&str> = reading.segments.iter().map(String::as_str).collect();
-    let found = find_leniently(&reading.method, &segments)?;
-    Some((found.operation.name, found.named.map(str::to_ascii_lowercase)))
-}
-
-/// The same of a careful server.
-pub(crate) fn recognise(method: &Method, raw_path: &str) -> Option<(&'static str, Option<String>)> {
-    let path = target::decode(raw_path);
-    let segments = segments(&path);
-    let found = find(OPERATIONS, method, &segments, false);
-    let found = found.or_else(|| find(unserved::OPERATIONS, method, &segments, false))?;
-    Some((found.operation.name, found.named.map(str::to_owned)))
-}
-
-/// A doubled slash is accepted by the real service (H5).
-fn segments(path: &str) -> Vec<&str> {
-    path.split('/').filter(|part| !part.is_empty()).collect()
-}
-
-/// Ignores case, and knows what is not served besides.
-fn find_leniently<'a>(method: &Method, segments: &[&'a str]) -> Option<Found<'a>> {
-    find(OPERATIONS, method, segments, true).or_else(|| find(unserved::OPERATIONS, method, segments, true))
-}
-
-/// The first operation whose method and path fit; `fold` ignores case.
-fn find<'a>(operations: &'static [Operation], method: &Method, segments: &[&'a str], fold: bool) -> Option<Found<'a>> {
-    let same =
-        |wanted: &str, given: &str| wanted == "{}" || wanted == given || (fold && wanted.eq_ignore_ascii_case(given));
-    for operation in operations.iter().filter(|operation| operation.method == *method) {
-        for pattern in operation.paths {
-            let wanted: Vec<&str> = pattern.split('/').collect();
-            let mut pairs = wanted.iter().zip(segments);
-            if wanted.len() == segments.len() && pairs.all(|(wanted, given)| same(wanted, given)) {
-                let place = wanted.iter().position(|part| *part == "{}");
-                let named = place.and_then(|place| segments.get(place).copied());
-                return Some(Found { operation, pattern, named });
-            }
-        }
-    }
-    None
 }
 
 /// The principal of the token; `None` if a key opened the door.
@@ -345,6 +207,34 @@ impl Body {
 // === impl Request ===
 
 impl Request<'_> {
+    /// What stood for a placeholder of the path.
+    fn name(&self, place: usize) -> &str {
+        self.names.get(place).copied().unwrap_or_default()
+    }
+
+    /// All that is stored, for as long as the guard lives.
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.azure.openai.objects()
+    }
+
+    /// The absolute URL of an object that was made by a `POST` to where it belongs (H6). It has the request's version, and
+    /// nothing else of its query, where a key could be.
+    fn location(&self, id: &str) -> String {
+        let version =
+            self.call.parameter("api-version").map(|version| format!("?api-version={}", target::encode(&version)));
+        format!("{}{}/{id}{}", self.call.origin, self.call.path, version.unwrap_or_default())
+    }
+
+    /// The deployment of this name, if it can do what `operation` needs.
+    fn deployment(&self, name: &str, kind: Kind, operation: &str) -> Result<&'static Deployment, Answer> {
+        let deployment = deployments::find(name)
+            .ok_or_else(|| refusal::unknown_deployment(self.call, self.azure.options.unknown_deployment))?;
+        if deployment.kind != kind {
+            return Err(refusal::not_supported(self.call, operation, deployment));
+        }
+        Ok(deployment)
+    }
+
     /// The deployment, where there is no body that could name one (A3).
     fn in_query(&self, kind: Kind) -> Option<String> {
         let parameter = match self.surface {

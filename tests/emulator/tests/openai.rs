@@ -1,4 +1,9 @@
-//! Azure OpenAI: operations and refusals.
+//! Azure OpenAI: what models answer, and refusals; what is stored has a file for each kind.
+
+mod batches;
+mod files;
+mod responses;
+mod world;
 
 use aws_lc_rs::digest;
 use azure_emulator::{Cloud, Door, Fault, FixedTokens, Options, Plane, Role, UnknownDeployment};

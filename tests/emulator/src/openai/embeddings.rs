@@ -45,7 +45,7 @@ pub(super) fn run(request: &Request<'_>, deployment: &'static Deployment) -> Res
         "model": deployment.model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     });
-    Ok(reply::model(request.call, deployment).json(indented(&answer)))
+    Ok(reply::model(request.call, deployment).json(indented(&answer) + "\n"))
 }
 
 /// A text, texts, tokens or lists of tokens; tokens count as the text of their numbers.

@@ -1,13 +1,11 @@
 //! Images: at once, or the old way with an operation to poll. The pictures are one pixel each.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::openai::deployments::Deployment;
+use crate::openai::store::Objects;
 use crate::openai::{Request, refusal, reply};
 use crate::{clock, entropy, target};
 
@@ -15,10 +13,6 @@ const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAAAXNSR0IArs4
 
 /// How many pictures one request may ask for.
 const LIMIT: u64 = 10;
-
-/// The operations that were polled and are not done.
-#[derive(Default)]
-pub(crate) struct Running(Mutex<HashSet<String>>);
 
 pub(super) fn generate(request: &Request<'_>, deployment: &'static Deployment) -> Result<Answer, Answer> {
     let body = request.json()?;
@@ -52,13 +46,13 @@ pub(super) fn submit(request: &Request<'_>) -> Result<Answer, Answer> {
 
 /// `GET /openai/operations/images/{id}`: the first poll says when to come again, and the next one has the pictures (H6).
 pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Answer> {
-    let id = request.named.unwrap_or_default();
+    let id = request.name(0);
     let count = id.get(24..).and_then(|count| count.parse::<u64>().ok());
     let Some(count) = count.filter(|count| (1..=LIMIT).contains(count)) else {
         return Err(refusal::not_found(request.call));
     };
     let created = clock::unix_seconds();
-    if request.azure.running.begins(id) {
+    if request.objects().image_begins(id) {
         let wait = request.azure.options.image_wait.as_secs().to_string();
         let body = json!({"created": created, "id": id, "status": "running"});
         return Ok(reply::api(request.call, StatusCode::OK).header("retry-after", wait).json(body.to_string()));
@@ -91,15 +85,14 @@ fn blob(id: &str, number: u64) -> String {
     )
 }
 
-// === impl Running ===
+// === impl Objects ===
 
-impl Running {
+impl Objects {
     /// Whether an operation is polled for the first time, or again after its end.
-    fn begins(&self, id: &str) -> bool {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ends = running.remove(id);
+    fn image_begins(&mut self, id: &str) -> bool {
+        let ends = self.images.remove(id);
         if !ends {
-            running.insert(id.to_owned());
+            self.images.insert(id.to_owned());
         }
         !ends
     }

@@ -10,14 +10,14 @@ use crate::openai::{Request, reply};
 pub(super) fn list(request: &Request<'_>) -> Result<Answer, Answer> {
     let models: Vec<Value> = DEPLOYMENTS.iter().map(describe).collect();
     let body = json!({"data": models, "object": "list"});
-    Ok(reply::api(request.call, StatusCode::OK).json(indented(&body)))
+    Ok(reply::api(request.call, StatusCode::OK).json(indented(&body) + "\n"))
 }
 
 pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
-    let name = request.named.unwrap_or_default();
+    let name = request.name(0);
     let found = DEPLOYMENTS.iter().find(|deployment| deployment.model == name || deployment.name == name);
     match found {
-        Some(deployment) => Ok(reply::api(request.call, StatusCode::OK).json(indented(&describe(deployment)))),
+        Some(deployment) => Ok(reply::api(request.call, StatusCode::OK).json(indented(&describe(deployment)) + "\n")),
         None => {
             let body = json!({"error": {
                 "message": format!("The model '{name}' does not exist"),
@@ -25,7 +25,7 @@ pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
                 "param": "model",
                 "code": "model_not_found",
             }});
-            Err(reply::api(request.call, StatusCode::NOT_FOUND).json(indented(&body)))
+            Err(reply::api(request.call, StatusCode::NOT_FOUND).json(indented(&body) + "\n"))
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Azure OpenAI's errors, in its own bytes (A1; H1 to H3 where they know better).
 
 use hyper::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::answer::{Answer, nested_error};
+use crate::answer::{Answer, indented, nested_error};
 use crate::exchange::Call;
-use crate::openai::Operation;
 use crate::openai::deployments::Deployment;
+use crate::openai::operations::{OPERATIONS, Operation};
 use crate::openai::reply::{self, NO_SNIFF, STRICT_TRANSPORT};
 use crate::options::UnknownDeployment;
 
@@ -52,6 +52,11 @@ const UNKNOWN_DEPLOYMENT: &str = r#"{
     "message": "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please wait a moment and try again."
   }
 }"#;
+const MISSED_MODEL: &str = r#"{
+  "error": {
+    "message": "Missed model deployment"
+  }
+}"#;
 const NOT_FOUND: &str = r#"{"error":{"code":"404","message": "Resource not found"}}"#;
 const NO_KEY_REGIONAL: &str = r#"{"error":{"code":"BadRequest","message": "Please provide an authentication key."}}"#;
 const FIREWALL: &str = r#"{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}"#;
@@ -85,12 +90,13 @@ pub(crate) fn keys_disabled(call: &Call<'_>) -> Answer {
 }
 
 /// A1.5b: 401, not 403.
-pub(super) fn role_missing(call: &Call<'_>, object_id: &str, operation: &Operation, path: &str) -> Answer {
-    let path = path.replace("{}", "{deployment-id}");
+pub(super) fn role_missing(call: &Call<'_>, object_id: &str, operation: &Operation, root: &str) -> Answer {
     let message = format!(
         "The principal `{object_id}` lacks the required data action \
-         `Microsoft.CognitiveServices/accounts/OpenAI/{}` to perform `{} /{path}` operation.",
-        operation.data_action, operation.method,
+         `Microsoft.CognitiveServices/accounts/OpenAI/{}` to perform `{} /{root}/{}` operation.",
+        operation.data_action(),
+        operation.method,
+        operation.path,
     );
     permission_denied(call, nested_error("PermissionDenied", &message))
 }
@@ -111,6 +117,11 @@ pub(crate) fn unknown_deployment(call: &Call<'_>, form: UnknownDeployment) -> An
         UnknownDeployment::Current => answer.chunked(UNKNOWN_DEPLOYMENT),
         UnknownDeployment::Until2024 => answer.json(UNKNOWN_DEPLOYMENT_OLD),
     }
+}
+
+/// H2: a body without `model`, where it has to be. No code, no content type.
+pub(crate) fn missed_model(call: &Call<'_>) -> Answer {
+    reply::api(call, StatusCode::BAD_REQUEST).chunked(MISSED_MODEL)
 }
 
 /// A1.7.
@@ -142,13 +153,32 @@ pub(crate) fn not_supported(call: &Call<'_>, operation: &str, deployment: &Deplo
 
 /// A body that cannot be used.
 pub(crate) fn bad_request(call: &Call<'_>, message: &str) -> Answer {
-    let body = json!({"error": {
-        "message": message,
-        "type": "invalid_request_error",
-        "param": null,
-        "code": null,
-    }});
-    model_error(call).json(crate::answer::indented(&body))
+    model_error(call).json(indented(&openai_body(message, &Value::Null, &Value::Null)) + "\n")
+}
+
+/// A refusal of OpenAI's own, which Azure passes on (H3): for a stored object that is not there, or cannot be so.
+pub(crate) fn openai(call: &Call<'_>, status: StatusCode, message: &str, param: &Value, code: &Value) -> Answer {
+    reply::middleware(call, status).json(indented(&openai_body(message, param, code)))
+}
+
+/// Its body.
+pub(crate) fn openai_body(message: &str, param: &Value, code: &Value) -> Value {
+    json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}})
+}
+
+/// OpenAI's 400: a parameter is wrong.
+pub(crate) fn invalid(call: &Call<'_>, message: &str, param: &str, code: &str) -> Answer {
+    openai(call, StatusCode::BAD_REQUEST, message, &json!(param), &json!(code))
+}
+
+/// OpenAI's 400: a parameter is not there.
+pub(crate) fn missing(call: &Call<'_>, param: &str) -> Answer {
+    invalid(call, &format!("Missing required parameter: '{param}'."), param, "missing_required_parameter")
+}
+
+/// OpenAI's 404: nothing has this id.
+pub(crate) fn no_such(call: &Call<'_>, message: &str) -> Answer {
+    openai(call, StatusCode::NOT_FOUND, message, &Value::Null, &Value::Null)
 }
 
 /// The header set of a model that says 400 (A1.13, H3).
@@ -211,9 +241,9 @@ pub(crate) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
         "A1.4" => keys_disabled(call),
         "A1.5" => permission_denied(call, ROLE_MISSING_OLD.to_owned()),
         "A1.5b" => {
-            let operation = &super::OPERATIONS[0];
+            let operation = &OPERATIONS[0];
             let nobody = "00000000-0000-0000-0000-000000000000";
-            role_missing(call, nobody, operation, operation.paths[0])
+            role_missing(call, nobody, operation, operation.roots[0])
         }
         "A1.6" => unknown_deployment(call, UnknownDeployment::Current),
         "A1.6-2024" => unknown_deployment(call, UnknownDeployment::Until2024),
