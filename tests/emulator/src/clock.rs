@@ -1,4 +1,4 @@
-//! Now, in the three forms that Azure writes it.
+//! Now, in the forms that Azure writes it.
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -24,4 +24,11 @@ pub(crate) fn entra_timestamp() -> String {
 pub(crate) fn ticks() -> i128 {
     const UNIX_EPOCH: i128 = 621_355_968_000_000_000;
     OffsetDateTime::now_utc().unix_timestamp_nanos() / 100 + UNIX_EPOCH
+}
+
+/// `2019-12-15T12:33:13.008Z`, as Azure AI Search dates what has happened.
+pub(crate) fn timestamp() -> String {
+    OffsetDateTime::now_utc()
+        .format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"))
+        .unwrap_or_default()
 }

@@ -1,9 +1,7 @@
-//! Azure AI Search: who may come in, which operation it is, and the table of all operations (B3).
+//! Azure AI Search: who may come in, and which operation it is.
 //!
 //! The order is: credentials, then the operation, then what this principal may do, then the
 //! api-version, then the operation's own checks.
-
-use std::collections::BTreeMap;
 
 use hyper::Method;
 use serde_json::Value;
@@ -11,31 +9,49 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::azure::Azure;
 use crate::credentials::{self, Key};
-use crate::directory::{Judgement, Role};
+use crate::directory::Judgement;
 use crate::exchange::Call;
 use crate::lenient::{self, Reading};
 use crate::{Door, Plane, target};
 
+mod aliases;
+mod analysis;
+mod data_sources;
 mod documents;
+mod entity;
+mod facets;
 mod filter;
+mod highlights;
 mod hits;
 mod hotels;
+mod indexers;
 mod indexes;
+mod knowledge_bases;
+mod knowledge_sources;
+mod operations;
 mod order;
 mod query;
 mod refusal;
 mod reply;
 mod route;
+mod schema;
 mod selection;
+mod semantic;
 mod service;
+mod skillsets;
 mod statistics;
+mod stored;
 mod suggestions;
+mod synonym_maps;
 mod unserved;
+mod vectors;
 
 pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 pub(crate) use service::Service;
 
-use service::Index;
+use operations::{Access, Operation};
+use schema::Index;
+use service::Memory;
 
 /// What an operation gets: everything before it was in order.
 struct Request<'a> {
@@ -47,153 +63,12 @@ struct Request<'a> {
     names: Vec<String>,
 }
 
-/// One line of the table.
-struct Operation {
-    name: &'static str,
-    method: Method,
-    /// `{}` stands for one name, as a segment or in `('…')`.
-    paths: &'static [&'static str],
-    access: Access,
-    run: fn(&Request<'_>) -> Result<Answer, Answer>,
-}
-
-/// What an operation does, hence which key or role it takes (B2).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    ReadDocuments,
-    WriteDocuments,
-    Manage,
-}
-
 /// Who is asking.
 enum Caller {
     AdminKey,
     QueryKey,
     Principal(String),
 }
-
-/// All operations. To add one, add a line; the first path that fits counts.
-const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "docs-search",
-        method: Method::GET,
-        paths: &["indexes/{}/docs"],
-        access: Access::ReadDocuments,
-        run: query::by_get,
-    },
-    Operation {
-        name: "docs-search",
-        method: Method::POST,
-        paths: &["indexes/{}/docs/search.post.search", "indexes/{}/docs/search"],
-        access: Access::ReadDocuments,
-        run: query::by_post,
-    },
-    Operation {
-        name: "docs-suggest",
-        method: Method::GET,
-        paths: &["indexes/{}/docs/search.suggest", "indexes/{}/docs/suggest"],
-        access: Access::ReadDocuments,
-        run: suggestions::suggest,
-    },
-    Operation {
-        name: "docs-suggest",
-        method: Method::POST,
-        paths: &["indexes/{}/docs/search.post.suggest", "indexes/{}/docs/suggest"],
-        access: Access::ReadDocuments,
-        run: suggestions::suggest,
-    },
-    Operation {
-        name: "docs-autocomplete",
-        method: Method::GET,
-        paths: &["indexes/{}/docs/search.autocomplete", "indexes/{}/docs/autocomplete"],
-        access: Access::ReadDocuments,
-        run: suggestions::autocomplete,
-    },
-    Operation {
-        name: "docs-autocomplete",
-        method: Method::POST,
-        paths: &["indexes/{}/docs/search.post.autocomplete", "indexes/{}/docs/autocomplete"],
-        access: Access::ReadDocuments,
-        run: suggestions::autocomplete,
-    },
-    Operation {
-        name: "docs-count",
-        method: Method::GET,
-        paths: &["indexes/{}/docs/$count"],
-        access: Access::ReadDocuments,
-        run: documents::count,
-    },
-    Operation {
-        name: "docs-lookup",
-        method: Method::GET,
-        paths: &["indexes/{}/docs/{}"],
-        access: Access::ReadDocuments,
-        run: documents::lookup,
-    },
-    Operation {
-        name: "docs-index",
-        method: Method::POST,
-        paths: &["indexes/{}/docs/search.index", "indexes/{}/docs/index"],
-        access: Access::WriteDocuments,
-        run: documents::index,
-    },
-    Operation {
-        name: "index-list",
-        method: Method::GET,
-        paths: &["indexes"],
-        access: Access::Manage,
-        run: indexes::list,
-    },
-    Operation {
-        name: "index-create",
-        method: Method::POST,
-        paths: &["indexes"],
-        access: Access::Manage,
-        run: indexes::create,
-    },
-    Operation {
-        name: "index-get",
-        method: Method::GET,
-        paths: &["indexes/{}"],
-        access: Access::Manage,
-        run: indexes::get,
-    },
-    Operation {
-        name: "index-put",
-        method: Method::PUT,
-        paths: &["indexes/{}"],
-        access: Access::Manage,
-        run: indexes::put,
-    },
-    Operation {
-        name: "index-delete",
-        method: Method::DELETE,
-        paths: &["indexes/{}"],
-        access: Access::Manage,
-        run: indexes::delete,
-    },
-    Operation {
-        name: "index-stats",
-        method: Method::GET,
-        paths: &["indexes/{}/search.stats", "indexes/{}/stats"],
-        access: Access::Manage,
-        run: statistics::of_index,
-    },
-    Operation {
-        name: "index-analyze",
-        method: Method::POST,
-        paths: &["indexes/{}/search.analyze", "indexes/{}/analyze"],
-        access: Access::Manage,
-        run: statistics::analyze,
-    },
-    Operation {
-        name: "servicestats",
-        method: Method::GET,
-        paths: &["servicestats"],
-        access: Access::Manage,
-        run: statistics::of_service,
-    },
-];
 
 /// Answers one request.
 pub(crate) fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
@@ -208,8 +83,11 @@ fn decide(azure: &Azure, call: &Call<'_>) -> Result<Answer, Answer> {
     } else {
         (call.method.clone(), route::read_raw(call.path))
     };
-    let found =
-        if lenient { find_leniently(&method, &segments) } else { route::find(OPERATIONS, &method, &segments, false) };
+    let found = if lenient {
+        find_leniently(&method, &segments)
+    } else {
+        route::find(operations::all(), &method, &segments, false)
+    };
     if let Some((operation, names)) = &found {
         call.record.note(|entry| {
             entry.operation = Some(operation.name);
@@ -225,8 +103,12 @@ fn decide(azure: &Azure, call: &Call<'_>) -> Result<Answer, Answer> {
     if !target::is_api_version(&call.parameter("api-version").unwrap_or_default()) {
         return Err(refusal::api_version(call));
     }
-    let request = Request { azure, call, method, names };
-    let answer = (operation.run)(&request)?;
+    // What is managed counts as done at the lenient door when it is reached, whatever is there or is said in the body:
+    // what matters there is who let it through.
+    if lenient && operation.access != Access::ReadDocuments {
+        call.record.note(|entry| entry.completed = true);
+    }
+    let answer = (operation.run)(&Request { azure, call, method, names })?;
     call.record.note(|entry| entry.completed = true);
     Ok(answer)
 }
@@ -240,15 +122,15 @@ pub(crate) fn recognise_leniently(reading: Reading) -> Option<(&'static str, Opt
 /// The same of a careful server.
 pub(crate) fn recognise(method: &Method, raw_path: &str) -> Option<(&'static str, Option<String>)> {
     let segments = route::read_raw(raw_path);
-    let found = route::find(OPERATIONS, method, &segments, false);
-    let (operation, names) = found.or_else(|| route::find(unserved::OPERATIONS, method, &segments, false))?;
+    let found = route::find(operations::all(), method, &segments, false);
+    let (operation, names) = found.or_else(|| route::find(unserved::OPERATIONS.iter(), method, &segments, false))?;
     Some((operation.name, names.into_iter().next()))
 }
 
 /// Ignores case, and knows what is not served besides.
 fn find_leniently(method: &Method, segments: &[route::Segment]) -> Option<(&'static Operation, Vec<String>)> {
-    route::find(OPERATIONS, method, segments, true)
-        .or_else(|| route::find(unserved::OPERATIONS, method, segments, true))
+    route::find(operations::all(), method, segments, true)
+        .or_else(|| route::find(unserved::OPERATIONS.iter(), method, segments, true))
 }
 
 fn authenticate(azure: &Azure, call: &Call<'_>) -> Result<Caller, Answer> {
@@ -289,30 +171,33 @@ fn authorize(azure: &Azure, call: &Call<'_>, caller: &Caller, access: Access) ->
     }
 }
 
-// === impl Access ===
-
-impl Access {
-    /// One of these is enough.
-    fn roles(self) -> &'static [Role] {
-        match self {
-            Self::ReadDocuments => &[Role::SearchIndexDataReader, Role::SearchIndexDataContributor],
-            Self::WriteDocuments => &[Role::SearchIndexDataContributor],
-            Self::Manage => &[Role::SearchServiceContributor],
-        }
-    }
-}
-
 // === impl Request ===
 
 impl Request<'_> {
-    /// The name of the index in the path.
-    fn index(&self) -> &str {
+    /// The first name in the path: of an index or another object.
+    fn name(&self) -> &str {
         self.names.first().map_or("", String::as_str)
     }
 
     /// The index in the path, if it exists.
-    fn index_in<'i>(&self, indexes: &'i BTreeMap<String, Index>) -> Result<&'i Index, Answer> {
-        indexes.get(self.index()).ok_or_else(|| refusal::no_such_index(self.call, self.index()))
+    fn index<'m>(&self, memory: &'m Memory) -> Result<&'m Index, Answer> {
+        memory.indexes.get(self.name()).ok_or_else(|| refusal::no_such_index(self.call, &self.method, self.name()))
+    }
+
+    /// The name of the index whose documents are meant: it may be called by an alias.
+    fn queried_name(&self, memory: &Memory) -> Result<String, Answer> {
+        let name = aliases::resolve(memory, self.name());
+        if memory.indexes.contains_key(name) {
+            Ok(name.to_owned())
+        } else {
+            Err(refusal::index_not_served(self.call, self.name()))
+        }
+    }
+
+    /// The index whose documents are meant.
+    fn queried<'m>(&self, memory: &'m Memory) -> Result<&'m Index, Answer> {
+        let index = memory.indexes.get(aliases::resolve(memory, self.name()));
+        index.ok_or_else(|| refusal::index_not_served(self.call, self.name()))
     }
 
     /// The body, which must be a JSON object.

@@ -8,6 +8,8 @@ mod binary;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod faults;
@@ -16,6 +18,10 @@ mod identity;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
 mod realtime;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod stored;

@@ -7,45 +7,12 @@ use azure_emulator::{
 };
 use serde_json::{Value, json};
 
-use crate::bench::{Ask, Bench, Reply, SEARCH_SCOPE};
+use crate::bench::{Bench, Reply, SEARCH_SCOPE};
+use crate::desk::{Desk, VERSION};
 
 const WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;
 const DENIED: &str = r#"{"error":{"code":"","message":"Authorization failed."}}"#;
 const CHALLENGE: &str = r#"Bearer realm="Azure Cognitive Search" error="invalid_token" error_description="Authentication token failed validation.""#;
-const VERSION: &str = "api-version=2025-09-01";
-
-/// A bench with a token for the search service.
-struct Desk {
-    bench: Bench,
-    token: String,
-}
-
-impl Desk {
-    async fn open() -> Self {
-        Self::with(Options::default()).await
-    }
-
-    async fn with(options: Options) -> Self {
-        let bench = Bench::with(options).await;
-        let token = bench.search_token().await;
-        Self { bench, token }
-    }
-
-    /// With a token; the api-version is added.
-    fn ask(&self, method: &str, target: &str) -> Ask<'_> {
-        let mark = if target.contains('?') { '&' } else { '?' };
-        let target = format!("{target}{mark}{VERSION}");
-        self.bench.search(method, &target).bearer(&self.token)
-    }
-
-    async fn get(&self, target: &str) -> Reply {
-        self.ask("GET", target).send().await
-    }
-
-    async fn post(&self, target: &str, body: Value) -> Reply {
-        self.ask("POST", target).body(body.to_string()).send().await
-    }
-}
 
 fn keys(reply: &Reply) -> Vec<String> {
     let hits = reply.json()["value"].as_array().expect("hits").clone();

@@ -4,9 +4,10 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
+use crate::search::schema::{Document, Index};
 use crate::search::selection::Selection;
-use crate::search::service::{Document, Index};
-use crate::search::{Request, refusal, reply};
+use crate::search::service::DOCUMENTS;
+use crate::search::{Request, refusal, reply, vectors};
 
 /// `POST …/docs/search.index`: upload, merge, mergeOrUpload, delete. 200 if all succeeded,
 /// otherwise 207 (B1.17).
@@ -16,9 +17,14 @@ pub(super) fn index(request: &Request<'_>) -> Result<Answer, Answer> {
         let text = "The request is invalid. Details: actions : No indexing actions found in the request. Please include between 1 and 32000 indexing actions in your request.\r\n";
         return Err(refusal::bad_request(request.call, text));
     };
-    let mut indexes = request.azure.search.indexes();
-    let index =
-        indexes.get_mut(request.index()).ok_or_else(|| refusal::no_such_index(request.call, request.index()))?;
+    let mut memory = request.azure.search.memory();
+    if memory.documents() + actions.len() > DOCUMENTS {
+        return Err(refusal::quota(request.call, "Document", "documents", DOCUMENTS));
+    }
+    let name = request.queried_name(&memory)?;
+    let Some(index) = memory.indexes.get_mut(&name) else {
+        return Err(refusal::index_not_served(request.call, request.name()));
+    };
     // Nothing is written if one action is malformed.
     let actions = actions
         .into_iter()
@@ -40,15 +46,15 @@ pub(super) fn index(request: &Request<'_>) -> Result<Answer, Answer> {
         })
         .collect();
     let kind = reply::versioned(request.call, "IndexResult");
-    let context = format!("indexes('{}')/$metadata#Collection({kind})", request.index());
+    let context = format!("indexes('{}')/$metadata#Collection({kind})", request.name());
     let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
     Ok(reply::json(request, status, &context, members))
 }
 
 /// `GET …/docs('key')`.
 pub(super) fn lookup(request: &Request<'_>) -> Result<Answer, Answer> {
-    let indexes = request.azure.search.indexes();
-    let index = request.index_in(&indexes)?;
+    let memory = request.azure.search.memory();
+    let index = request.queried(&memory)?;
     let select = request.call.parameter("$select").unwrap_or_default();
     let selection = Selection::read(&select, index)
         .map_err(|problem| refusal::bad_expression(request.call, &problem, "$select"))?;
@@ -56,15 +62,15 @@ pub(super) fn lookup(request: &Request<'_>) -> Result<Answer, Answer> {
     let Some(Value::Object(document)) = index.documents.get(key) else {
         return Err(refusal::no_such_document(request.call));
     };
-    let context = format!("indexes('{}')/$metadata#docs(*)/$entity", request.index());
+    let context = format!("indexes('{}')/$metadata#docs(*)/$entity", request.name());
     let members = selection.of(document);
     Ok(reply::json(request, StatusCode::OK, &context, members))
 }
 
 /// `GET …/docs/$count`: a bare number (H16).
 pub(super) fn count(request: &Request<'_>) -> Result<Answer, Answer> {
-    let indexes = request.azure.search.indexes();
-    let index = request.index_in(&indexes)?;
+    let memory = request.azure.search.memory();
+    let index = request.queried(&memory)?;
     let mark = if request.azure.options.count_with_bom { "\u{feff}" } else { "" };
     Ok(reply::text(request.call, format!("{mark}{}", index.documents.len())))
 }
@@ -107,6 +113,16 @@ impl Action {
                      'search.documentFields'. Make sure to only use property names that are \
                      defined by the type."
                 )));
+            }
+        }
+        for (field, value) in &document {
+            let length = value.as_array().map(Vec::len);
+            match (vectors::dimensions(index, field), length) {
+                (Some(expected), Some(given)) if expected != given => {
+                    let problem = vectors::mismatch(field, expected, given);
+                    return Err(invalid(format!("actions : {place}: {problem}")));
+                }
+                _ => {}
             }
         }
         let key = document.get(&index.key).and_then(Value::as_str);

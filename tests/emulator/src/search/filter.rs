@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use crate::search::order::compare;
-use crate::search::service::{Document, Index};
+use crate::search::schema::{Document, Index};
 
 mod parser;
 
@@ -133,16 +133,8 @@ mod tests {
     use super::*;
     use crate::search::hotels;
 
-    fn hotels_index() -> Index {
-        let mut index = Index::define("hotels", &hotels::definition()).expect("a definition");
-        for hotel in hotels::documents() {
-            index.put(hotel);
-        }
-        index
-    }
-
     fn found(text: &str) -> usize {
-        let index = hotels_index();
+        let index = hotels::index().expect("an index");
         let filter = read(text, &index).expect(text);
         let documents = index.documents.values().filter_map(Value::as_object);
         documents.filter(|document| filter.accepts(document)).count()
@@ -167,7 +159,7 @@ mod tests {
 
     #[test]
     fn errors_are_the_services_own() {
-        let index = hotels_index();
+        let index = hotels::index().expect("an index");
         let error = |text| read(text, &index).expect_err("no filter");
         assert_eq!(
             error("This is not a valid filter."),

@@ -1,10 +1,10 @@
-//! Which documents fit a search text, how well, and how their values are spread.
+//! Which documents fit a search text, and how well.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use crate::search::analysis::words;
 use crate::search::filter::{self, Filter};
-use crate::search::query::Query;
-use crate::search::service::{Document, Index};
+use crate::search::schema::{Document, Index};
 
 /// A document that was found.
 pub(super) struct Hit<'a> {
@@ -12,52 +12,89 @@ pub(super) struct Hit<'a> {
     pub(super) document: &'a Document,
 }
 
-/// The documents that pass `filter` and fit the words of `query`, in the order of their arrival.
-pub(super) fn hits<'a>(index: &'a Index, query: &Query, filter: &Filter) -> Vec<Hit<'a>> {
-    let words: Vec<String> = query
-        .search
-        .split_whitespace()
-        .map(|word| word.trim_matches(['+', '"', '(', ')']).to_lowercase())
-        .filter(|word| !word.is_empty() && word != "*")
-        .collect();
-    let fields: Vec<&str> = query.fields.split(',').map(str::trim).filter(|field| !field.is_empty()).collect();
+/// What is looked for, and where.
+pub(super) struct Terms {
+    /// In lower case; one may end in `*`. None are in every document.
+    pub(super) words: Vec<String>,
+    /// Everywhere, if empty.
+    pub(super) fields: Vec<String>,
+    /// One is not enough.
+    pub(super) all: bool,
+}
+
+impl Terms {
+    /// The words of a search text, without the signs of its syntax.
+    pub(super) fn of(text: &str) -> Self {
+        let words = text
+            .split_whitespace()
+            .filter(|word| !["AND", "OR", "&&", "||", "|"].contains(word))
+            .map(|word| {
+                // `field:word~1^2` of the full syntax.
+                let word = word.rsplit(':').next().unwrap_or_default();
+                let word = word.split(['^', '~']).next().unwrap_or_default();
+                word.trim_matches(['+', '"', '(', ')', '/', '?', '.', ',', '!']).to_lowercase()
+            })
+            .filter(|word| !word.is_empty() && word != "*")
+            .collect();
+        Self { words, fields: Vec::new(), all: false }
+    }
+
+    /// Whether a word of a document is one of these.
+    pub(super) fn has(&self, word: &str) -> bool {
+        let word = word.to_lowercase();
+        self.words.iter().any(|wanted| fits(wanted, &word))
+    }
+}
+
+/// The documents that pass `filter` and fit the terms, in the order of their arrival.
+pub(super) fn find<'a>(index: &'a Index, terms: &Terms, filter: &Filter) -> Vec<Hit<'a>> {
     let documents = index.documents.values().filter_map(Value::as_object);
     documents
         .filter(|document| filter.accepts(document))
-        .filter_map(|document| {
-            let score = score(index, document, &fields, &words, query.all_words)?;
-            Some(Hit { score, document })
-        })
+        .filter_map(|document| Some(Hit { score: score(index, document, terms)?, document }))
         .collect()
 }
 
 /// How well a document fits; `None` if not at all. No words fit everything.
-fn score(index: &Index, document: &Document, fields: &[&str], words: &[String], all: bool) -> Option<f64> {
-    if words.is_empty() {
+fn score(index: &Index, document: &Document, terms: &Terms) -> Option<f64> {
+    if terms.words.is_empty() {
         return Some(1.0);
     }
-    let mut texts = Vec::new();
-    if fields.is_empty() {
-        for field in index.fields().filter(|field| field["searchable"] != false) {
-            let name = field["name"].as_str().unwrap_or_default();
-            collect_texts(document.get(name).unwrap_or(&Value::Null), &mut texts);
-        }
+    let texts = if terms.fields.is_empty() {
+        texts(index, document)
     } else {
-        for field in fields {
+        let mut texts = Vec::new();
+        for field in &terms.fields {
             collect_texts(filter::value_at(document, field), &mut texts);
         }
-    }
-    let counts: Vec<usize> = words
+        texts
+    };
+    let counts: Vec<usize> = terms
+        .words
         .iter()
         .map(|word| {
-            let all_tokens = texts.iter().flat_map(|text| tokens(text));
-            all_tokens.filter(|(_, token)| fits(word, &token.to_lowercase())).count()
+            let all = texts.iter().flat_map(|text| words(text));
+            all.filter(|(_, token)| fits(word, &token.to_lowercase())).count()
         })
         .collect();
     let found = counts.iter().filter(|count| **count > 0).count();
-    let enough = if all { found == words.len() } else { found > 0 };
+    let enough = if terms.all { found == terms.words.len() } else { found > 0 };
     let sum = counts.iter().map(|count| u32::try_from(*count).unwrap_or(0)).sum::<u32>();
     enough.then(|| f64::from(sum) * 0.5)
+}
+
+/// All that can be searched in a document, one after the other.
+pub(super) fn whole_text(index: &Index, document: &Document) -> String {
+    texts(index, document).join(". ")
+}
+
+fn texts<'a>(index: &Index, document: &'a Document) -> Vec<&'a str> {
+    let mut texts = Vec::new();
+    for field in index.fields().filter(|field| field["searchable"] != false) {
+        let name = field["name"].as_str().unwrap_or_default();
+        collect_texts(document.get(name).unwrap_or(&Value::Null), &mut texts);
+    }
+    texts
 }
 
 /// A word of a query may end in `*`.
@@ -68,49 +105,11 @@ fn fits(word: &str, token: &str) -> bool {
     }
 }
 
-fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+pub(super) fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => texts.push(text),
         Value::Array(values) => values.iter().for_each(|value| collect_texts(value, texts)),
         Value::Object(members) => members.values().for_each(|value| collect_texts(value, texts)),
         _ => {}
     }
-}
-
-/// The words of a text, each with the byte where it starts.
-pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let start = move |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-    text.split(|character: char| !character.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(move |word| (start(word), word))
-}
-
-/// `Category,count:3`: the values of a field and how often they occur, most frequent first.
-pub(super) fn facets(wanted: &[String], hits: &[Hit<'_>]) -> Value {
-    let mut facets = Map::new();
-    for facet in wanted {
-        let mut parts = facet.split(',');
-        let field = parts.next().unwrap_or_default();
-        let limit = parts.find_map(|part| part.trim().strip_prefix("count:")?.parse().ok()).unwrap_or(10);
-        let mut buckets: Vec<(Value, usize)> = Vec::new();
-        for hit in hits {
-            let value = filter::value_at(hit.document, field);
-            let values = match value {
-                Value::Array(values) => values.as_slice(),
-                Value::Null => &[],
-                value => std::slice::from_ref(value),
-            };
-            for value in values {
-                match buckets.iter_mut().find(|(bucket, _)| bucket == value) {
-                    Some((_, count)) => *count += 1,
-                    None => buckets.push((value.clone(), 1)),
-                }
-            }
-        }
-        buckets.sort_by(|(_, left), (_, right)| right.cmp(left));
-        let buckets = buckets.into_iter().take(limit);
-        let buckets = buckets.map(|(value, count)| json!({"count": count, "value": value}));
-        facets.insert(field.to_owned(), buckets.collect());
-    }
-    Value::Object(facets)
 }

@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::search::service::Document;
+use crate::search::schema::Index;
+use crate::search::vectors;
+
+/// How long its vectors are.
+const DIMENSIONS: usize = 8;
 
 const NAMES: [&str; 12] = [
     "Secret Point",
@@ -30,8 +34,21 @@ const CITIES: [(&str, &str, &str); 6] = [
     ("Portland", "OR", "97205"),
 ];
 
+/// The index and its documents.
+///
+/// # Errors
+///
+/// None: its definition is one.
+pub(super) fn index() -> Result<Index, String> {
+    let mut index = Index::define("hotels", &definition())?;
+    for number in 0..120_usize {
+        index.put(object(hotel(number)));
+    }
+    Ok(index)
+}
+
 /// The definition, as a client would send it.
-pub(super) fn definition() -> Map<String, Value> {
+fn definition() -> Map<String, Value> {
     let definition = json!({
         "name": "hotels",
         "fields": [
@@ -52,19 +69,30 @@ pub(super) fn definition() -> Map<String, Value> {
                 {"name": "PostalCode", "type": "Edm.String"},
                 {"name": "Country", "type": "Edm.String"},
             ]},
+            {"name": "DescriptionVector", "type": "Collection(Edm.Single)", "retrievable": false,
+             "filterable": false, "sortable": false, "facetable": false,
+             "dimensions": DIMENSIONS, "vectorSearchProfile": "near"},
         ],
         "suggesters": [{
             "name": "sg",
             "searchMode": "analyzingInfixMatching",
             "sourceFields": ["HotelName", "Category"],
         }],
+        "scoringProfiles": [{"name": "by-name", "text": {"weights": {"HotelName": 2}}}],
+        "semantic": {"defaultConfiguration": "default", "configurations": [{
+            "name": "default",
+            "prioritizedFields": {
+                "titleField": {"fieldName": "HotelName"},
+                "prioritizedContentFields": [{"fieldName": "Description"}],
+                "prioritizedKeywordsFields": [{"fieldName": "Tags"}],
+            },
+        }]},
+        "vectorSearch": {
+            "profiles": [{"name": "near", "algorithm": "hnsw"}],
+            "algorithms": [{"name": "hnsw", "kind": "hnsw"}],
+        },
     });
     object(definition)
-}
-
-/// Hotels 1 to 120: always the same.
-pub(super) fn documents() -> impl Iterator<Item = Document> {
-    (0..120_usize).map(|number| object(hotel(number)))
 }
 
 fn hotel(number: usize) -> Value {
@@ -73,13 +101,15 @@ fn hotel(number: usize) -> Value {
     let (city, state, postal_code) = CITIES[number / 2 % CITIES.len()];
     let (first, second) = (TAGS[(number + number / 12) % TAGS.len()], TAGS[(number / 2 + 1) % TAGS.len()]);
     let tags = if first == second { vec![first] } else { vec![first, second] };
+    let description = format!(
+        "{name} is a {} place in {city}, with {first} and {second}, close to everything.",
+        category.to_lowercase()
+    );
     json!({
         "HotelId": (number + 1).to_string(),
         "HotelName": name,
-        "Description": format!(
-            "{name} is a {} place in {city}, with {first} and {second}, close to everything.",
-            category.to_lowercase()
-        ),
+        "Description": description,
+        "DescriptionVector": vectors::embedding(&description, DIMENSIONS),
         "Category": category,
         "Tags": tags,
         "ParkingIncluded": number.is_multiple_of(3),

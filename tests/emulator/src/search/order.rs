@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 
 use crate::search::filter;
 use crate::search::hits::Hit;
-use crate::search::service::Index;
+use crate::search::schema::Index;
 
 /// `$orderby`; without one, the score.
 pub(super) struct Order {
@@ -68,6 +68,7 @@ pub(super) fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-fn number(number: &Number) -> f64 {
+/// What a number amounts to.
+pub(super) fn number(number: &Number) -> f64 {
     number.as_f64().unwrap_or(0.0)
 }

@@ -1,59 +1,33 @@
-//! Search: its parameters, by GET and by POST, and its pages.
+//! Search: what is found, what is said of it, and in which pages.
+
+mod parameters;
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::search::filter;
-use crate::search::hits::{facets, hits};
+use crate::exchange::Call;
+use crate::search::filter::{self, Filter};
+use crate::search::hits::{self, Hit, Terms};
 use crate::search::order::Order;
+use crate::search::schema::Index;
 use crate::search::selection::Selection;
-use crate::search::{Request, refusal, reply};
+use crate::search::semantic::Semantic;
+use crate::search::{Request, facets, highlights, refusal, reply, vectors};
 use crate::target;
+use parameters::Parameters;
 
 /// How many documents an answer has when nobody says (`$top`), and how many at most.
 const PAGE: usize = 50;
 const PAGE_LIMIT: usize = 1000;
 
-/// The parameters of a search, from wherever they came.
-pub(super) struct Query {
-    pub(super) search: String,
-    filter: String,
-    orderby: String,
-    select: String,
-    /// Where to look for the words; everywhere if empty.
-    pub(super) fields: String,
-    facets: Vec<String>,
-    pub(super) all_words: bool,
-    count: bool,
-    skip: usize,
-    top: Option<usize>,
-}
+/// Where the next page is: its URL, and what to send there if it is to be posted.
+type Link = (String, Option<Map<String, Value>>);
 
 /// `GET …/docs?search=…`
 pub(super) fn by_get(request: &Request<'_>) -> Result<Answer, Answer> {
-    let get = |name: &str| {
-        let bare = || request.call.parameter(name.trim_start_matches('$'));
-        request.call.parameter(name).or_else(bare)
-    };
-    let text = |name: &str| get(name).unwrap_or_default();
-    let number = |name: &str| get(name).and_then(|value| value.parse().ok());
-    let query = Query {
-        search: text("search"),
-        filter: text("$filter"),
-        orderby: text("$orderby"),
-        select: text("$select"),
-        fields: text("searchFields"),
-        facets: target::parameters(request.call.query)
-            .filter_map(|(name, value)| (name == "facet").then_some(value))
-            .collect(),
-        all_words: text("searchMode") == "all",
-        count: text("$count") == "true",
-        skip: number("$skip").unwrap_or(0),
-        top: number("$top"),
-    };
     let link = |skip: usize, top: Option<usize>| {
-        let mut link = format!("{}/indexes('{}')/docs?", request.call.origin, request.index());
+        let mut link = format!("{}/indexes('{}')/docs?", request.call.origin, request.name());
         for (name, value) in target::parameters(request.call.query) {
             if !matches!(name.as_str(), "$skip" | "$top") {
                 link.push_str(&format!("{}={}&", target::encode(&name), target::encode(&value)));
@@ -65,40 +39,19 @@ pub(super) fn by_get(request: &Request<'_>) -> Result<Answer, Answer> {
         }
         (link, None)
     };
-    run(request, &query, link)
+    run(request, &Parameters::of_get(request.call), link)
 }
 
 /// `POST …/docs/search.post.search`
 pub(super) fn by_post(request: &Request<'_>) -> Result<Answer, Answer> {
     let body = request.json()?;
-    let text = |name: &str| {
-        let value = body.get(name).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
-    let number = |name: &str| {
-        let value = body.get(name).and_then(Value::as_u64);
-        value.and_then(|value| usize::try_from(value).ok())
-    };
-    let facets = body.get("facets").and_then(Value::as_array);
-    let query = Query {
-        search: text("search"),
-        filter: text("filter"),
-        orderby: text("orderby"),
-        select: text("select"),
-        fields: text("searchFields"),
-        facets: facets.into_iter().flatten().filter_map(|facet| facet.as_str().map(str::to_owned)).collect(),
-        all_words: text("searchMode") == "all",
-        count: body.get("count") == Some(&Value::Bool(true)),
-        skip: number("skip").unwrap_or(0),
-        top: number("top"),
-    };
     // Only a POST is told how to go on by POST: the same body, its members sorted.
     let link = |skip: usize, top: Option<usize>| {
         let version = request.call.parameter("api-version").unwrap_or_default();
         let link = format!(
             "{}/indexes('{}')/docs/search.post.search?api-version={}",
             request.call.origin,
-            request.index(),
+            request.name(),
             target::encode(&version),
         );
         let mut next = body.clone();
@@ -109,60 +62,109 @@ pub(super) fn by_post(request: &Request<'_>) -> Result<Answer, Answer> {
         next.sort_keys();
         (link, Some(next))
     };
-    run(request, &query, link)
+    run(request, &Parameters::of_body(body.clone()), link)
 }
 
-/// `link` makes the next page's URL and parameters from its `skip` and `top`.
+/// `link` makes the next page's link from its `skip` and `top`.
 fn run(
     request: &Request<'_>,
-    query: &Query,
-    link: impl Fn(usize, Option<usize>) -> (String, Option<Map<String, Value>>),
+    asked: &Parameters,
+    link: impl Fn(usize, Option<usize>) -> Link,
 ) -> Result<Answer, Answer> {
     let call = request.call;
-    let indexes = request.azure.search.indexes();
-    let index = request.index_in(&indexes)?;
-    let filter =
-        filter::read(&query.filter, index).map_err(|problem| refusal::bad_expression(call, &problem, "$filter"))?;
-    let selection =
-        Selection::read(&query.select, index).map_err(|problem| refusal::bad_expression(call, &problem, "$select"))?;
-    let order =
-        Order::read(&query.orderby, index).map_err(|problem| refusal::bad_expression(call, &problem, "$orderby"))?;
+    let memory = request.azure.search.memory();
+    let index = request.queried(&memory)?;
+    let bad = |parameter: &'static str| move |problem: String| refusal::bad_expression(call, &problem, parameter);
+    let filter = filter::read(asked.text("filter"), index).map_err(bad("$filter"))?;
+    let selection = Selection::read(asked.text("select"), index).map_err(bad("$select"))?;
+    let order = Order::read(asked.text("orderby"), index).map_err(bad("$orderby"))?;
+    let semantic = Semantic::read(call, &asked.given, index)?;
+    check(call, asked, index)?;
 
-    let mut hits = hits(index, query, &filter);
+    let terms = asked.terms();
+    let mut hits = found(call, asked, index, &terms, &filter)?;
     hits.sort_by(|left, right| order.compare(left, right));
 
     let total = hits.len();
-    let size = query.top.unwrap_or(PAGE).min(PAGE_LIMIT);
-    let page = hits.iter().skip(query.skip).take(size);
+    let size = asked.top.unwrap_or(PAGE).min(PAGE_LIMIT);
+    let page = hits.iter().skip(asked.skip).take(size);
     let value: Vec<Value> = page
         .map(|hit| {
-            let mut members = Map::new();
-            members.insert("@search.score".to_owned(), json!(hit.score));
+            let mut members = Map::from_iter([("@search.score".to_owned(), json!(hit.score))]);
+            members.extend(semantic.iter().flat_map(|semantic| semantic.of_hit(index, hit)));
+            if let Some(highlights) = highlights::of(hit.document, asked.text("highlight"), &terms, &asked.marks) {
+                members.insert("@search.highlights".to_owned(), highlights);
+            }
             members.extend(selection.of(hit.document));
             Value::Object(members)
         })
         .collect();
 
-    let end = query.skip + value.len();
+    let end = asked.skip + value.len();
     // With `$top` the caller asked for no more than that.
-    let left = query.top.map(|top| top - value.len().min(top));
+    let left = asked.top.map(|top| top - value.len().min(top));
     let more = end < total && !value.is_empty() && left != Some(0);
     let mut members = Map::new();
-    if query.count {
-        members.insert("@odata.count".to_owned(), json!(total));
-    }
-    if !query.facets.is_empty() {
-        members.insert("@search.facets".to_owned(), facets(&query.facets, &hits));
-    }
-    let next = more.then(|| link(end, left));
-    if let Some((_, Some(parameters))) = &next {
-        let parameters = Value::Object(parameters.clone());
-        members.insert("@search.nextPageParameters".to_owned(), parameters);
-    }
-    members.insert("value".to_owned(), Value::Array(value));
-    if let Some((link, _)) = next {
-        members.insert("@odata.nextLink".to_owned(), Value::from(link));
-    }
-    let context = format!("indexes('{}')/$metadata#docs(*)", request.index());
+    let mut member = |name: &str, value: Option<Value>| members.extend(value.map(|value| (name.to_owned(), value)));
+    let (link, next) = more.then(|| link(end, left)).unzip();
+    member("@odata.count", asked.count.then(|| json!(total)));
+    member("@search.coverage", asked.given.contains_key("minimumCoverage").then(|| json!(100.0)));
+    member("@search.facets", (!asked.facets.is_empty()).then(|| facets::of(&asked.facets, &hits)));
+    member("@search.answers", semantic.and_then(|semantic| semantic.answers(index, &hits)));
+    member("@search.nextPageParameters", next.flatten().map(Value::Object));
+    member("value", Some(Value::Array(value)));
+    member("@odata.nextLink", link.map(Value::from));
+    let context = format!("indexes('{}')/$metadata#docs(*)", request.name());
     Ok(reply::json(request, StatusCode::OK, &context, members))
+}
+
+/// By words, by nearness, or by both, fused.
+fn found<'i>(
+    call: &Call<'_>,
+    asked: &Parameters,
+    index: &'i Index,
+    terms: &Terms,
+    filter: &Filter,
+) -> Result<Vec<Hit<'i>>, Answer> {
+    let mut rankings = Vec::new();
+    for query in vectors::read(&asked.given) {
+        rankings.push(query.find(call, index, filter)?);
+    }
+    if rankings.is_empty() || !asked.text("search").is_empty() {
+        let mut by_words = hits::find(index, terms, filter);
+        if rankings.is_empty() {
+            return Ok(by_words);
+        }
+        by_words.sort_by(|left, right| right.score.total_cmp(&left.score));
+        rankings.push(by_words);
+    }
+    match rankings.len() {
+        1 => Ok(rankings.pop().unwrap_or_default()),
+        _ => Ok(vectors::fuse(rankings)),
+    }
+}
+
+/// What a search may be refused for besides its expressions.
+fn check(call: &Call<'_>, asked: &Parameters, index: &Index) -> Result<(), Answer> {
+    let search = asked.text("search");
+    // What opens must close: a regular expression, a phrase, a group.
+    let odd = |sign: char| !search.matches(sign).count().is_multiple_of(2);
+    let open = search.matches('(').count() != search.matches(')').count();
+    if asked.text("queryType") == "full" && (odd('/') || odd('"') || open) {
+        let text = format!(
+            "Failed to parse query string at line 1, column {}. See https://aka.ms/azure-search-full-query for supported \
+             syntax.",
+            search.chars().count() + 1
+        );
+        return Err(refusal::bad_request(call, &text));
+    }
+    let profile = asked.text("scoringProfile");
+    let profiles = index.object.definition.get("scoringProfiles").and_then(Value::as_array);
+    if !profile.is_empty() && !profiles.into_iter().flatten().any(|known| known["name"] == profile) {
+        let text = format!(
+            "Scoring profile '{profile}' does not exist in this index definition.\r\nParameter name: scoringProfile"
+        );
+        return Err(refusal::bad_request(call, &text));
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Azure AI Search's errors, in its own bytes (B1; H13 to H15 where they know better).
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::service::SERVICE_NAME;
@@ -115,15 +115,59 @@ pub(super) fn role_missing(call: &Call<'_>, form: SearchRoleRefusal) -> Answer {
     }
 }
 
-/// B1.9 in its form of 2025 (H14).
-pub(super) fn no_such_index(call: &Call<'_>, name: &str) -> Answer {
-    let message = format!("No index with the name '{name}' was found in a service named '{SERVICE_NAME}'.");
+/// B1.9 in its form of 2025; DELETE has other words than GET (H14).
+pub(super) fn no_such_index(call: &Call<'_>, method: &Method, name: &str) -> Answer {
+    let message = missing_index(method, name);
     let body = json!({"error": {
         "code": "OperationNotAllowed",
         "message": message,
         "details": [{"code": "IndexNotFoundInService", "message": message}],
     }});
     with_body(call, StatusCode::NOT_FOUND, body.to_string())
+}
+
+/// B1.9 as it was until 2022.
+fn no_such_index_then(call: &Call<'_>, method: &Method, name: &str) -> Answer {
+    error(call, StatusCode::NOT_FOUND, &missing_index(method, name))
+}
+
+fn missing_index(method: &Method, name: &str) -> String {
+    let service = if *method == Method::DELETE { "a service named" } else { "the service" };
+    format!("No index with the name '{name}' was found in {service} '{SERVICE_NAME}'.")
+}
+
+/// What the layer of documents says of an index that is not there (Azure-Samples/azure-search-openai-demo#79).
+pub(super) fn index_not_served(call: &Call<'_>, name: &str) -> Answer {
+    let text = format!("The index '{name}' for service '{SERVICE_NAME}' was not found.");
+    error(call, StatusCode::NOT_FOUND, &text)
+}
+
+/// An index cannot be changed while it is in use.
+pub(super) fn index_downtime(call: &Call<'_>, name: &str) -> Answer {
+    let text = format!(
+        "An index with the name '{name}' in service '{SERVICE_NAME}' could not be updated. Index update not allowed \
+         because it would cause downtime. In order to add new analyzers, tokenizers, token filters, or character filters \
+         to an existing index, set the 'allowIndexDowntime' query parameter to 'true' in the index update request. Note \
+         that this operation will put your index offline for at least a few seconds, causing your indexing and query \
+         requests to fail. Performance and write availability of the index can be impaired for several minutes after the \
+         index is updated, or longer for very large indexes."
+    );
+    bad_request(call, &text)
+}
+
+/// B1.15: not for a retry, whatever its status.
+pub(super) fn quota(call: &Call<'_>, title: &str, collection: &str, quota: usize) -> Answer {
+    let text = format!(
+        "{title} quota of {quota} has been exceeded for this service. You must either delete unused {collection} or \
+         upgrade the service to a higher tier."
+    );
+    error(call, StatusCode::TOO_MANY_REQUESTS, &text)
+}
+
+/// An error of the newer kind: a code of its own, and another for its one detail.
+pub(super) fn coded(call: &Call<'_>, code: &str, detail: &str, message: &str) -> Answer {
+    let body = json!({"error": {"code": code, "message": message, "details": [{"code": detail, "message": message}]}});
+    with_body(call, StatusCode::BAD_REQUEST, body.to_string())
 }
 
 /// B1.10 and its kin.
@@ -166,24 +210,15 @@ pub(crate) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
         "B1.4" => challenge(call),
         "B1.7" => role_missing(call, SearchRoleRefusal::Json403),
         "B1.8" => role_missing(call, SearchRoleRefusal::Text403),
-        "B1.9" => no_such_index(call, "hotels"),
-        "B1.9-old" => error(
-            call,
-            StatusCode::NOT_FOUND,
-            &format!("No index with the name 'hotels' was found in the service '{SERVICE_NAME}'."),
-        ),
+        "B1.9" => no_such_index(call, &call.method, "hotels"),
+        "B1.9-old" => no_such_index_then(call, &call.method, "hotels"),
         "B1.10" => bad_expression(call, "Syntax error at position 7 in 'This is not a valid filter.'.", "$filter"),
         "B1.11" => api_version(call),
         "B1.12" => bad_request(call, "Invalid header: 'x-ms-query-source-authorization'"),
         "B1.13" => precondition(call),
         "B1.14" => error(call, StatusCode::SERVICE_UNAVAILABLE, THROTTLED),
         "B1.14-429" => error(call, StatusCode::TOO_MANY_REQUESTS, THROTTLED),
-        "B1.15" => error(
-            call,
-            StatusCode::TOO_MANY_REQUESTS,
-            "Skillset quota of 3 has been exceeded for this service. You must either delete \
-             unused skillsets or upgrade the service to a higher tier.",
-        ),
+        "B1.15" => quota(call, "Skillset", "skillsets", 3),
         "B1.16" => bad_request(call, &format!("The search service '{SERVICE_NAME}' is disabled.")),
         "413" => empty(call, StatusCode::PAYLOAD_TOO_LARGE),
         "500" => error(call, StatusCode::INTERNAL_SERVER_ERROR, "An error has occurred."),

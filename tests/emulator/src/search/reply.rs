@@ -13,6 +13,8 @@ use crate::hostile;
 use crate::search::Request;
 
 pub(crate) const STRICT_TRANSPORT: (&str, &str) = ("strict-transport-security", "max-age=15724800; includeSubDomains");
+/// Two separate lines, from two layers.
+const STRICT_TRANSPORTS: [(&str, &str); 2] = [("strict-transport-security", "max-age=2592000"), STRICT_TRANSPORT];
 const PREFERENCE: (&str, &str) = ("preference-applied", r#"odata.include-annotations="*""#);
 
 /// `request-id`, which echoes the client's own id (H17), and `elapsed-time`.
@@ -22,17 +24,32 @@ pub(super) fn with_ids(answer: Answer, call: &Call<'_>) -> Answer {
 }
 
 fn good(call: &Call<'_>, answer: Answer) -> Answer {
-    with_ids(answer, call).headers(hostile::HEADERS).headers([
-        PREFERENCE,
-        // Two separate lines, from two layers.
-        ("strict-transport-security", "max-age=2592000"),
-        STRICT_TRANSPORT,
-    ])
+    with_ids(answer, call).headers(hostile::HEADERS).headers([PREFERENCE]).headers(STRICT_TRANSPORTS)
 }
 
 /// 204.
 pub(super) fn no_content(call: &Call<'_>) -> Answer {
     good(call, Answer::no_content())
+}
+
+/// 202 and 204 of what is only set going: nothing of OData in them (H16).
+pub(super) fn bare(call: &Call<'_>, status: StatusCode) -> Answer {
+    let answer = if status == StatusCode::NO_CONTENT { Answer::no_content() } else { Answer::new(status) };
+    with_ids(answer, call).headers(hostile::HEADERS).headers(STRICT_TRANSPORTS)
+}
+
+/// 200 with a value of one of the api-version's types.
+pub(super) fn typed(request: &Request<'_>, kind: &str, body: Value) -> Answer {
+    of_type(request, &versioned(request.call, kind), body)
+}
+
+/// 200 with a value of a type that is named in full.
+pub(super) fn of_type(request: &Request<'_>, name: &str, body: Value) -> Answer {
+    let members = match body {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
+    json(request, StatusCode::OK, &format!("$metadata#{name}"), members)
 }
 
 /// A JSON object; `context` is its `@odata.context`, without the origin.
@@ -107,4 +124,10 @@ impl Metadata {
 pub(super) fn versioned(call: &Call<'_>, name: &str) -> String {
     let version = call.parameter("api-version").unwrap_or_default().replace('-', "_");
     format!("Microsoft.Azure.Search.V{version}.{name}")
+}
+
+/// The same of types that are called otherwise (H18).
+pub(super) fn core_type(call: &Call<'_>, name: &str) -> String {
+    let version = call.parameter("api-version").unwrap_or_default().replace('-', "_");
+    format!("Microsoft.WindowsAzure.Search.Core.Models.V{version}.{name}")
 }

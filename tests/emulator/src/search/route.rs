@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::Operation;
+use super::operations::Operation;
 use crate::target;
 
 /// A part of a path. What stood in `('…')` can only be a name.
@@ -35,12 +35,15 @@ fn read(part: &str) -> Vec<Segment> {
 
 /// The first operation whose method and path fit, and the names in the path. `fold` ignores case.
 pub(super) fn find(
-    operations: &'static [Operation],
+    mut operations: impl Iterator<Item = &'static Operation>,
     method: &Method,
     segments: &[Segment],
     fold: bool,
 ) -> Option<(&'static Operation, Vec<String>)> {
-    operations.iter().filter(|operation| operation.method == *method).find_map(|operation| {
+    operations.find_map(|operation| {
+        if operation.method != *method {
+            return None;
+        }
         let mut paths = operation.paths.iter();
         let names = paths.find_map(|path| names(path, segments, fold))?;
         Some((operation, names))
@@ -75,10 +78,10 @@ fn same(wanted: &str, given: &str, fold: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::OPERATIONS;
+    use crate::search::operations;
 
     fn operation(method: &Method, path: &str) -> Option<(&'static str, Vec<String>)> {
-        let (operation, names) = find(OPERATIONS, method, &read_raw(path), false)?;
+        let (operation, names) = find(operations::all(), method, &read_raw(path), false)?;
         Some((operation.name, names))
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::search::filter;
-use crate::search::service::{Document, Index};
+use crate::search::schema::{Document, Index};
 
 /// `$select`: paths, `*`, or nothing, which is everything that is retrievable.
 pub(super) struct Selection {

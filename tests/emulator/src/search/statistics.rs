@@ -1,80 +1,78 @@
-//! Statistics of an index and of the service, and the analyzer.
+//! How much an index holds, and the service.
 
-use hyper::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::search::hits::tokens;
-use crate::search::service::Index;
-use crate::search::{Request, refusal, reply};
+use crate::search::aliases::ALIASES;
+use crate::search::data_sources::DATA_SOURCES;
+use crate::search::indexers::INDEXERS;
+use crate::search::schema::Index;
+use crate::search::service::{DOCUMENTS, OBJECTS};
+use crate::search::skillsets::SKILLSETS;
+use crate::search::synonym_maps::SYNONYM_MAPS;
+use crate::search::{Request, reply};
 
 pub(super) fn of_index(request: &Request<'_>) -> Result<Answer, Answer> {
-    let indexes = request.azure.search.indexes();
-    let index = request.index_in(&indexes)?;
-    let body = json!({
-        "documentCount": index.documents.len(),
-        "storageSize": size(index),
-        "vectorIndexSize": 0,
-    });
-    Ok(answer(request, "IndexStatistics", body))
+    let memory = request.azure.search.memory();
+    let statistics = statistics(request.index(&memory)?);
+    Ok(reply::typed(request, "IndexStatistics", statistics))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands in the table of operations")]
+pub(super) fn of_all_indexes(request: &Request<'_>) -> Result<Answer, Answer> {
+    let memory = request.azure.search.memory();
+    let all = memory.indexes.iter().map(|(name, index)| {
+        let mut statistics = statistics(index);
+        statistics["name"] = Value::from(name.as_str());
+        statistics
+    });
+    let all: Vec<Value> = all.collect();
+    Ok(reply::typed(request, "ListIndexStatsSummary", json!({"value": all})))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands in the table of operations")]
 pub(super) fn of_service(request: &Request<'_>) -> Result<Answer, Answer> {
-    let indexes = request.azure.search.indexes();
-    let documents: usize = indexes.values().map(|index| index.documents.len()).sum();
-    let storage: usize = indexes.values().map(size).sum();
+    let memory = request.azure.search.memory();
+    let count = |kind| json!({"usage": memory.of(kind).len(), "quota": OBJECTS});
+    let storage: usize = memory.indexes.values().map(storage).sum();
     let body = json!({
         "counters": {
-            "documentCount": {"usage": documents, "quota": null},
-            "indexesCount": {"usage": indexes.len(), "quota": 3},
-            "indexersCount": {"usage": 0, "quota": 3},
-            "dataSourcesCount": {"usage": 0, "quota": 3},
-            "storageSize": {"usage": storage, "quota": 52_428_800},
-            "synonymMaps": {"usage": 0, "quota": 3},
-            "skillsetCount": {"usage": 0, "quota": 3},
-            "vectorIndexSize": {"usage": 0, "quota": null},
+            "aliasesCount": count(&ALIASES),
+            "documentCount": {"usage": memory.documents(), "quota": DOCUMENTS},
+            "indexesCount": {"usage": memory.indexes.len(), "quota": OBJECTS},
+            "indexersCount": count(&INDEXERS),
+            "dataSourcesCount": count(&DATA_SOURCES),
+            "storageSize": {"usage": storage, "quota": null},
+            "synonymMaps": count(&SYNONYM_MAPS),
+            "skillsetCount": count(&SKILLSETS),
+            "vectorIndexSize": {"usage": memory.indexes.values().map(vector_size).sum::<usize>(), "quota": null},
         },
         "limits": {
-            "maxStoragePerIndex": 52_428_800,
+            "maxStoragePerIndex": null,
             "maxFieldsPerIndex": 1000,
             "maxFieldNestingDepthPerIndex": 10,
             "maxComplexCollectionFieldsPerIndex": 40,
             "maxComplexObjectsInCollectionsPerDocument": 3000,
         },
     });
-    Ok(answer(request, "ServiceStatistics", body))
+    Ok(reply::typed(request, "ServiceStatistics", body))
 }
 
-/// Every analyzer is the standard one: words in lower case.
-pub(super) fn analyze(request: &Request<'_>) -> Result<Answer, Answer> {
-    let body = request.json()?;
-    if !request.azure.search.indexes().contains_key(request.index()) {
-        return Err(refusal::no_such_index(request.call, request.index()));
-    }
-    let text = body.get("text").and_then(Value::as_str).unwrap_or_default();
-    let tokens: Vec<Value> = tokens(text)
-        .enumerate()
-        .map(|(position, (start, word))| {
-            json!({
-                "token": word.to_lowercase(),
-                "startOffset": start,
-                "endOffset": start + word.len(),
-                "position": position,
-            })
-        })
-        .collect();
-    Ok(answer(request, "AnalyzeResult", json!({"tokens": tokens})))
+fn statistics(index: &Index) -> Value {
+    json!({
+        "documentCount": index.documents.len(),
+        "storageSize": storage(index),
+        "vectorIndexSize": vector_size(index),
+    })
 }
 
-fn answer(request: &Request<'_>, kind: &str, body: Value) -> Answer {
-    let members = match body {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    };
-    let context = format!("$metadata#{}", reply::versioned(request.call, kind));
-    reply::json(request, StatusCode::OK, &context, members)
-}
-
-fn size(index: &Index) -> usize {
+fn storage(index: &Index) -> usize {
     index.documents.values().map(|document| document.to_string().len()).sum()
+}
+
+/// Four bytes for each number of each vector.
+fn vector_size(index: &Index) -> usize {
+    let fields = index.fields().filter_map(|field| field["dimensions"].as_u64());
+    let numbers: u64 = fields.sum();
+    index.documents.len() * usize::try_from(numbers).unwrap_or(0) * 4
 }

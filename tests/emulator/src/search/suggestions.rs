@@ -4,9 +4,9 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::search::hits::tokens;
+use crate::search::analysis::words;
+use crate::search::schema::{Document, Index};
 use crate::search::selection::Selection;
-use crate::search::service::{Document, Index};
 use crate::search::{Request, filter, refusal, reply};
 
 /// How many are given when nobody says.
@@ -24,8 +24,8 @@ struct Question {
 
 /// Documents in which a word of a source field starts with the text.
 pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
-    let indexes = request.azure.search.indexes();
-    let index = request.index_in(&indexes)?;
+    let memory = request.azure.search.memory();
+    let index = request.queried(&memory)?;
     let question = Question::read(request, index)?;
     // Unlike a search, a suggestion shows only the key when nothing is selected.
     let select = if question.select.is_empty() { &index.key } else { &question.select };
@@ -41,15 +41,15 @@ pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
             Value::Object(members)
         })
         .collect();
-    let context = format!("indexes('{}')/$metadata#docs(*)", request.index());
+    let context = format!("indexes('{}')/$metadata#docs(*)", request.name());
     let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
     Ok(reply::json(request, StatusCode::OK, &context, members))
 }
 
 /// The words of source fields that complete the text's last word.
 pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
-    let indexes = request.azure.search.indexes();
-    let index = request.index_in(&indexes)?;
+    let memory = request.azure.search.memory();
+    let index = request.queried(&memory)?;
     let mut question = Question::read(request, index)?;
     let before = match question.search.rsplit_once(' ') {
         Some((before, last)) => {
@@ -60,23 +60,23 @@ pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
         None => String::new(),
     };
     let start = question.search.to_lowercase();
-    let mut words: Vec<String> = Vec::new();
+    let mut completions: Vec<String> = Vec::new();
     for (text, _) in matching(request, index, &question)? {
-        for (_, word) in tokens(text) {
+        for (_, word) in words(text) {
             let word = word.to_lowercase();
-            if word.starts_with(&start) && !words.contains(&word) {
-                words.push(word);
+            if word.starts_with(&start) && !completions.contains(&word) {
+                completions.push(word);
             }
         }
     }
-    words.sort();
-    let value = words
+    completions.sort();
+    let value = completions
         .into_iter()
         .take(question.top)
         .map(|word| json!({"text": word, "queryPlusText": format!("{before}{word}")}))
         .collect();
     let kind = reply::versioned(request.call, "AutocompleteItem");
-    let context = format!("indexes('{}')/$metadata#Collection({kind})", request.index());
+    let context = format!("indexes('{}')/$metadata#Collection({kind})", request.name());
     let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
     Ok(reply::json(request, StatusCode::OK, &context, members))
 }
@@ -98,7 +98,7 @@ fn matching<'a>(
             let texts = question.fields.iter().filter_map(|field| filter::value_at(document, field).as_str());
             let begins = |text: &str| {
                 let text = text.to_lowercase();
-                text.starts_with(&start) || tokens(&text).any(|(_, word)| word.starts_with(&start))
+                text.starts_with(&start) || words(&text).any(|(_, word)| word.starts_with(&start))
             };
             let text = texts.into_iter().find(|text| begins(text))?;
             Some((text, document))

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::{Comparison, Filter, unknown_property};
-use crate::search::service::Index;
+use crate::search::schema::Index;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {

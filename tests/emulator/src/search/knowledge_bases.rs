@@ -1,0 +1,109 @@
+//! Knowledge bases, and `retrieve`: what their sources know of what is asked (H18).
+
+use serde_json::{Map, Value, json};
+
+use super::entity::Words;
+use super::filter::Filter;
+use super::hits::{self, Hit, Terms};
+use super::knowledge_sources::{self, KNOWLEDGE_SOURCES};
+use super::schema::Index;
+use super::service::Memory;
+use super::stored::{Kind, Unset};
+use super::{Request, reply};
+use crate::answer::Answer;
+use crate::clock;
+
+pub(super) static KNOWLEDGE_BASES: Kind = Kind {
+    words: Words { collection: "knowledgebases", noun: "knowledge base" },
+    title: "Knowledge base",
+    // Azure-Samples/azure-search-openai-demo#3125.
+    missing: ["No Knowledge Base with the name '{}' was found in service '{}'."; 2],
+    located: false,
+    members: &[
+        ("description", Unset::Null),
+        ("knowledgeSources", Unset::List),
+        ("models", Unset::List),
+        ("encryptionKey", Unset::Null),
+    ],
+    complete,
+};
+
+/// How many documents of one source a question brings.
+const REFERENCES: usize = 5;
+
+/// `POST …/retrieve`
+pub(super) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
+    let body = request.json()?;
+    let memory = request.azure.search.memory();
+    let base = KNOWLEDGE_BASES.named(request, &memory)?;
+    let questions = questions(&body);
+    let (mut found, mut activity, mut references) = (Vec::new(), Vec::new(), Vec::new());
+    for source in base.definition.get("knowledgeSources").and_then(Value::as_array).into_iter().flatten() {
+        let name = source["name"].as_str().unwrap_or_default();
+        let Some(source) = memory.of(&KNOWLEDGE_SOURCES).get(name) else {
+            continue;
+        };
+        let index = knowledge_sources::index_of(&source.definition).and_then(|index| memory.indexes.get(index));
+        for question in &questions {
+            let hits = index.map(|index| (index, best(index, question)));
+            let place = activity.len();
+            activity.push(json!({
+                "type": source.text("kind"),
+                "id": place,
+                "knowledgeSourceName": name,
+                "queryTime": clock::timestamp(),
+                "count": hits.as_ref().map_or(0, |(_, hits)| hits.len()),
+                "elapsedMs": 71,
+                "searchIndexArguments": {"search": question, "filter": null, "sourceDataFields": [], "searchFields": []},
+            }));
+            for (index, hit) in hits.into_iter().flat_map(|(index, hits)| hits.into_iter().map(move |hit| (index, hit)))
+            {
+                let id = references.len().to_string();
+                found.push(json!({"ref_id": id, "content": hits::whole_text(index, hit.document)}));
+                references.push(json!({
+                    "type": "searchIndex",
+                    "id": id,
+                    "activitySource": place,
+                    "sourceData": null,
+                    "rerankerScore": hit.score.min(4.0),
+                    "docKey": hit.document.get(&index.key),
+                }));
+            }
+        }
+    }
+    activity.push(json!({"type": "agenticReasoning", "id": activity.len(), "reasoningTokens": 0}));
+    let text = Value::Array(found).to_string();
+    let mut answer = json!({"response": [{"content": [{"type": "text", "text": text}]}]});
+    if body.get("includeActivity") != Some(&Value::Bool(false)) {
+        answer["activity"] = Value::Array(activity);
+    }
+    answer["references"] = Value::Array(references);
+    Ok(reply::of_type(request, &reply::core_type(request.call, "Agents.AgentRetrievalResponse"), answer))
+}
+
+fn best<'i>(index: &'i Index, question: &str) -> Vec<Hit<'i>> {
+    let mut hits = hits::find(index, &Terms::of(question), &Filter::Always);
+    hits.sort_by(|left, right| right.score.total_cmp(&left.score));
+    hits.truncate(REFERENCES);
+    hits
+}
+
+/// What is asked: intents (2026), or the texts of messages (before).
+fn questions(body: &Map<String, Value>) -> Vec<String> {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let intents = list(body.get("intents"));
+    let messages = list(body.get("messages"));
+    let intents = intents.iter().filter_map(|intent| intent["search"].as_str());
+    let contents = messages.iter().flat_map(|message| message["content"].as_array().into_iter().flatten());
+    intents.chain(contents.filter_map(|content| content["text"].as_str())).map(str::to_owned).collect()
+}
+
+fn complete(definition: &mut Map<String, Value>, memory: &Memory) -> Result<(), String> {
+    let sources = definition.get("knowledgeSources").and_then(Value::as_array).into_iter().flatten();
+    for name in sources.filter_map(|source| source["name"].as_str()) {
+        if !memory.of(&KNOWLEDGE_SOURCES).contains_key(name) {
+            return Err(format!("This knowledge base refers to a knowledge source '{name}' that doesn't exist"));
+        }
+    }
+    Ok(())
+}
