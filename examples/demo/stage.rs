@@ -26,8 +26,8 @@ const NOBODY: &str = "https://127.0.0.1:2";
 /// Everything that is up.
 pub(crate) struct Stage {
     pub(crate) emulator: Emulator,
-    /// The key of a client whose resources are down, for both planes.
-    stranded: String,
+    /// Keys that Azure knows nothing of: `openai`'s is granted inference alone, `search_admin`'s has resources that are down.
+    others: ClientKeys,
     /// `https://127.0.0.1:P` of the gateway.
     pub(crate) https: String,
     http: String,
@@ -42,7 +42,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn set() -> Result<Self, Box<dyn Error>> {
         let emulator = Emulator::start(Options { image_wait: Duration::from_secs(1), ..Options::default() }).await?;
-        let stranded = ClientKeys::default().openai;
+        let others = ClientKeys::default();
         let directory = std::env::temp_dir().join(format!("keyswap-demo-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let file = |name: &str, content: &str| fs::write(directory.join(name), content);
@@ -50,7 +50,7 @@ impl Stage {
         file("cert.pem", &emulator.gateway_certificate().cert_pem)?;
         file("key.pem", &emulator.gateway_certificate().key_pem)?;
         file("secret", &emulator.app().secret)?;
-        file("keys.toml", &keys(&emulator, &stranded))?;
+        file("keys.toml", &keys(&emulator, &others))?;
         file("keyswap.toml", &settings(&emulator))?;
 
         let settings = Settings::read(&directory.join("keyswap.toml"))?;
@@ -78,7 +78,7 @@ impl Stage {
         let http = addresses.http.ok_or("no http address")?;
         Ok(Self {
             emulator,
-            stranded,
+            others,
             https: format!("https://{https}"),
             http: format!("http://{http}"),
             admin: format!("http://{admin}"),
@@ -114,7 +114,8 @@ impl Stage {
                 "openai": keys.openai,
                 "search_admin": keys.search_admin,
                 "search_query": keys.search_query,
-                "stranded": self.stranded,
+                "limited": self.others.openai,
+                "stranded": self.others.search_admin,
             },
             "nobody": NOBODY,
             "upstream": {
@@ -154,7 +155,7 @@ fn settings(emulator: &Emulator) -> String {
         [egress]
         ca = "ca.pem"
         [guessing]
-        free = 10000 # the SDKs' suites bring wrong keys in plenty, all from one address
+        free = 100000  # the SDKs' suites bring wrong keys on purpose, and would wait for their answers
         [identities.app]
         kind = "client-secret"
         authority = "{}"
@@ -186,7 +187,7 @@ fn settings(emulator: &Emulator) -> String {
     )
 }
 
-fn keys(emulator: &Emulator, stranded: &str) -> String {
+fn keys(emulator: &Emulator, others: &ClientKeys) -> String {
     let keys = emulator.keys();
     let client = |name: &str, key: &str, grants: &[(&str, &str)]| {
         let grant = |(resource, allow): &(&str, &str)| format!("{{ resource = \"{resource}\", allow = [{allow}] }}");
@@ -203,7 +204,8 @@ fn keys(emulator: &Emulator, stranded: &str) -> String {
         client("chat", &keys.openai, &[("contoso", openai)]),
         client("indexer", &keys.search_admin, &[("contoso-search", admin)]),
         client("finder", &keys.search_query, &[("contoso-search", query)]),
-        client("stranded", stranded, &[("down", openai), ("down-search", admin)]),
+        client("limited", &others.openai, &[("contoso", "\"inference\"")]),
+        client("stranded", &others.search_admin, &[("down", openai), ("down-search", admin)]),
     ]
     .concat()
 }

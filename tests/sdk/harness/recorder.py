@@ -33,6 +33,7 @@ class Door:
     tokens_pass: str = ""  # keyswap passes such tokens on
     nobody: str = ""  # where nobody listens, or where keyswap forwards to nobody
     stranded_key: str = ""  # the key for that, of either plane
+    limited_key: str = ""  # a key that keyswap grants inference alone
 
 
 _told = {field.name: os.environ.get("SDK_" + field.name.upper()) for field in fields(Door)}
@@ -54,6 +55,7 @@ def case(name, **expected):
     requests: how many it may cost
     forwarded: false where keyswap answers by itself and Azure may see nothing
     alive: false where nobody answers; then keyswap may not cost more requests than the lack of it does
+    replayed: how often keyswap may send a request once more by itself
     differs: the reason, where keyswap is different on purpose
     row: which row of section F it shows
     realtime: whether it speaks over a websocket
@@ -74,6 +76,7 @@ _EXPECTATIONS = {
     "requests": None,
     "forwarded": True,
     "alive": True,
+    "replayed": 0,
     "differs": None,
     "row": None,
     "realtime": False,

@@ -30,7 +30,7 @@ address = "127.0.0.1:0"
 ca = "emulator.pem"
 resolver = "{resolver}"
 [guessing]
-free = 10000
+free = 100000
 [identities.app]
 kind = "client-secret"
 authority = "{authority}"
@@ -63,7 +63,7 @@ class Transparent:
         self._directory = tempfile.TemporaryDirectory()
         self._home = Path(self._directory.name)
         try:
-            self._azure = self._start([self._emulator, "--json"], lambda line: "openai" in line)
+            self._azure = self._start([self._emulator, "--json", "--image-wait", "1"], lambda line: "openai" in line)
             for plane, name in (("openai", OPENAI), ("search", SEARCH)):
                 port = urllib.parse.urlsplit(self._azure[plane]["behind"]).port
                 self._listeners.append(be_azure(name, port))
