@@ -1,54 +1,50 @@
-// Assistants, threads and runs, as long as the openai package has them.
+// Assistants, threads and runs.
 
-import { remove, within } from './openai-clients.mjs';
+import { first, gone, shown, within } from './openai-clients.mjs';
 import { MODEL } from './openai-inference.mjs';
 
-const texts = ({ role, content }) => ({ role, texts: content.map(({ text }) => text?.value) });
-const inOrder = { order: 'asc' };
+const SAID = { role: 'user', content: 'Grüße' };
 
 async function assistants({ beta: { assistants } }) {
-  const made = await assistants.create({ model: MODEL, name: 'harbour master', instructions: 'be brief' });
-  const { object, model, name, instructions } = await assistants.retrieve(made.id);
-  const changed = await assistants.update(made.id, { name: 'pilot' });
-  const listed = (await assistants.list({ limit: 100 })).data.some(({ id }) => id === made.id);
-  const { deleted } = await remove(assistants, made.id);
-  return { object, model, name, instructions, changed: changed.name, listed, deleted };
+  const made = await assistants.create({ model: MODEL, name: 'pilot', instructions: 'be brief' });
+  const again = await assistants.retrieve(made.id);
+  const changed = await assistants.update(made.id, { name: 'mate' });
+  const [newest] = await first(assistants.list({ limit: 1 }), 1);
+  return [shown([made, again, changed, await gone(assistants, made.id)]), newest.id === made.id];
 }
 
-/** A thread with something said in it, and an assistant: both are gone afterwards. */
-async function inThread(client, talk) {
+/** A talk with an assistant, in a thread: both are gone afterwards. */
+async function talk(client, inThread) {
   const { assistants, threads } = client.beta;
   const assistant = await assistants.create({ model: MODEL });
-  const thread = await threads.create({ messages: [{ role: 'user', content: 'Grüße' }] });
-  const outcome = await talk(threads, thread.id, assistant.id);
-  await remove(threads, thread.id);
-  await remove(assistants, assistant.id);
-  return outcome;
+  const thread = await threads.create({ messages: [SAID] });
+  const outcome = await inThread(threads, thread.id, assistant.id);
+  return [shown(outcome), shown([await gone(threads, thread.id), await gone(assistants, assistant.id)])];
 }
 
 const threads = (client) =>
-  inThread(client, async (threads, thread_id) => {
-    const added = await threads.messages.create(thread_id, { role: 'user', content: 'Zürich?' });
+  talk(client, async (threads, thread_id) => {
+    const added = await threads.messages.create(thread_id, { role: 'user', content: 'And Zürich?' });
     const same = await threads.messages.retrieve(...within({ thread_id }, added.id));
-    const { metadata } = await threads.update(thread_id, { metadata: { of: 'tests' } });
-    const { data } = await threads.messages.list(thread_id, inOrder);
-    return { same: texts(same), metadata, said: data.map(texts), object: (await threads.retrieve(thread_id)).object };
+    const changed = await threads.update(thread_id, { metadata: { of: 'tests' } });
+    const messages = await first(threads.messages.list(thread_id, { order: 'asc' }), 2);
+    return [added, same, changed, await threads.retrieve(thread_id), messages];
   });
 
 const runs = (client) =>
-  inThread(client, async (threads, thread_id, assistant_id) => {
-    const { id, status, model } = await threads.runs.createAndPoll(thread_id, { assistant_id }, { pollIntervalMs: 20 });
-    const again = await threads.runs.retrieve(...within({ thread_id }, id));
-    const steps = (await threads.runs.steps.list(...within({ thread_id }, id))).data.map(({ type }) => type);
-    const { data } = await threads.messages.list(thread_id, inOrder);
-    return { status, model, again: again.status, steps, said: data.map(texts) };
+  talk(client, async (threads, thread_id, assistant_id) => {
+    const ran = await threads.runs.createAndPoll(thread_id, { assistant_id }, { pollIntervalMs: 20 });
+    const steps = await first(threads.runs.steps.list(...within({ thread_id }, ran.id)), 1);
+    const messages = await first(threads.messages.list(thread_id, { order: 'asc' }), 2);
+    const again = await threads.runs.retrieve(...within({ thread_id }, ran.id));
+    return [ran, again, steps, messages];
   });
 
 const streamed = (client) =>
-  inThread(client, async (threads, thread_id, assistant_id) => {
+  talk(client, async (threads, thread_id, assistant_id) => {
     const events = [];
     for await (const { event } of await threads.runs.create(thread_id, { assistant_id, stream: true })) {
-      if (events.at(-1) !== event) events.push(event);
+      events.push(event);
     }
     return events;
   });

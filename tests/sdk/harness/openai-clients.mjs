@@ -19,13 +19,35 @@ export function surfaces(counting) {
   };
 }
 
+const IN_A_ROW = VERSION.startsWith('4.');
+
 /** The arguments that name a thing inside another, `within({ thread_id }, run)`: in a row until version 4. */
-export const within = VERSION.startsWith('4.')
-  ? (parents, id) => [...Object.values(parents), id]
-  : (parents, id) => [id, parents];
+export const within = (parents, id) => (IN_A_ROW ? [...Object.values(parents), id] : [id, parents]);
 
 /** `del` until version 4. */
-export const remove = (resource, ...names) => (resource.delete ?? resource.del).apply(resource, names);
+export const gone = (resource, ...names) => (resource.delete ?? resource.del).apply(resource, names);
+
+/** The first so many of a list, whose pages the SDK turns by itself. */
+export async function first(list, count) {
+  const found = [];
+  for await (const item of list) {
+    found.push(item);
+    if (found.length === count) return found;
+  }
+  throw new Error(`there were only ${found.length}`);
+}
+
+/** What Azure decides of an answer: ids and times are new in every run. */
+export function shown(value) {
+  if (Array.isArray(value)) return value.map(shown);
+  if (value === null || typeof value !== 'object') return value;
+  const decided = Object.entries(value).filter(([name]) => !/^id$|_(id|ids|at)$/.test(name));
+  return Object.fromEntries(decided.map(([name, inner]) => [name, shown(inner)]));
+}
+
+/** The headers of a request without a key; AzureOpenAI cannot leave it out until version 4. */
+export const keyless = (surface) =>
+  IN_A_ROW && surface === 'azure' ? null : { 'api-key': null, authorization: null };
 
 /** The class of the exception that a status becomes. */
 export function exceptionOf(status) {

@@ -1,135 +1,154 @@
-// What the openai package keeps at Azure, each from its creation to its deletion. Ids and times are new in every run:
-// what is given here has none.
+// What the openai package keeps at Azure: each story begins with nothing, and tells everything that Azure decides.
 
 import { toFile } from 'openai';
-import { remove, within } from './openai-clients.mjs';
+import { first, gone, shown, within } from './openai-clients.mjs';
 import { MODEL, sha256 } from './openai-inference.mjs';
 
 const LINE = {
   custom_id: 'one',
   method: 'POST',
   url: '/chat/completions',
-  body: { model: MODEL, messages: [{ role: 'user', content: 'Say hello.' }] },
+  body: { model: MODEL, messages: [{ role: 'user', content: 'Grüße' }] },
 };
-const TRAINING = { messages: [{ role: 'user', content: 'Grüße' }, { role: 'assistant', content: 'Zürich' }] };
-const jsonl = (line) => toFile(Buffer.from(JSON.stringify(line) + '\n'), 'lines.jsonl');
-const TEXT = 'The harbour opens at six.\n';
+const TEXT = 'Grüße ✓ from a file.\n';
+const LARGE = Buffer.alloc(9_000_000, 'Grüße from a large file. ');
 
-const put = async (client, file, purpose) => client.files.create({ file: await file, purpose });
-const putText = (client) => put(client, toFile(Buffer.from(TEXT), 'notes.txt'), 'assistants');
-
-/** All of a list, whose pages the SDK turns by itself. */
-async function all(pages) {
-  const found = [];
-  for await (const item of pages) found.push(item);
-  return found;
-}
-const among = async (pages, { id }) => (await all(pages)).some((item) => item.id === id);
+const put = async (client, purpose, content = TEXT, name = 'notes.txt') =>
+  client.files.create({ file: await toFile(Buffer.from(content), name), purpose });
+const putLine = (client, purpose) => put(client, purpose, JSON.stringify(LINE) + '\n', 'lines.jsonl');
+const contentOf = async (client, { id }) => Buffer.from(await (await client.files.content(id)).arrayBuffer());
 
 async function files(client) {
-  const file = await put(client, jsonl(LINE), 'batch');
-  const { filename, purpose, bytes, object } = await client.files.retrieve(file.id);
-  const listed = await among(client.files.list(), file);
-  const content = await (await client.files.content(file.id)).text();
-  const { deleted } = await remove(client.files, file.id);
-  return { filename, purpose, bytes, object, listed, content: sha256(content), deleted };
+  const made = await put(client, 'assistants');
+  const again = await client.files.retrieve(made.id);
+  const content = await contentOf(client, made);
+  return shown([made, again, content.toString(), await gone(client.files, made.id)]);
 }
 
-async function manyFiles(client) {
-  const put = async (n) => (await client.files.create({ file: await toFile(Buffer.from('x'), `${n}.txt`), purpose: 'assistants' })).id;
-  const ids = [await put(1), await put(2), await put(3)];
-  const listed = await all(client.files.list({ limit: 2, order: 'desc' }));
-  for (const id of ids) await remove(client.files, id);
-  return ids.every((id) => listed.some((file) => file.id === id));
+async function largeFile(client) {
+  const made = await put(client, 'batch', LARGE, 'large.jsonl');
+  const content = await contentOf(client, made);
+  await gone(client.files, made.id);
+  return [made.bytes, sha256(content)];
+}
+
+async function filesInPages(client) {
+  const made = [];
+  for (const name of ['one.txt', 'two.txt', 'three.txt']) made.push(await put(client, 'assistants', TEXT, name));
+  // the SDK turns the pages by itself
+  const listed = await first(client.files.list({ limit: 2, order: 'desc' }), 3);
+  for (const { id } of made) await gone(client.files, id);
+  return shown(listed);
 }
 
 async function batches(client) {
-  const file = await put(client, jsonl(LINE), 'batch');
-  const batch = await client.batches.create({
-    input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h', metadata: { of: 'tests' },
-  });
-  const { endpoint, metadata, completion_window } = await client.batches.retrieve(batch.id);
-  const listed = await among(client.batches.list({ limit: 2 }), batch);
-  const cancelled = await client.batches.cancel(batch.id);
-  return { endpoint, metadata, completion_window, listed, object: cancelled.object };
+  const file = await putLine(client, 'batch');
+  const made = await batchOf(client, file.id);
+  const states = [made];
+  while (!['completed', 'failed'].includes(states.at(-1).status) && states.length < 9) {
+    states.push(await client.batches.retrieve(made.id));
+  }
+  const output = await contentOf(client, { id: states.at(-1).output_file_id });
+  const { response } = JSON.parse(output);
+  const [newest] = await first(client.batches.list({ limit: 1 }), 1);
+  return [shown(states), response.body.choices[0].message.content, newest.id === made.id];
+}
+
+const batchOf = (client, input_file_id) =>
+  client.batches.create({ input_file_id, endpoint: '/v1/chat/completions', completion_window: '24h' });
+
+async function cancelledBatch(client) {
+  const file = await putLine(client, 'batch');
+  const made = await batchOf(client, file.id);
+  return shown(await client.batches.cancel(made.id));
 }
 
 async function fineTuning(client) {
-  const file = await put(client, jsonl(TRAINING), 'fine-tune');
+  const file = await putLine(client, 'fine-tune');
   const { jobs } = client.fineTuning;
-  const job = await jobs.create({ model: 'gpt-4o-mini', training_file: file.id, suffix: 'harbour' });
-  const { object, model, suffix } = await jobs.retrieve(job.id);
-  const listed = await among(jobs.list({ limit: 2 }), job);
-  const events = (await all(jobs.listEvents(job.id))).map(({ object, level }) => ({ object, level }));
-  const checkpoints = (await all(jobs.checkpoints.list(job.id))).length;
-  const { status } = await jobs.cancel(job.id);
-  return { object, model, suffix, listed, events, checkpoints, status };
+  const made = await jobs.create({ model: MODEL, training_file: file.id, suffix: 'harbour' });
+  const again = await jobs.retrieve(made.id);
+  const events = [];
+  for await (const { message } of jobs.listEvents(made.id)) events.push(message);
+  const [newest] = await first(jobs.list({ limit: 1 }), 1);
+  return [shown([made, again, await jobs.cancel(made.id)]), events, newest.id === made.id];
 }
 
 async function vectorStores(client) {
-  const file = await putText(client);
+  const file = await put(client, 'assistants');
   const stores = client.vectorStores;
-  const store = await stores.create({ name: 'harbours', file_ids: [] });
-  const added = await stores.files.create(store.id, { file_id: file.id });
-  const held = (await all(stores.files.list(store.id))).length;
-  const one = await stores.files.retrieve(...within({ vector_store_id: store.id }, file.id));
-  const batch = await stores.fileBatches.create(store.id, { file_ids: [file.id] });
-  const same = await stores.fileBatches.retrieve(...within({ vector_store_id: store.id }, batch.id));
-  const found = (await all(stores.search(store.id, { query: 'harbour' }))).map(({ filename }) => filename);
-  const { name } = await stores.update(store.id, { name: 'ports' });
-  const listed = await among(stores.list({ limit: 2 }), store);
-  const taken = await remove(stores.files, ...within({ vector_store_id: store.id }, file.id));
-  const { deleted } = await remove(stores, store.id);
-  await remove(client.files, file.id);
-  return {
-    added: added.object, held, one: one.object, batch: same.object, found, name, listed, taken: taken.deleted, deleted,
-  };
+  const made = await stores.create({ name: 'harbours' });
+  const parents = { vector_store_id: made.id };
+  const added = await stores.files.createAndPoll(made.id, { file_id: file.id }, { pollIntervalMs: 20 });
+  const [held] = await first(stores.files.list(made.id), 1);
+  const one = await stores.files.retrieve(...within(parents, held.id));
+  const [found] = await first(stores.search(made.id, { query: 'Grüße' }), 1);
+  const changed = await stores.update(made.id, { name: 'ports' });
+  const [newest] = await first(stores.list({ limit: 1 }), 1);
+  const taken = await gone(stores.files, ...within(parents, held.id));
+  const all = shown([made, added, one, found, changed, taken, await gone(stores, made.id)]);
+  return [all, held.id === file.id, newest.id === made.id];
 }
+
+const respond = (client, body = {}, options = {}) =>
+  client.responses.create({ model: MODEL, input: 'Say hello.', ...body }, options);
 
 async function responses(client) {
-  const first = await client.responses.create({ model: MODEL, input: 'Say hello.', instructions: 'be brief' });
-  const { status, output_text, usage } = await client.responses.retrieve(first.id);
-  const said = (await all(client.responses.inputItems.list(first.id))).map(({ role, content }) => ({ role, content }));
-  const second = await client.responses.create({ model: MODEL, input: 'And again.', previous_response_id: first.id });
-  for (const { id } of [first, second]) await remove(client.responses, id);
-  return { status, output_text: first.output_text, same: output_text ?? null, usage, said, then: second.output_text };
+  const made = await respond(client, { instructions: 'be brief' });
+  const next = await respond(client, { input: 'And again.', previous_response_id: made.id });
+  const again = await client.responses.retrieve(made.id);
+  const items = await first(client.responses.inputItems.list(next.id), 1);
+  await gone(client.responses, made.id);
+  return shown([made, next, again, items]);
 }
 
-async function parsed(client) {
-  const schema = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'], additionalProperties: false };
+async function inTheBackground(client) {
+  const made = await respond(client, { background: true });
+  const cancelled = await client.responses.cancel(made.id);
+  // version 4 throws the answer away
+  return [made.status, cancelled?.status ?? null];
+}
+
+async function inAShape(client) {
+  const properties = { text: { type: 'string' } };
+  const schema = { type: 'object', properties, required: ['text'], additionalProperties: false };
   const format = { type: 'json_schema', name: 'greeting', strict: true, schema };
-  const { output_text } = await client.responses.create({ model: MODEL, input: 'Say hello.', text: { format }, store: false });
-  return output_text;
+  return (await respond(client, { text: { format } })).output_text;
 }
 
-export const streamedResponse = (client, options) =>
-  client.responses.create({ model: MODEL, input: 'Say hello.', stream: true, store: false }, options);
-
-/** What the events of a stream say, at most so many texts. */
+/** A stream of a response, and what it tells: at most so many texts. */
+export const streamedResponse = (client) => respond(client, { stream: true });
 export async function told(stream, most = Infinity) {
   const events = [];
   const texts = [];
   for await (const { type, delta } of await stream) {
-    if (events.at(-1) !== type) events.push(type);
+    events.push(type);
     if (type === 'response.output_text.delta') texts.push(delta);
     if (texts.length === most) break;
   }
   return { events, texts };
 }
 
-const NO_SUCH = 'no-such-thing';
-
 /** Each costs many requests; a refused one ends at its first. */
 export const stored = {
   files,
-  'files in pages': manyFiles,
+  'a file of 9 MB': largeFile,
+  'files in pages': filesInPages,
   batches,
+  'batch, cancelled': cancelledBatch,
   'fine-tuning': fineTuning,
   'vector stores': vectorStores,
   responses,
-  'responses in a shape': parsed,
-  'responses, streamed': async (client) => told(streamedResponse(client)),
+  'responses in the background': inTheBackground,
 };
+
+/** Each costs one. */
+export const responded = {
+  'responses in a shape': inAShape,
+  'responses, streamed': (client) => told(streamedResponse(client)),
+};
+
+const NO_SUCH = 'no-such-thing';
 
 /** What is not there. */
 export const missing = {

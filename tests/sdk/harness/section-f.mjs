@@ -2,7 +2,7 @@
 // section_f.py again.
 
 import { readFileSync } from 'node:fs';
-import { azureAnswers, test } from './recorder.mjs';
+import { AT_KEYSWAP, azureAnswers, test } from './recorder.mjs';
 
 const ROWS = JSON.parse(readFileSync(new URL('section_f.json', import.meta.url)));
 
@@ -18,6 +18,41 @@ export function onDemand(name, plane, { ask, exceptionOf, differences = {} }) {
     const expected = { refused: exceptionOf(status), requests: 1, row, ...differences[row] };
     test(`${name}: ${row}: ${condition}`, expected, async () => {
       await azureAnswers(answer, { plane });
+      await ask();
+    });
+  }
+}
+
+/** What Azure says to keyswap alone, whose token or role it is: no legacy client expects these. */
+const OWN_FAULTS = {
+  openai: [
+    { answer: 'A1.1', condition: 'a key that Azure did not take', azure: 401, keyswap: 502 },
+    { answer: 'A1.2', condition: 'a token that Azure did not take', azure: 401, keyswap: 502, replayed: 1 },
+    { answer: 'A1.4', condition: 'a key where keys are disabled', azure: 403, keyswap: 502 },
+    { answer: 'A1.5', condition: 'a missing role, until 2024', azure: 401, keyswap: 403 },
+    { answer: 'A1.5b', condition: 'a missing role', azure: 401, keyswap: 403 },
+    { answer: 'A1.9', condition: 'a host without a subdomain', azure: 400, keyswap: 502 },
+  ],
+  search: [
+    { answer: 'B1.4', condition: 'a token that Azure did not take', azure: 401, keyswap: 502, replayed: 1 },
+    { answer: 'B1.6', condition: 'an empty refusal', azure: 403, keyswap: 403 },
+    { answer: 'B1.7', condition: 'a missing role', azure: 403, keyswap: 403 },
+    { answer: 'B1.8', condition: 'a role that was not to be found out', azure: 403, keyswap: 403 },
+  ],
+};
+
+/**
+ * Registers a case for each fault of keyswap's own identity: every SDK shows the cure, and none asks a second time.
+ *
+ * ask: sends one request, and repeats what it likes
+ * exceptionOf: the class of the exception that a status becomes
+ */
+export function ownFaults(name, plane, { ask, exceptionOf }) {
+  const differs = "who refused keyswap's own identity is not refusing the client's key";
+  for (const { answer, condition, azure, keyswap, replayed = 0 } of OWN_FAULTS[plane]) {
+    const expected = { refused: exceptionOf(AT_KEYSWAP ? keyswap : azure), requests: 1, replayed, differs };
+    test(`${name}: ${answer}: ${condition}`, expected, async () => {
+      await azureAnswers(answer, { plane, times: 9 });
       await ask();
     });
   }

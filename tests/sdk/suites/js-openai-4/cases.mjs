@@ -18,6 +18,6 @@ function countingAgent({ protocol }) {
 
 await runOpenAI({
   counting: { httpAgent: countingAgent },
-  cutStream: 'TypeError',
+  cutStream: 'Error',
   realtime: { ws: OpenAIRealtimeWS, native: OpenAIRealtimeWebSocket },
 });
