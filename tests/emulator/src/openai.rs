@@ -19,6 +19,7 @@ use crate::exchange::Call;
 use crate::lenient::{self, Reading};
 use crate::{Door, Plane, target};
 
+mod assistants;
 mod audio;
 mod batches;
 mod chat;
@@ -28,6 +29,7 @@ mod embeddings;
 mod files;
 mod form;
 mod images;
+mod messages;
 mod models;
 mod operations;
 mod page;
@@ -36,9 +38,11 @@ mod refusal;
 mod reply;
 mod responses;
 mod route;
+mod runs;
 mod schema;
 mod speech;
 mod store;
+mod threads;
 mod unserved;
 
 pub(crate) use realtime::Dialogue;
@@ -48,7 +52,7 @@ pub(crate) use store::Store;
 
 use deployments::{Deployment, Kind};
 use form::Form;
-use operations::Run;
+use operations::Needs;
 use route::Found;
 use store::Objects;
 
@@ -114,14 +118,14 @@ fn decide(azure: &Azure, call: &Call<'_>, body: Result<Body, Answer>) -> Result<
     }
     let body = body?;
     let request = Request { azure, call, names, surface, body };
-    let answer = match operation.run {
-        Run::Resource(run) => run(&request)?,
-        Run::Objects(run) => {
+    let answer = match operation.needs {
+        Needs::Nothing(run) => run(&request)?,
+        Needs::Objects(run) => {
             let name = request.names.first().map(|name| (*name).to_owned());
             call.record.note(|entry| entry.subject = name);
             if lenient { unserved::done(&request)? } else { run(&request)? }
         }
-        Run::Deployment(kind, run) => {
+        Needs::Deployment(kind, run) => {
             let name = request.names.first().copied().or_else(|| request.body.text("model")).map(str::to_owned);
             let name = name.or_else(|| request.in_query(kind)).unwrap_or_default();
             let name = if lenient { name.to_ascii_lowercase() } else { name };

@@ -1,8 +1,10 @@
 //! Azure OpenAI: what models answer, and refusals; what is stored has a file for each kind.
 
+mod assistants;
 mod batches;
 mod files;
 mod responses;
+mod runs;
 mod world;
 
 use aws_lc_rs::digest;

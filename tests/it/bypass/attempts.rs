@@ -371,7 +371,7 @@ const OTHER_FAMILIES: &[Attempt] = &[
         Family("batches"),
     ),
     ("assistants", &want("chat", "assistants-create", "{}"), "POST /openai/assistants", &[], Family("assistants")),
-    ("runs", &want("chat", "threads-run", "{}"), "POST /openai/threads/t/runs", &[], Family("assistants")),
+    ("runs", &want("chat", "runs-create", "{}"), "POST /openai/threads/t/runs", &[], Family("assistants")),
     (
         "fine-tuning",
         &want("chat", "fine-tuning-create", "{}"),

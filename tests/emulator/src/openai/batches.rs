@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, indented};
 use crate::openai::files::File;
-use crate::openai::operations::Run;
+use crate::openai::operations::Needs;
 use crate::openai::page::Page;
 use crate::openai::store::Objects;
 use crate::openai::{Body, Request, Surface, refusal, reply, route};
@@ -64,7 +64,7 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
         "status": "validating",
         "endpoint": endpoint,
     });
-    objects.batches.insert(&id, batch.clone());
+    objects.batches.insert(batch.clone());
     Ok(show(request, &batch))
 }
 
@@ -107,7 +107,7 @@ pub(super) fn cancel(request: &Request<'_>) -> Result<Answer, Answer> {
     let status = batch["status"].as_str().unwrap_or_default();
     if !["validating", "in_progress"].contains(&status) {
         let message = format!("Cannot cancel a batch with status '{status}'.");
-        return Err(refusal::openai(request.call, StatusCode::BAD_REQUEST, &message, &Value::Null, &Value::Null));
+        return Err(refusal::refuse(request.call, &message));
     }
     batch["cancelling_at"] = clock::unix_seconds().into();
     batch["status"] = "cancelling".into();
@@ -211,11 +211,11 @@ fn answer(request: &Request<'_>, line: &Value) -> (StatusCode, Value) {
         body: Body::Json(body),
     };
     let answer = match route::find_strictly(&Method::POST, &route::segments(&path)).map(|found| found.operation) {
-        Some(operation) => match operation.run {
-            Run::Deployment(kind, run) => {
+        Some(operation) => match operation.needs {
+            Needs::Deployment(kind, run) => {
                 alone.deployment(&name, kind, operation.name).and_then(|deployment| run(&alone, deployment))
             }
-            Run::Objects(run) | Run::Resource(run) => run(&alone),
+            Needs::Objects(run) | Needs::Nothing(run) => run(&alone),
         },
         None => Err(refusal::not_found(request.call)),
     };

@@ -34,7 +34,7 @@ pub(super) fn run(request: &Request<'_>, deployment: &'static Deployment) -> Res
         created: clock::unix_seconds(),
         model: deployment.model,
         prompt_tokens: messages.iter().map(|message| words(&text(&message["content"]))).sum(),
-        pieces: pieces(&answer_to(&said, deployment)),
+        pieces: pieces(&answer_to(&said, deployment.name)),
     };
     if body["stream"] == true {
         let usage = body["stream_options"]["include_usage"] == true;
@@ -46,8 +46,8 @@ pub(super) fn run(request: &Request<'_>, deployment: &'static Deployment) -> Res
 }
 
 /// The answer to `said`: predictable, and with characters of two and three bytes.
-pub(super) fn answer_to(said: &str, deployment: &Deployment) -> String {
-    format!("You said “{said}” to {}. ✓ Zürich", deployment.name)
+pub(super) fn answer_to(said: &str, deployment: &str) -> String {
+    format!("You said “{said}” to {deployment}. ✓ Zürich")
 }
 
 /// A text in words, each with the space before it.

@@ -24,7 +24,7 @@ pub(super) fn run(request: &Request<'_>, deployment: &'static Deployment) -> Res
         "created": clock::unix_seconds(),
         "model": deployment.model,
     });
-    let answers: Vec<String> = prompts.iter().map(|prompt| answer_to(prompt, deployment)).collect();
+    let answers: Vec<String> = prompts.iter().map(|prompt| answer_to(prompt, deployment.name)).collect();
     if body["stream"] == true {
         let events = events(&frame, &answers);
         return Ok(reply::event_stream(request.call, deployment, &events));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, indented};
 use crate::openai::page::Page;
-use crate::openai::store::Objects;
+use crate::openai::store::{Object, Objects};
 use crate::openai::{Body, Request, refusal, reply};
 use crate::{clock, entropy};
 
@@ -37,7 +37,7 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
     let file = File::new(purpose, part.file_name.as_deref().unwrap_or("file"), part.content.clone());
     let shown = file.shown.clone();
     request.objects().keep(file);
-    let id = text(&shown, "id");
+    let id = shown.id();
     Ok(if is_of_assistants(id) {
         of_assistants(request, StatusCode::OK, &shown)
     } else {
@@ -75,9 +75,9 @@ pub(super) fn content(request: &Request<'_>) -> Result<Answer, Answer> {
     let file = objects.file(request, id)?;
     if is_of_assistants(id) {
         let message = "Not allowed to download files of purpose: assistants";
-        return Err(refusal::openai(request.call, StatusCode::BAD_REQUEST, message, &Value::Null, &Value::Null));
+        return Err(refusal::refuse(request.call, message));
     }
-    let disposition = format!("attachment; filename=\"{}\"", text(&file.shown, "filename"));
+    let disposition = format!("attachment; filename=\"{}\"", file.shown["filename"].as_str().unwrap_or_default());
     Ok(reply::authoring_head(request.call, StatusCode::OK)
         .header("content-disposition", disposition)
         .header("content-type", "application/octet-stream")
@@ -113,10 +113,6 @@ fn unknown(request: &Request<'_>, id: &str) -> Answer {
     of_assistants(request, StatusCode::NOT_FOUND, &body)
 }
 
-fn text<'a>(shown: &'a Value, member: &str) -> &'a str {
-    shown[member].as_str().unwrap_or_default()
-}
-
 // === impl File ===
 
 impl File {
@@ -148,6 +144,12 @@ impl File {
     }
 }
 
+impl Object for File {
+    fn shown(&self) -> &Value {
+        &self.shown
+    }
+}
+
 // === impl Objects ===
 
 impl Objects {
@@ -155,13 +157,12 @@ impl Objects {
     pub(super) fn keep(&mut self, file: File) {
         let mut length: usize = self.files.iter().map(|file| file.content.len()).sum::<usize>() + file.content.len();
         while length > ROOM {
-            let Some(oldest) = self.files.iter().next().map(|oldest| text(&oldest.shown, "id").to_owned()) else {
+            let Some(oldest) = self.files.iter().next().map(|oldest| oldest.id().to_owned()) else {
                 break;
             };
             length -= self.files.remove(&oldest).map_or(0, |oldest| oldest.content.len());
         }
-        let id = text(&file.shown, "id").to_owned();
-        self.files.insert(&id, file);
+        self.files.insert(file);
     }
 
     /// The file, or 404.

@@ -166,6 +166,11 @@ pub(crate) fn openai_body(message: &str, param: &Value, code: &Value) -> Value {
     json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}})
 }
 
+/// OpenAI's 400: that cannot be done now.
+pub(crate) fn refuse(call: &Call<'_>, message: &str) -> Answer {
+    openai(call, StatusCode::BAD_REQUEST, message, &Value::Null, &Value::Null)
+}
+
 /// OpenAI's 400: a parameter is wrong.
 pub(crate) fn invalid(call: &Call<'_>, message: &str, param: &str, code: &str) -> Answer {
     openai(call, StatusCode::BAD_REQUEST, message, &json!(param), &json!(code))

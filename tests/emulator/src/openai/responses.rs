@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, indented};
 use crate::openai::deployments::{Deployment, Kind};
 use crate::openai::page::Page;
-use crate::openai::store::Objects;
+use crate::openai::store::{Object, Objects};
 use crate::openai::{Request, chat, refusal, reply, schema};
 use crate::{clock, entropy};
 
@@ -42,7 +42,7 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
         None => Vec::new(),
     };
     let response = Response::to(body, deployment, input, &before);
-    let shown = response.shown();
+    let shown = response.so_far();
     let answer = if body["stream"] == true {
         reply::response(call, deployment, "True")
             .header("content-type", "text/event-stream; charset=utf-8")
@@ -51,8 +51,7 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
         reply::response(call, deployment, "False").json(escaped(&indented(&shown)))
     };
     if body["store"] != false {
-        let id = shown["id"].as_str().unwrap_or_default();
-        request.objects().responses.insert(id, response);
+        request.objects().responses.insert(response);
     }
     Ok(answer)
 }
@@ -67,7 +66,7 @@ pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
             .header("content-type", "text/event-stream; charset=utf-8")
             .events(events::of(&response.whole)));
     }
-    Ok(stored(request, &response.shown()))
+    Ok(stored(request, &response.so_far()))
 }
 
 pub(super) fn delete(request: &Request<'_>) -> Result<Answer, Answer> {
@@ -81,10 +80,10 @@ pub(super) fn cancel(request: &Request<'_>) -> Result<Answer, Answer> {
     let response = objects.response(request)?;
     if response.whole["background"] != true {
         let message = "Cannot cancel a synchronous response.";
-        return Err(refusal::openai(request.call, StatusCode::BAD_REQUEST, message, &Value::Null, &Value::Null));
+        return Err(refusal::refuse(request.call, message));
     }
     response.cancelled = response.cancelled || !response.is_done();
-    Ok(stored(request, &response.shown()))
+    Ok(stored(request, &response.so_far()))
 }
 
 pub(super) fn input_items(request: &Request<'_>) -> Result<Answer, Answer> {
@@ -189,7 +188,7 @@ impl Response {
     }
 
     /// As far as it has come.
-    fn shown(&self) -> Value {
+    fn so_far(&self) -> Value {
         if self.is_done() && !self.cancelled {
             return self.whole.clone();
         }
@@ -209,7 +208,7 @@ fn text(body: &Value, deployment: &Deployment, input: &[Value]) -> String {
         return schema::example(&format["schema"]).to_string();
     }
     let said = input.iter().rfind(|item| item["role"] == "user" || item["type"] == "function_call_output");
-    chat::answer_to(&said.map(item::text).unwrap_or_default(), deployment)
+    chat::answer_to(&said.map(item::text).unwrap_or_default(), deployment.name)
 }
 
 fn content_filters() -> Value {
@@ -228,6 +227,12 @@ fn content_filters() -> Value {
         })
     };
     json!([filter("prompt"), filter("completion")])
+}
+
+impl Object for Response {
+    fn shown(&self) -> &Value {
+        &self.whole
+    }
 }
 
 // === impl Objects ===

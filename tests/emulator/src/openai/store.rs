@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::openai::files::File;
 use crate::openai::responses::Response;
+use crate::openai::threads::Thread;
 
 /// Of each kind of object so many are kept; the oldest make room.
 const LIMIT: usize = 1000;
@@ -21,13 +22,23 @@ pub(super) struct Objects {
     pub(super) files: Collection<File>,
     pub(super) batches: Collection<Value>,
     pub(super) responses: Collection<Response>,
+    pub(super) assistants: Collection<Value>,
+    pub(super) threads: Collection<Thread>,
     /// The image operations that were polled and are not done.
     pub(super) images: HashSet<String>,
 }
 
-/// Objects of one kind by their ids, in the order of their making.
-pub(super) struct Collection<T> {
-    objects: VecDeque<(String, T)>,
+/// Objects of one kind, in the order of their making.
+pub(super) struct Collection<T>(VecDeque<T>);
+
+/// What has an id.
+pub(super) trait Object {
+    /// As it is shown when it is done.
+    fn shown(&self) -> &Value;
+
+    fn id(&self) -> &str {
+        self.shown()["id"].as_str().unwrap_or_default()
+    }
 }
 
 // === impl Store ===
@@ -44,49 +55,59 @@ impl Store {
 
 impl<T> Default for Collection<T> {
     fn default() -> Self {
-        Self { objects: VecDeque::new() }
+        Self(VecDeque::new())
     }
 }
 
-impl<T> Collection<T> {
-    pub(super) fn insert(&mut self, id: &str, object: T) {
-        if self.objects.len() == LIMIT {
-            self.objects.pop_front();
+impl<T: Object> Collection<T> {
+    pub(super) fn insert(&mut self, object: T) {
+        if self.0.len() == LIMIT {
+            self.0.pop_front();
         }
-        self.objects.push_back((id.to_owned(), object));
+        self.0.push_back(object);
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&T> {
-        self.objects.iter().find_map(|(key, object)| (key == id).then_some(object))
+        self.0.iter().find(|object| object.id() == id)
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.objects.iter_mut().find_map(|(key, object)| (key == id).then_some(object))
+        self.0.iter_mut().find(|object| object.id() == id)
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<T> {
-        let place = self.objects.iter().position(|(key, _)| key == id)?;
-        self.objects.remove(place).map(|(_, object)| object)
+        let place = self.0.iter().position(|object| object.id() == id)?;
+        self.0.remove(place)
     }
 
     /// The oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.objects.iter().map(|(_, object)| object)
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
+// === impl Object ===
+
+impl Object for Value {
+    fn shown(&self) -> &Value {
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn the_oldest_make_room() {
         let mut collection = Collection::default();
         for number in 0..=LIMIT {
-            collection.insert(&number.to_string(), number);
+            collection.insert(json!({"id": number.to_string()}));
         }
         assert_eq!(collection.iter().count(), LIMIT);
-        assert_eq!((collection.get("0"), collection.get("1")), (None, Some(&1)));
-        assert_eq!((collection.remove("1"), collection.remove("1")), (Some(1), None));
+        assert!(collection.get("0").is_none() && collection.get("1").is_some());
+        assert!(collection.remove("1").is_some() && collection.remove("1").is_none());
     }
 }

@@ -3,7 +3,7 @@
 
 use hyper::{Method, StatusCode};
 
-use super::operations::{Operation, Run};
+use super::operations::{Needs, Operation};
 use super::{Request, reply};
 use crate::answer::Answer;
 
@@ -12,7 +12,7 @@ const PROJECT: &[&str] = &["api/projects/{project}"];
 const PROJECT_V1: &[&str] = &["api/projects/{project}/openai/v1"];
 
 const fn unserved(name: &'static str, method: Method, roots: &'static [&'static str], path: &'static str) -> Operation {
-    Operation { name, method, roots, path, data: "", run: Run::Objects(done) }
+    Operation { name, method, roots, path, data: "", needs: Needs::Objects(done) }
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -21,8 +21,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
     unserved("batches-create", Method::POST, &["anthropic/v1"], "messages/batches"),
     unserved("responses-create", Method::POST, PROJECT_V1, "responses"),
     unserved("stored-chats-list", Method::GET, &["openai/v1"], "chat/completions"),
-    unserved("assistants-create", Method::POST, ACCOUNT, "assistants"),
-    unserved("threads-run", Method::POST, ACCOUNT, "threads/{thread-id}/runs"),
     unserved("fine-tuning-create", Method::POST, ACCOUNT, "fine_tuning/jobs"),
     unserved("models-delete", Method::DELETE, ACCOUNT, "models/{model}"),
     unserved("evals-create", Method::POST, ACCOUNT, "evals"),

@@ -86,7 +86,7 @@ impl Dialogue {
     }
 
     fn respond(&self) -> Vec<Value> {
-        let text = chat::answer_to(&self.said, self.deployment);
+        let text = chat::answer_to(&self.said, self.deployment.name);
         let (response_id, item_id) = (format!("resp_{}", entropy::key(21)), item_id());
         let kind = if self.v1 { "output_text" } else { "text" };
         let (delta, done) = (format!("response.{kind}.delta"), format!("response.{kind}.done"));
