@@ -19,7 +19,7 @@ const putLine = (client, purpose) => put(client, purpose, JSON.stringify(LINE) +
 const contentOf = async (client, { id }) => Buffer.from(await (await client.files.content(id)).arrayBuffer());
 
 async function files(client) {
-  const made = await put(client, 'assistants');
+  const made = await put(client, 'fine-tune');
   const again = await client.files.retrieve(made.id);
   const content = await contentOf(client, made);
   return shown([made, again, content.toString(), await gone(client.files, made.id)]);
