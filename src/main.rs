@@ -21,6 +21,11 @@ use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
+/// Requests come with some seventy small allocations and a few large ones; glibc's keeps only the small ones at hand.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// An authenticating gateway: a legacy api-key request becomes a Microsoft Entra request to Azure OpenAI or Azure AI
 /// Search.
 #[derive(Parser)]

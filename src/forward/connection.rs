@@ -50,6 +50,10 @@ pub(super) enum Sent<B> {
 /// Azure's answers have some forty fields, and grow by the year.
 const MAX_FIELDS: usize = 200;
 
+/// The most of a request that waits for upstream to take it, and the most of an answer that is read at once, in bytes. A
+/// larger head is taken for broken: Azure's are a hundredth of it.
+const BUFFER: usize = 128 * 1024;
+
 impl<B> Connection<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -64,7 +68,8 @@ where
         let stream = connector.connect_at(resource.endpoint.url(), resource.address).await?;
         let heard = Heard::default();
         let stream = Listened { stream, heard: heard.clone(), _place: place };
-        let opened = http1::Builder::new().max_headers(MAX_FIELDS).handshake(TokioIo::new(stream)).await;
+        let opened =
+            http1::Builder::new().max_headers(MAX_FIELDS).max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = opened.map_err(|error| Unreachable::Broken(error.to_string()))?;
         tokio::spawn(async move {
             if let Err(error) = connection.with_upgrades().await {

@@ -71,6 +71,13 @@ const LARGEST_HEAD: usize = 128 * 1024;
 /// name and value. Up to here a head is refused in words, and beyond its connection ends.
 const LARGEST_LIST: u32 = 512 * 1024;
 
+/// How much of a body of HTTP/2 a client may send before the upstream has taken it, in bytes: what an upload holds here at
+/// most. hyper's own megabyte is what a connection has for all its streams, so that one that waits does not stop the rest.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// How much of an answer waits for a client of HTTP/2 to make room for it, in bytes.
+const SEND_BUFFER: usize = 128 * 1024;
+
 /// The most header fields of HTTP/1.1 that are parsed.
 const MOST_FIELDS: usize = 256;
 
@@ -245,6 +252,8 @@ where
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(LARGEST_LIST)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .enable_connect_protocol()

@@ -95,6 +95,14 @@ impl Answer {
         self
     }
 
+    /// The same bytes with a content-length, if they were chunked.
+    pub(crate) fn whole(mut self) -> Self {
+        if let Body::Chunked(body) = self.body {
+            self.body = Body::Whole(body);
+        }
+        self
+    }
+
     /// An event stream of these frames; the content type is the caller's.
     pub(crate) fn events(mut self, frames: Vec<Bytes>) -> Self {
         self.body = Body::Events(frames);

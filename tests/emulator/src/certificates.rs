@@ -26,13 +26,13 @@ pub struct Certificate {
 }
 
 impl Certificates {
-    /// Makes new keys, and with them everything.
-    pub(crate) fn generate() -> io::Result<Self> {
+    /// Makes new keys, and with them everything. `host` is what clients call us besides our usual names.
+    pub(crate) fn generate(host: Option<&str>) -> io::Result<Self> {
         let (ca, ca_key) = authority().map_err(io::Error::other)?;
         let ca_pem = ca.self_signed(&ca_key).map_err(io::Error::other)?.pem();
         let issuer = Issuer::new(ca, ca_key);
 
-        let (leaf, leaf_key) = server_leaf(&issuer).map_err(io::Error::other)?;
+        let (leaf, leaf_key) = server_leaf(&issuer, host).map_err(io::Error::other)?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
 
         // Explicit: the emulator shares a process with programs that make their own choice.
@@ -45,7 +45,7 @@ impl Certificates {
             .map_err(io::Error::other)?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
 
-        let (gateway, gateway_key) = server_leaf(&issuer).map_err(io::Error::other)?;
+        let (gateway, gateway_key) = server_leaf(&issuer, host).map_err(io::Error::other)?;
         let gateway = Certificate { cert_pem: gateway.pem(), key_pem: gateway_key.serialize_pem() };
         Ok(Self { ca_pem, server: Arc::new(server), gateway })
     }
@@ -62,9 +62,12 @@ fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
 /// Names of Azure's own, for who leads them here: by a proxy, or by a file of hosts.
 const AZURE_NAMES: [&str; 3] = ["*.openai.azure.com", "*.search.windows.net", "login.microsoftonline.com"];
 
-/// A server's certificate, good for 127.0.0.1, ::1, localhost, and Azure's names.
-fn server_leaf(issuer: &Issuer<'_, KeyPair>) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
-    let names = ["localhost"].into_iter().chain(AZURE_NAMES).map(str::to_owned);
+/// A server's certificate, good for 127.0.0.1, ::1, localhost, Azure's names, and `host`.
+fn server_leaf(
+    issuer: &Issuer<'_, KeyPair>,
+    host: Option<&str>,
+) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let names = ["localhost"].into_iter().chain(AZURE_NAMES).chain(host).map(str::to_owned);
     let mut params = CertificateParams::new(names.collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, "azure-emulator");
     params.subject_alt_names.extend([

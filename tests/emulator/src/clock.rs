@@ -32,3 +32,9 @@ pub(crate) fn timestamp() -> String {
         .format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"))
         .unwrap_or_default()
 }
+
+/// `06/20/2019 02:57:58 +00:00`, as App Service once dated its tokens (C3).
+pub(crate) fn textual(unix_seconds: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    date.format(format_description!("[month]/[day]/[year] [hour]:[minute]:[second] +00:00")).unwrap_or_default()
+}

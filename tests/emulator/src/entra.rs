@@ -19,6 +19,10 @@ pub(crate) const FAULTS: &[&str] = &[
     "expired-secret",
     "unknown-app",
     "unknown-resource",
+    "unknown-tenant",
+    "invalid-scope",
+    "expired-assertion",
+    "unknown-assertion",
     "429",
     "500",
     "503",
@@ -29,6 +33,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "absurd-expiry",
     "wrong-audience",
     "expired-token",
+    "refresh-in",
 ];
 
 /// The form of a token request.
@@ -51,8 +56,12 @@ const CONFIGURATION_PATH: &str = "/v2.0/.well-known/openid-configuration";
 pub(crate) fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
     match tenant(call.path, CONFIGURATION_PATH) {
         Some(tenant) if call.method == Method::GET => configuration(call, tenant),
-        _ => token(azure, call, Flaw::None).unwrap_or_else(Error::render),
+        _ => of_token(azure, call, Flaw::None, azure.options.refresh_in),
     }
+}
+
+fn of_token(azure: &Azure, call: &Call<'_>, flaw: Flaw, refresh_in: bool) -> Answer {
+    token(azure, call, flaw, refresh_in).unwrap_or_else(Error::render)
 }
 
 /// Answers by name.
@@ -64,6 +73,10 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
         "expired-secret" => Error::expired_secret(client_id).render(),
         "unknown-app" => Error::unknown_app(client_id, &azure.directory.app.tenant).render(),
         "unknown-resource" => Error::unknown_resource("https://example.com", &azure.directory.app.tenant).render(),
+        "unknown-tenant" => Error::unknown_tenant(&azure.directory.app.tenant).render(),
+        "invalid-scope" => Error::invalid_scope(form.get("scope").unwrap_or_default()).render(),
+        "expired-assertion" => Error::expired_assertion().render(),
+        "unknown-assertion" => Error::unknown_assertion().render(),
         "429" => Answer::new(StatusCode::TOO_MANY_REQUESTS)
             .header("retry-after", "60")
             .body("text/plain", "Too Many Requests"),
@@ -91,13 +104,14 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
         "absurd-expiry" => ok(&json!({
             "token_type": "Bearer", "expires_in": i64::MAX, "ext_expires_in": i64::MAX, "access_token": entropy::key(40),
         })),
-        "wrong-audience" => token(azure, call, Flaw::WrongAudience).unwrap_or_else(Error::render),
-        "expired-token" => token(azure, call, Flaw::Expired).unwrap_or_else(Error::render),
+        "wrong-audience" => of_token(azure, call, Flaw::WrongAudience, azure.options.refresh_in),
+        "expired-token" => of_token(azure, call, Flaw::Expired, azure.options.refresh_in),
+        "refresh-in" => of_token(azure, call, Flaw::None, true),
         _ => return None,
     })
 }
 
-fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
+fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw, refresh_in: bool) -> Result<Answer, Error> {
     let Some(tenant) = tenant(call.path, TOKEN_PATH).filter(|_| call.method == Method::POST) else {
         return Ok(Answer::new(StatusCode::NOT_FOUND));
     };
@@ -117,7 +131,7 @@ fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Result<Answer, Error> {
     let issued = azure.directory.issue(&app.as_identity(), tenant, resource, flaw);
     let life = issued.life.as_secs();
     let mut body = json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life});
-    if azure.options.refresh_in {
+    if refresh_in {
         body["refresh_in"] = Value::from(life / 2);
     }
     body["access_token"] = Value::from(issued.token);
@@ -256,6 +270,24 @@ impl Error {
              authentication request to the wrong tenant."
         );
         Self::bad_request("invalid_resource", 500_011, text)
+    }
+
+    fn invalid_scope(scope: &str) -> Self {
+        let text = format!(
+            "The provided request must include a 'scope' input parameter. The provided value for the input parameter \
+             'scope' is not valid. The scope {scope} is not valid."
+        );
+        Self::bad_request("invalid_scope", 70_011, text)
+    }
+
+    fn expired_assertion() -> Self {
+        let text = "Client assertion is not within its valid time range.";
+        Self::unauthorized(700_024, text.to_owned())
+    }
+
+    fn unknown_assertion() -> Self {
+        let text = "No matching federated identity record found for presented assertion.";
+        Self::unauthorized(70_021, text.to_owned())
     }
 
     fn scope_without_default(scope: &str) -> Self {

@@ -13,6 +13,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use crate::answer::Answer;
 use crate::azure::Azure;
 use crate::delivery::{Broken, Delivery, Ending};
+use crate::directory::Flaw;
 use crate::faults::{Fault, Transport};
 use crate::journal::{Opening, Record};
 use crate::wire::Wire;
@@ -170,8 +171,8 @@ async fn real_answer(azure: &Azure, plane: Plane, call: &Call<'_>) -> Answer {
         Plane::OpenAi => openai::answer(azure, call).await,
         Plane::Search => search::answer(azure, call),
         Plane::Entra => entra::answer(azure, call),
-        Plane::Identity => identity_endpoint::app_service(azure, call),
-        Plane::Imds => identity_endpoint::imds(azure, call),
+        Plane::Identity => identity_endpoint::app_service(azure, call, Flaw::None),
+        Plane::Imds => identity_endpoint::imds(azure, call, Flaw::None),
     }
 }
 
@@ -179,9 +180,9 @@ fn on_demand(azure: &Azure, plane: Plane, fault: &Fault, call: &Call<'_>) -> Ans
     let name = &fault.answer;
     let answer = match plane {
         Plane::OpenAi => openai::on_demand(name, call),
-        Plane::Search => search::on_demand(name, call),
+        Plane::Search => search::on_demand(azure, name, call),
         Plane::Entra => entra::on_demand(azure, name, call),
-        Plane::Identity | Plane::Imds => identity_endpoint::on_demand(name),
+        Plane::Identity | Plane::Imds => identity_endpoint::on_demand(azure, plane, name, call),
     };
     // The queue takes only names that the plane has given; a test walks through all of them.
     let answer = answer.unwrap_or_else(|| Answer::new(StatusCode::NOT_IMPLEMENTED));

@@ -93,7 +93,7 @@ struct Waiting {
 #[must_use]
 pub fn names(plane: Plane) -> Vec<&'static str> {
     let own = match plane {
-        Plane::OpenAi => openai::FAULTS,
+        Plane::OpenAi => &openai::FAULTS,
         Plane::Search => search::FAULTS,
         Plane::Entra => entra::FAULTS,
         Plane::Identity | Plane::Imds => identity_endpoint::FAULTS,

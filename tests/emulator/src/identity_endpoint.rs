@@ -5,15 +5,31 @@
 
 use hyper::{Method, StatusCode};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::azure::Azure;
 use crate::directory::{Directory, Flaw, Issued, ManagedIdentity};
 use crate::exchange::Call;
+use crate::{Plane, clock, entropy};
 
 /// What the identity endpoints answer on demand, by name.
-pub(crate) const FAULTS: &[&str] = &["400", "404", "410", "429", "500", "503", "empty-token"];
+pub(crate) const FAULTS: &[&str] = &[
+    "400",
+    "404",
+    "410",
+    "429",
+    "500",
+    "503",
+    "invalid-resource",
+    "html",
+    "empty-token",
+    "blank-token",
+    "number-expiry",
+    "textual-expiry",
+    "wrong-audience",
+    "expired-token",
+];
 
 /// Where the path of the App Service endpoint begins, as on a real machine.
 pub(crate) const APP_SERVICE_PATH: &str = "/msi/token";
@@ -30,7 +46,7 @@ pub struct IdentityEndpoint {
 }
 
 /// App Service, Functions and Container Apps: `expires_on` as a string, no `expires_in`.
-pub(crate) fn app_service(azure: &Azure, call: &Call<'_>) -> Answer {
+pub(crate) fn app_service(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Answer {
     if call.path != APP_SERVICE_PATH || call.method != Method::GET {
         return Answer::new(StatusCode::NOT_FOUND);
     }
@@ -40,7 +56,7 @@ pub(crate) fn app_service(azure: &Azure, call: &Call<'_>) -> Answer {
     if call.parameter("api-version").as_deref() != Some("2019-08-01") {
         return error(StatusCode::BAD_REQUEST, "invalid_request", "The api-version must be 2019-08-01");
     }
-    let (identity, issued, resource) = match grant(azure, call, "principal_id") {
+    let (identity, issued, resource) = match grant(azure, call, "principal_id", flaw) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
@@ -55,7 +71,7 @@ pub(crate) fn app_service(azure: &Azure, call: &Call<'_>) -> Answer {
 }
 
 /// IMDS: every number is a string.
-pub(crate) fn imds(azure: &Azure, call: &Call<'_>) -> Answer {
+pub(crate) fn imds(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Answer {
     if call.path != IMDS_PATH || call.method != Method::GET {
         return Answer::new(StatusCode::NOT_FOUND);
     }
@@ -66,7 +82,7 @@ pub(crate) fn imds(azure: &Azure, call: &Call<'_>) -> Answer {
     if call.parameter("api-version").is_none() {
         return error(StatusCode::BAD_REQUEST, "invalid_request", "Required query variable 'api-version' is missing");
     }
-    let (_, issued, resource) = match grant(azure, call, "object_id") {
+    let (_, issued, resource) = match grant(azure, call, "object_id", flaw) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
@@ -84,9 +100,32 @@ pub(crate) fn imds(azure: &Azure, call: &Call<'_>) -> Answer {
 }
 
 /// Answers by name.
-pub(crate) fn on_demand(name: &str) -> Option<Answer> {
+pub(crate) fn on_demand(azure: &Azure, plane: Plane, name: &str, call: &Call<'_>) -> Option<Answer> {
+    let flawed = |flaw| if plane == Plane::Imds { imds(azure, call, flaw) } else { app_service(azure, call, flaw) };
+    let odd = |token: &str, expires_on: Value| {
+        Answer::new(StatusCode::OK).json(
+            json!({"access_token": token, "expires_on": expires_on, "resource": "", "token_type": "Bearer"})
+                .to_string(),
+        )
+    };
+    let in_an_hour = clock::unix_seconds() + 3600;
     let status = match name {
+        "invalid-resource" => {
+            let text = "AADSTS500011: The resource principal was not found in the tenant.";
+            return Some(error(StatusCode::BAD_REQUEST, "invalid_resource", text));
+        }
+        "html" => {
+            return Some(
+                Answer::new(StatusCode::BAD_GATEWAY).body("text/html", "<html><body>Bad Gateway</body></html>"),
+            );
+        }
         "empty-token" => return Some(Answer::new(StatusCode::OK).json("{}")),
+        "blank-token" => return Some(odd("", Value::from(in_an_hour.to_string()))),
+        "number-expiry" => return Some(odd(&entropy::key(40), Value::from(in_an_hour))),
+        // The old form of App Service, 2017-09-01 (C3).
+        "textual-expiry" => return Some(odd(&entropy::key(40), Value::from(clock::textual(in_an_hour)))),
+        "wrong-audience" => return Some(flawed(Flaw::WrongAudience)),
+        "expired-token" => return Some(flawed(Flaw::Expired)),
         "400" => StatusCode::BAD_REQUEST,
         "404" => StatusCode::NOT_FOUND,
         "410" => StatusCode::GONE,
@@ -105,7 +144,12 @@ pub(crate) fn on_demand(name: &str) -> Option<Answer> {
 
 /// The identity that is asked for, and its token. `object_id` is what this endpoint calls the
 /// parameter of that meaning.
-fn grant(azure: &Azure, call: &Call<'_>, object_id: &str) -> Result<(ManagedIdentity, Issued, String), Answer> {
+fn grant(
+    azure: &Azure,
+    call: &Call<'_>,
+    object_id: &str,
+    flaw: Flaw,
+) -> Result<(ManagedIdentity, Issued, String), Answer> {
     call.record.note(|entry| entry.operation = Some("token"));
     let invalid = |code, text| Err(error(StatusCode::BAD_REQUEST, code, text));
     let Some(resource) = call.parameter("resource") else {
@@ -121,7 +165,7 @@ fn grant(azure: &Azure, call: &Call<'_>, object_id: &str) -> Result<(ManagedIden
         return invalid("invalid_request", "Identity not found");
     };
     let tenant = &azure.directory.app.tenant;
-    let issued = azure.directory.issue(&identity, tenant, &resource, Flaw::None);
+    let issued = azure.directory.issue(&identity, tenant, &resource, flaw);
     call.record.note(|entry| {
         entry.subject = Some(resource.clone());
         entry.principal = Some(identity.object_id.clone());

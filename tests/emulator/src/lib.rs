@@ -36,8 +36,8 @@
 //! 1. It knows nothing of any gateway. It was written from one page of facts about Azure, whose
 //!    rows the code names: A1.12, B1.7, H14.
 //! 2. No client credential is ever accepted, but at [`Door::KeysEnabled`].
-//! 3. It listens on loopback only (IMDS may also have its own link-local address); its keys and
-//!    certificates are new at each start, and nothing is kept.
+//! 3. It listens on loopback, unless it is told another address (IMDS may also have its own
+//!    link-local one); its keys and certificates are new at each start, and nothing is kept.
 
 use std::fmt;
 use std::io;
@@ -79,7 +79,7 @@ pub use identity_endpoint::IdentityEndpoint;
 pub use journal::{Entry, Journal, Websocket};
 pub use options::{
     ClientKeys, Cloud, FixedTokens, Options, SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential,
-    SearchRoleRefusal, UnknownDeployment,
+    SearchRoleRefusal, SearchStack, UnknownDeployment,
 };
 pub use scene::{Doors, Scene};
 
@@ -126,15 +126,15 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts on free loopback ports. Needs a tokio runtime with I/O and time, and runs as long
+    /// Starts, on free loopback ports if nothing else is said. Needs a tokio runtime with I/O and time, and runs as long
     /// as that runtime does.
     ///
     /// # Errors
     ///
-    /// No port or no certificate could be had, or [`Options::imds`] is an address that is
+    /// A port or a certificate could not be had, or [`Options::imds`] is an address that is
     /// neither loopback nor 169.254.169.254.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let certificates = Certificates::generate()?;
+        let certificates = Certificates::generate(options.host.as_deref())?;
         let azure = Arc::new(Azure::new(options));
         let (scene, listeners) = scene::open(&azure, &certificates).await?;
         Ok(Self { azure, scene, gateway: certificates.gateway, listeners })

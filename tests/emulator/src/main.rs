@@ -1,45 +1,18 @@
 //! `azure-emulator`: runs the emulator until SIGTERM or SIGINT.
 
+mod arguments;
+mod environment;
+
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use azure_emulator::{Emulator, FixedTokens, Options, Scene};
+use azure_emulator::{Emulator, Scene};
 use clap::Parser;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Azure OpenAI, Azure AI Search and Entra on loopback, with keys disabled.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Print one line of JSON when ready, instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Write the certificate authority to this file
-    #[arg(long, value_name = "FILE")]
-    ca_out: Option<PathBuf>,
-    /// How long tokens live
-    #[arg(long, value_name = "SECONDS", default_value_t = 3599)]
-    token_life: u64,
-    /// Hand out exactly this token for Azure OpenAI
-    #[arg(long, value_name = "TOKEN", requires = "search_token")]
-    openai_token: Option<String>,
-    /// Hand out exactly this token for Azure AI Search
-    #[arg(long, value_name = "TOKEN", requires = "openai_token")]
-    search_token: Option<String>,
-    /// Serve IMDS here too: 169.254.169.254:80 in a network namespace
-    #[arg(long, value_name = "ADDRESS")]
-    imds: Option<SocketAddr>,
-    /// The pause between two pieces of an event stream
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2)]
-    stream_pause: u64,
-    /// How long the first poll for an image says to wait
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    image_wait: u64,
-}
+use arguments::Arguments;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,21 +30,15 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let fixed_tokens = arguments.openai_token.zip(arguments.search_token);
-    let emulator = Emulator::start(Options {
-        token_life: Duration::from_secs(arguments.token_life),
-        fixed_tokens: fixed_tokens.map(|(openai, search)| FixedTokens { openai, search }),
-        imds: arguments.imds,
-        stream_pause: Duration::from_millis(arguments.stream_pause),
-        image_wait: Duration::from_secs(arguments.image_wait),
-        ..Options::default()
-    })
-    .await?;
-    if let Some(file) = &arguments.ca_out {
-        std::fs::write(file, emulator.ca_pem())?;
+    let Arguments { json, ca_out, env_out, .. } = arguments.clone();
+    let emulator = Emulator::start(arguments.options()).await?;
+    if let Some(file) = &ca_out {
+        write(file, emulator.ca_pem())?;
+        if let Some(env) = &env_out {
+            write(env, &environment::of(emulator.scene(), &std::path::absolute(file)?))?;
+        }
     }
-    let ready =
-        if arguments.json { line(emulator.scene(), arguments.ca_out.as_ref())? } else { summary(emulator.scene()) };
+    let ready = if json { line(emulator.scene(), ca_out.as_ref())? } else { summary(emulator.scene()) };
     writeln!(io::stdout(), "{ready}")?;
 
     tokio::select! {
@@ -80,6 +47,10 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     }
     emulator.shutdown().await;
     Ok(())
+}
+
+fn write(file: &PathBuf, text: &str) -> io::Result<()> {
+    std::fs::write(file, text).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
 
 /// The scene in one line; `ca` is the file that `--ca-out` named.
@@ -92,21 +63,29 @@ fn line(scene: &Scene, ca: Option<&PathBuf>) -> io::Result<String> {
 fn summary(scene: &Scene) -> String {
     let Scene { openai, search, entra, identity, imds, control, app, keys, .. } = scene;
     format!(
-        "Azure OpenAI      {behind}  (keys disabled)
-                  {enabled}  (api-key {key})
-Azure AI Search   {search_behind}  (keys disabled)
-                  {search_enabled}  (api-key {admin}, query key {query})
-Entra             {entra}  (tenant {tenant}, client {client}, secret {secret})
-App Service       {identity_url}  (X-IDENTITY-HEADER {identity_header})
+        "Azure OpenAI      {direct}  keys are refused, as with disableLocalAuth
+                  {enabled}  api-key {key}
+Azure AI Search   {search_direct}  keys are refused
+                  {search_enabled}  api-key {admin}
+                  {blank}  query key {query}
+Entra             {entra}  tenant {tenant}
+                  {entra_blank}  client {client}
+                  {entra_blank}  secret {secret}
+App Service       {identity_url}  X-IDENTITY-HEADER {identity_header}
 IMDS              {imds}
-Control           {control}  (try /doors and /journal)",
-        behind = openai.behind,
+Control           {control}  GET /doors, /journal, /violations, /faults?at=openai; POST /next
+
+Clients must trust the authority of all this: --ca-out FILE writes it, --env-out FILE writes what a shell needs.
+Ready; Ctrl-C ends it.",
+        direct = openai.direct,
         enabled = openai.keys_enabled,
         key = keys.openai,
-        search_behind = search.behind,
+        search_direct = search.direct,
         search_enabled = search.keys_enabled,
         admin = keys.search_admin,
+        blank = " ".repeat(search.keys_enabled.len()),
         query = keys.search_query,
+        entra_blank = " ".repeat(entra.len()),
         tenant = app.tenant,
         client = app.client_id,
         secret = app.secret,

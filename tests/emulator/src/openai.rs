@@ -7,7 +7,8 @@
 //!
 //! `operations` is the table of all operations, `route` finds the line for a path. Models answer in `chat`, `completions`,
 //! `embeddings`, `images`, `audio`, `speech`, `realtime`; objects are kept in the `store`, and each kind of them has a file
-//! of its own. How answers look is in `reply`, how refusals look in `refusal`, how lists look in `page`.
+//! of its own. How answers look is in `reply`, how refusals look in `refusal` and `on_demand`, how lists
+//! look in `page`.
 
 use std::sync::MutexGuard;
 
@@ -27,10 +28,12 @@ mod completions;
 mod deployments;
 mod embeddings;
 mod files;
+mod fine_tuning;
 mod form;
 mod images;
 mod messages;
 mod models;
+mod on_demand;
 mod operations;
 mod page;
 mod realtime;
@@ -42,11 +45,14 @@ mod runs;
 mod schema;
 mod speech;
 mod store;
+mod stored_chats;
 mod threads;
 mod unserved;
+mod uploads;
+mod vector_stores;
 
+pub(crate) use on_demand::{NAMES as FAULTS, on_demand};
 pub(crate) use realtime::Dialogue;
-pub(crate) use refusal::{NAMES as FAULTS, on_demand};
 pub(crate) use route::{recognise, recognise_leniently};
 pub(crate) use store::Store;
 

@@ -1,8 +1,9 @@
 //! What one emulator may be told at its start. Where `azure-wire.md` is unsure, there is a setting.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::entropy;
@@ -23,6 +24,13 @@ pub struct Options {
     pub refresh_in: bool,
     /// The secret that the App Service identity endpoint wants in `X-IDENTITY-HEADER` (C3).
     pub identity_header: String,
+    /// Where to listen. Loopback, unless clients are elsewhere: in other containers of a test network.
+    pub listen: IpAddr,
+    /// How clients call this machine: the host in all URLs, and a name in the certificate. If none is said, the address
+    /// that is listened on.
+    pub host: Option<String>,
+    /// The first of twelve ports in a row, in the order of [`Scene`](crate::Scene); if none is said, free ones.
+    pub first_port: Option<u16>,
     /// Serve IMDS (C2) here as well as on a loopback port: loopback or 169.254.169.254 only.
     pub imds: Option<SocketAddr>,
     /// How Azure OpenAI refuses an unknown deployment (A1.6, H2).
@@ -35,6 +43,8 @@ pub struct Options {
     pub bearer_refusal: SearchBearerRefusal,
     /// How Azure AI Search refuses a principal without the role (B1.6 to B1.8).
     pub role_refusal: SearchRoleRefusal,
+    /// Which of Azure AI Search's two stacks answers (H13).
+    pub search_stack: SearchStack,
     /// `$count` starts with a UTF-8 byte order mark, as it did in 2019 (H16).
     pub count_with_bom: bool,
     /// The pause between two pieces of an event stream.
@@ -54,12 +64,16 @@ impl Default for Options {
             cloud: Cloud::Public,
             refresh_in: false,
             identity_header: entropy::uuid(),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host: None,
+            first_port: None,
             imds: None,
             unknown_deployment: UnknownDeployment::Current,
             key_refusal: SearchKeyRefusal::Empty403,
             no_credential: SearchNoCredential::Empty403,
             bearer_refusal: SearchBearerRefusal::Challenge401,
             role_refusal: SearchRoleRefusal::Json403,
+            search_stack: SearchStack::Current,
             count_with_bom: false,
             stream_pause: Duration::from_millis(2),
             image_wait: Duration::from_secs(5),
@@ -96,7 +110,7 @@ impl Default for ClientKeys {
 }
 
 /// Which of Azure's clouds the planes belong to (A3 and B3, scopes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Cloud {
     /// `azure.com`
     Public,
@@ -119,50 +133,71 @@ impl Cloud {
 }
 
 /// The two wire forms of `DeploymentNotFound` (H2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnknownDeployment {
     /// Chunked, without a content type, 254 indented bytes: seen in 2026.
     Current,
     /// `application/json`, 198 bytes: seen until 2024.
+    #[value(name = "until-2024")]
     Until2024,
 }
 
 /// B1.5: nobody has recorded what Azure AI Search really says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchKeyRefusal {
     /// 403 without a body: the likeliest.
+    #[value(name = "403-empty")]
     Empty403,
     /// 403 with the text of B1.1.
+    #[value(name = "403-text")]
     Text403,
     /// 401 with the challenge of B1.4.
+    #[value(name = "401-challenge")]
     Challenge401,
 }
 
 /// B1.3: the documentation says 401, older observations 403.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchNoCredential {
     /// 403 without a body.
+    #[value(name = "403-empty")]
     Empty403,
     /// 401 without a body.
+    #[value(name = "401-empty")]
     Empty401,
 }
 
 /// The service's `aadAuthFailureMode` (B1.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchBearerRefusal {
     /// `http401WithBearerChallenge`: 401, no body, the challenge.
+    #[value(name = "401-challenge")]
     Challenge401,
     /// `http403`: 403 with the body of B1.7.
+    #[value(name = "403-json")]
     Json403,
 }
 
 /// A valid principal without the role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchRoleRefusal {
     /// B1.7: 403 `Authorization failed.`
+    #[value(name = "403-json")]
     Json403,
     /// B1.6: 403 without a body.
+    #[value(name = "403-empty")]
     Empty403,
     /// B1.8: 403 in plain text.
+    #[value(name = "403-text")]
     Text403,
+}
+
+/// H13: what the headers of Azure AI Search's answers look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SearchStack {
+    /// Chunked, two lines of HSTS, strong etags, errors from a layer of their own.
+    Current,
+    /// With a length, one line of HSTS, weak etags, errors like successes.
+    #[value(name = "until-2022")]
+    Until2022,
 }

@@ -76,21 +76,25 @@ impl Doors {
 struct Opening<'a> {
     azure: &'a Arc<Azure>,
     tls: &'a Arc<ServerConfig>,
+    /// The port of the next listener; `None` is any that is free.
+    next_port: Option<u16>,
     listeners: JoinSet<()>,
 }
 
 /// Opens all listeners. Each serves, with its connections, until it is dropped from the set.
 pub(crate) async fn open(azure: &Arc<Azure>, certificates: &Certificates) -> io::Result<(Scene, JoinSet<()>)> {
-    let mut opening = Opening { azure, tls: &certificates.server, listeners: JoinSet::new() };
+    let mut opening =
+        Opening { azure, tls: &certificates.server, next_port: azure.options.first_port, listeners: JoinSet::new() };
     let openai = opening.doors(Plane::OpenAi).await?;
     let search = opening.doors(Plane::Search).await?;
     let entra = opening.secure(Plane::Entra, None).await?;
-    let identity = opening.plain(Plane::Identity, free()).await?;
-    let imds = opening.plain(Plane::Imds, free()).await?;
+    let identity = opening.plain(Plane::Identity).await?;
+    let imds = opening.plain(Plane::Imds).await?;
     if let Some(address) = azure.options.imds {
-        opening.plain(Plane::Imds, checked_imds(address)?).await?;
+        let listener = Listener::at(checked_imds(address)?).await?;
+        opening.serve(listener, Place { plane: Plane::Imds, door: None }, None);
     }
-    let control = Listener::at(free()).await?;
+    let control = opening.next().await?;
     let scene = Scene {
         openai,
         search,
@@ -100,7 +104,7 @@ pub(crate) async fn open(azure: &Arc<Azure>, certificates: &Certificates) -> io:
             header: azure.options.identity_header.clone(),
         },
         imds,
-        control: format!("http://{}", control.address),
+        control: format!("http://{}", opening.authority(&control)),
         ca_pem: certificates.ca_pem.clone(),
         app: azure.directory.app.clone(),
         reader_app: azure.directory.reader_app.clone(),
@@ -109,11 +113,6 @@ pub(crate) async fn open(azure: &Arc<Azure>, certificates: &Certificates) -> io:
     };
     opening.listeners.spawn(control::serve(control, Arc::clone(azure), scene.clone()));
     Ok((scene, opening.listeners))
-}
-
-/// Any free port on loopback.
-fn free() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 /// Where IMDS may listen: its real address exists in a network namespace of one's own.
@@ -136,21 +135,44 @@ impl Opening<'_> {
         })
     }
 
-    /// Over TLS, on a free port; the base URL.
+    /// Over TLS; the base URL.
     async fn secure(&mut self, plane: Plane, door: Option<Door>) -> io::Result<String> {
-        let listener = Listener::at(free()).await?;
-        let url = format!("https://{}", listener.address);
-        let tls = Some(Arc::clone(self.tls));
-        self.listeners.spawn(listener.serve(Arc::clone(self.azure), Place { plane, door }, tls));
+        let listener = self.next().await?;
+        let url = format!("https://{}", self.authority(&listener));
+        self.serve(listener, Place { plane, door }, Some(Arc::clone(self.tls)));
         Ok(url)
     }
 
     /// Without TLS; the base URL.
-    async fn plain(&mut self, plane: Plane, address: SocketAddr) -> io::Result<String> {
-        let listener = Listener::at(address).await?;
-        let url = format!("http://{}", listener.address);
-        let place = Place { plane, door: None };
-        self.listeners.spawn(listener.serve(Arc::clone(self.azure), place, None));
+    async fn plain(&mut self, plane: Plane) -> io::Result<String> {
+        let listener = self.next().await?;
+        let url = format!("http://{}", self.authority(&listener));
+        self.serve(listener, Place { plane, door: None }, None);
         Ok(url)
+    }
+
+    fn serve(&mut self, listener: Listener, place: Place, tls: Option<Arc<ServerConfig>>) {
+        self.listeners.spawn(listener.serve(Arc::clone(self.azure), place, tls));
+    }
+
+    /// The next listener: in the order of their opening, their ports are in a row.
+    async fn next(&mut self) -> io::Result<Listener> {
+        let address = SocketAddr::from((self.azure.options.listen, self.next_port.unwrap_or(0)));
+        self.next_port = match self.next_port {
+            None => None,
+            Some(port) => Some(port.checked_add(1).ok_or_else(|| io::Error::other("there is no port beyond 65535"))?),
+        };
+        Listener::at(address).await.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+    }
+
+    /// What clients call a listener.
+    fn authority(&self, listener: &Listener) -> String {
+        let port = listener.address.port();
+        match &self.azure.options.host {
+            Some(host) => format!("{host}:{port}"),
+            // What listens everywhere can be called here.
+            None if listener.address.ip().is_unspecified() => format!("localhost:{port}"),
+            None => listener.address.to_string(),
+        }
     }
 }

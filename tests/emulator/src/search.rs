@@ -12,6 +12,7 @@ use crate::credentials::{self, Key};
 use crate::directory::Judgement;
 use crate::exchange::Call;
 use crate::lenient::{self, Reading};
+use crate::options::SearchStack;
 use crate::{Door, Plane, target};
 
 mod aliases;
@@ -39,6 +40,7 @@ mod selection;
 mod semantic;
 mod service;
 mod skillsets;
+mod stack;
 mod statistics;
 mod stored;
 mod suggestions;
@@ -46,7 +48,7 @@ mod synonym_maps;
 mod unserved;
 mod vectors;
 
-pub(crate) use refusal::{NAMES as FAULTS, on_demand};
+pub(crate) use refusal::NAMES as FAULTS;
 pub(crate) use service::Service;
 
 use operations::{Access, Operation};
@@ -72,7 +74,19 @@ enum Caller {
 
 /// Answers one request.
 pub(crate) fn answer(azure: &Azure, call: &Call<'_>) -> Answer {
-    decide(azure, call).unwrap_or_else(|refusal| refusal)
+    of_stack(azure, decide(azure, call).unwrap_or_else(|refusal| refusal))
+}
+
+/// Answers by name.
+pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<Answer> {
+    Some(of_stack(azure, refusal::on_demand(name, call)?))
+}
+
+fn of_stack(azure: &Azure, answer: Answer) -> Answer {
+    match azure.options.search_stack {
+        SearchStack::Current => answer,
+        SearchStack::Until2022 => stack::until_2022(answer),
+    }
 }
 
 fn decide(azure: &Azure, call: &Call<'_>) -> Result<Answer, Answer> {
@@ -181,7 +195,16 @@ impl Request<'_> {
 
     /// The index in the path, if it exists.
     fn index<'m>(&self, memory: &'m Memory) -> Result<&'m Index, Answer> {
-        memory.indexes.get(self.name()).ok_or_else(|| refusal::no_such_index(self.call, &self.method, self.name()))
+        memory.indexes.get(self.name()).ok_or_else(|| self.no_such_index())
+    }
+
+    /// B1.9.
+    fn no_such_index(&self) -> Answer {
+        let refusal = match self.azure.options.search_stack {
+            SearchStack::Current => refusal::no_such_index,
+            SearchStack::Until2022 => refusal::no_such_index_then,
+        };
+        refusal(self.call, &self.method, self.name())
     }
 
     /// The name of the index whose documents are meant: it may be called by an alias.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_emulator::{App, Door, Emulator, Entry, Options};
+use azure_emulator::{App, Door, Emulator, Entry, Options, Plane};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
@@ -40,6 +40,8 @@ pub(crate) struct Ask<'a> {
     target: String,
     body: Bytes,
     http2: bool,
+    host: Option<String>,
+    name: Option<String>,
 }
 
 /// A connection that is kept open.
@@ -87,6 +89,8 @@ impl Bench {
             target: target.to_owned(),
             body: Bytes::new(),
             http2: false,
+            host: None,
+            name: None,
         }
     }
 
@@ -112,6 +116,19 @@ impl Bench {
             format!("grant_type=client_credentials&client_id={}&client_secret={secret}&scope={scope}", app.client_id);
         let target = format!("/{}/oauth2/v2.0/token", app.tenant);
         self.ask("POST", &self.emulator.entra(), &target).body(form)
+    }
+
+    /// A good request to one of the identity endpoints, for a token for the search service.
+    pub(crate) fn ask_identity(&self, plane: Plane) -> Ask<'_> {
+        const RESOURCE: &str = "resource=https://search.azure.com";
+        if plane == Plane::Imds {
+            let target = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{RESOURCE}");
+            return self.ask("GET", &self.emulator.imds(), &target).header("metadata", "true");
+        }
+        let endpoint = self.emulator.identity_endpoint();
+        let base = endpoint.url.strip_suffix("/msi/token").expect("its path");
+        let target = format!("/msi/token?api-version=2019-08-01&{RESOURCE}");
+        self.ask("GET", base, &target).header("x-identity-header", &endpoint.header)
     }
 
     pub(crate) async fn openai_token(&self) -> String {
@@ -148,6 +165,18 @@ impl Ask<'_> {
         self
     }
 
+    /// Calls the emulator by another name than its own (HTTP/1.1).
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
+    /// Wants a certificate for this name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
     /// Sends, and keeps the connection open.
     pub(crate) async fn send_and_keep(self) -> (Reply, Held) {
         self.exchange().await.expect("an answer")
@@ -172,7 +201,8 @@ impl Ask<'_> {
         }
         let mut tls = ClientConfig::clone(&self.bench.tls);
         tls.alpn_protocols = vec![if self.http2 { "h2" } else { "http/1.1" }.into()];
-        let name = ServerName::try_from(base.host().expect("a host").to_owned());
+        let name = self.name.as_deref().or(base.host()).expect("a host");
+        let name = ServerName::try_from(name.to_owned());
         let stream = TlsConnector::from(Arc::new(tls))
             .connect(name.expect("a server name"), tcp)
             .await
@@ -189,8 +219,8 @@ impl Ask<'_> {
     {
         let (mut sender, connection) = http1::handshake(stream).await.expect("HTTP/1.1");
         let task = tokio::spawn(async move { connection.await.is_ok() });
-        let request =
-            self.request.uri(self.target).header("host", authority).body(Full::new(self.body)).expect("a request");
+        let host = self.host.as_deref().unwrap_or(authority);
+        let request = self.request.uri(self.target).header("host", host).body(Full::new(self.body)).expect("a request");
         let reply = read(sender.send_request(request).await.ok()?).await;
         Some((reply, Held { _sender: Box::new(sender), task }))
     }

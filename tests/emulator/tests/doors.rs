@@ -1,6 +1,6 @@
 //! The doors: what the journal says, HTTP/2, and the lenient reading.
 
-use azure_emulator::{Door, Plane};
+use azure_emulator::{Door, Emulator, Options, Plane};
 use hyper::Version;
 
 use crate::bench::{Bench, CHAT, HALLO, LIMIT};
@@ -141,4 +141,51 @@ async fn the_journal_is_bounded_and_can_be_forgotten() {
     bench.openai("GET", "/").send().await;
     let entry = journal.wait_for(|entry| entry.plane == Plane::OpenAi, LIMIT).await;
     assert_eq!(entry.map(|entry| entry.sequence), Some(4));
+}
+
+/// As in a container: on another address, in a row, and by another name.
+#[tokio::test]
+async fn listeners_can_stand_elsewhere_and_in_a_row() {
+    // A range that is free now; another process may take one of it, and then another range is tried.
+    for _ in 0..20 {
+        let probe = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
+        let first = probe.local_addr().expect("its address").port();
+        drop(probe);
+        let options = Options {
+            listen: "127.0.0.2".parse().expect("an address"),
+            host: Some("azure.test".to_owned()),
+            first_port: Some(first),
+            ..Options::default()
+        };
+        let Ok(emulator) = Emulator::start(options).await else { continue };
+        let scene = emulator.scene();
+        let urls = [
+            &scene.openai.behind,
+            &scene.openai.direct,
+            &scene.openai.keys_enabled,
+            &scene.openai.lenient,
+            &scene.search.behind,
+            &scene.search.direct,
+            &scene.search.keys_enabled,
+            &scene.search.lenient,
+            &scene.entra,
+        ];
+        for (url, port) in urls.into_iter().zip(first..) {
+            assert_eq!(*url, format!("https://azure.test:{port}"));
+        }
+        assert_eq!(scene.identity.url, format!("http://azure.test:{}/msi/token", first + 9));
+        assert_eq!(scene.imds, format!("http://azure.test:{}", first + 10));
+        assert_eq!(scene.control, format!("http://azure.test:{}", first + 11));
+        return;
+    }
+    panic!("no twelve free ports in a row");
+}
+
+#[tokio::test]
+async fn its_certificate_is_good_for_the_name_it_is_given() {
+    let bench = Bench::with(Options { host: Some("localhost.test".to_owned()), ..Options::default() }).await;
+    let port = bench.emulator.search(Door::Direct).rsplit(':').next().expect("a port").to_owned();
+    let base = format!("https://127.0.0.1:{port}");
+    let ask = bench.ask("GET", &base, "/servicestats").named("localhost.test");
+    assert_eq!(ask.send().await.status, 403);
 }

@@ -12,6 +12,8 @@ mod desk;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod fault_table;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod identity;

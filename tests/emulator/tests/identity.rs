@@ -80,6 +80,10 @@ async fn entra_fails_on_demand() {
         ("expired-secret", 401, "AADSTS7000222"),
         ("unknown-app", 400, "AADSTS700016"),
         ("unknown-resource", 400, "AADSTS500011"),
+        ("unknown-tenant", 400, "AADSTS90002"),
+        ("invalid-scope", 400, "AADSTS70011"),
+        ("expired-assertion", 401, "AADSTS700024"),
+        ("unknown-assertion", 401, "AADSTS70021"),
         ("429", 429, "Too Many Requests"),
         ("500", 500, "AADSTS90033"),
         ("503", 503, "AADSTS90033"),
@@ -90,6 +94,7 @@ async fn entra_fails_on_demand() {
         ("absurd-expiry", 200, r#""expires_in":9223372036854775807"#),
         ("wrong-audience", 200, "access_token"),
         ("expired-token", 200, "access_token"),
+        ("refresh-in", 200, r#""refresh_in":1799"#),
     ];
     for (name, ..) in rows {
         bench.emulator.next(Plane::Entra, Fault::named(name), 1).expect(name);
@@ -153,8 +158,57 @@ async fn imds_writes_every_number_as_a_string() {
         assert!(body[name].is_string(), "{name}");
     }
     assert_eq!(body["expires_in"], "3599");
-    for name in ["404", "410", "429", "500"] {
-        bench.emulator.next(Plane::Imds, Fault::named(name), 1).expect(name);
-        assert_eq!(ask().await.status.as_str(), name);
+}
+
+#[tokio::test]
+async fn both_identity_endpoints_fail_on_demand() {
+    let bench = Bench::start().await;
+    let rows = [
+        ("400", 400, "Identity not found"),
+        ("404", 404, "Not Found"),
+        ("410", 410, "Gone"),
+        ("429", 429, "too_many_requests"),
+        ("500", 500, "Internal Server Error"),
+        ("503", 503, "Service Unavailable"),
+        ("invalid-resource", 400, "AADSTS500011"),
+        ("html", 502, "<html>"),
+        ("empty-token", 200, "{}"),
+        ("blank-token", 200, r#""access_token":"""#),
+        ("number-expiry", 200, r#""expires_on":1"#),
+        ("textual-expiry", 200, r#" +00:00""#),
+        ("wrong-audience", 200, "access_token"),
+        ("expired-token", 200, "access_token"),
+    ];
+    for plane in [Plane::Identity, Plane::Imds] {
+        for (name, status, part) in rows {
+            bench.emulator.next(plane, Fault::named(name), 1).expect(name);
+            let reply = bench.ask_identity(plane).send().await;
+            assert_eq!(reply.status, status, "{name}");
+            assert!(reply.text().contains(part), "{name}: {}", reply.text());
+        }
+        let tested: Vec<&str> = rows.iter().map(|row| row.0).collect();
+        assert_eq!(azure_emulator::fault_names(plane)[..tested.len()], tested);
     }
+}
+
+/// E6: a machine whose metadata service starts up.
+#[tokio::test]
+async fn a_sequence_of_failures_ends_in_a_token() {
+    let bench = Bench::start().await;
+    for (name, times) in [("404", 1), ("410", 2), ("500", 1)] {
+        bench.emulator.next(Plane::Imds, Fault::named(name), times).expect(name);
+    }
+    bench.emulator.next(Plane::Imds, Fault::named("429").retry_after(1), 1).expect("known");
+    let mut seen = Vec::new();
+    loop {
+        let reply = bench.ask_identity(Plane::Imds).send().await;
+        seen.push(reply.status.as_u16());
+        if reply.status == 429 {
+            assert_eq!(reply.header("retry-after"), Some("1"));
+        }
+        if reply.status == 200 {
+            break;
+        }
+    }
+    assert_eq!(seen, [404, 410, 410, 500, 429, 200]);
 }

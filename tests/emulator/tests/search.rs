@@ -4,6 +4,7 @@ use std::io::Read;
 
 use azure_emulator::{
     Door, Fault, Options, Plane, Role, SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential, SearchRoleRefusal,
+    SearchStack,
 };
 use serde_json::{Value, json};
 
@@ -193,6 +194,20 @@ async fn suggestions_come_from_the_suggester() {
     assert_eq!(posted["value"], json!([{"@search.text": "Harbor Light Hotel", "HotelName": "Harbor Light Hotel"}]));
     let target = "/indexes/hotels/docs/search.autocomplete?search=old%20mi&suggesterName=sg";
     assert_eq!(desk.get(target).await.json()["value"], json!([{"text": "mill", "queryPlusText": "old mill"}]));
+    let ask = json!({"search": "harb", "suggesterName": "sg", "top": 1, "orderby": "HotelId desc", "minimumCoverage": 50,
+                     "highlightPreTag": "<b>", "highlightPostTag": "</b>"});
+    let marked = desk.post("/indexes/hotels/docs/suggest", ask).await.json();
+    assert_eq!(marked["value"], json!([{"@search.text": "<b>Harbor</b> Light Inn", "HotelId": "91"}]));
+    assert_eq!(marked["@search.coverage"], 100.0);
+    for (mode, completions) in
+        [("oneTerm", vec!["mill"]), ("twoTerms", vec!["mill hotel", "mill inn"]), ("oneTermWithContext", vec!["mill"])]
+    {
+        let ask = json!({"search": "old mi", "suggesterName": "sg", "autocompleteMode": mode, "top": 2});
+        let found = desk.post("/indexes/hotels/docs/autocomplete", ask).await.json()["value"].clone();
+        let texts: Vec<&str> =
+            found.as_array().expect("completions").iter().filter_map(|one| one["text"].as_str()).collect();
+        assert_eq!(texts, completions, "{mode}");
+    }
     let ask = json!({"search": "x", "suggesterName": "nobody"});
     let reply = desk.post("/indexes/hotels/docs/search.post.autocomplete", ask).await;
     assert_eq!(
@@ -364,22 +379,33 @@ async fn rows_of_b1_on_demand() {
         ("B1.1", 403, "internal, primary or secondary keys"),
         ("B1.2", 403, "not permitted in the URI"),
         ("B1.3", 403, ""),
+        ("B1.3-401", 401, ""),
         ("B1.4", 401, ""),
+        ("B1.4-http403", 403, "Authorization failed."),
         ("B1.5", 403, ""),
+        ("B1.5-text", 403, "internal, primary or secondary keys"),
+        ("B1.5-challenge", 401, ""),
         ("B1.6", 403, ""),
         ("B1.7", 403, "Authorization failed."),
         ("B1.8", 403, "CheckAccess API call"),
         ("B1.9", 404, "IndexNotFoundInService"),
+        ("B1.9-documents", 404, "The index 'hotels' for service 'azure-emulator' was not found."),
         ("B1.9-old", 404, "was found in the service"),
         ("B1.10", 400, "Syntax error at position 7"),
         ("B1.11", 400, "Invalid or missing api-version"),
         ("B1.12", 400, "x-ms-query-source-authorization"),
+        ("B1.12-audience", 400, "Audience claim is invalid"),
         ("B1.13", 412, "No change was made"),
         ("B1.14", 503, "azure-search-throttling"),
         ("B1.14-429", 429, "azure-search-throttling"),
-        ("B1.15", 429, "Skillset quota"),
+        ("B1.15", 429, "Skillset quota of 3 has been exceeded for this service."),
         ("B1.16", 400, "is disabled"),
+        ("document-missing", 404, ""),
+        ("206", 206, "AgentRetrievalResponse"),
+        ("207", 207, "Document not found."),
+        ("402", 402, "semantic"),
         ("413", 413, ""),
+        ("415", 415, "content type"),
         ("500", 500, "An error has occurred"),
         ("502", 502, "<html>"),
     ];
@@ -393,8 +419,117 @@ async fn rows_of_b1_on_demand() {
         assert!(reply.text().contains(part), "{name}: {}", reply.text());
         assert_eq!(part.is_empty(), reply.body.is_empty(), "{name}");
         assert_eq!(reply.body.is_empty(), reply.header("content-type").is_none());
+        let challenge = ["B1.4", "B1.5-challenge"].contains(&name).then_some(CHALLENGE);
+        assert_eq!(reply.header("www-authenticate"), challenge, "{name}");
     }
     let tested: Vec<&str> = rows.iter().map(|row| row.0).collect();
     let own = azure_emulator::fault_names(Plane::Search);
     assert_eq!(own[..tested.len()], tested);
+}
+
+#[tokio::test]
+async fn get_and_delete_miss_an_index_in_other_words() {
+    let desk = Desk::open().await;
+    let body = |service: &str| {
+        let text = format!("No index with the name 'x' was found in {service} 'azure-emulator'.");
+        json!({"error": {"code": "OperationNotAllowed", "message": text,
+                         "details": [{"code": "IndexNotFoundInService", "message": text}]}})
+    };
+    for (method, service) in [("GET", "the service"), ("DELETE", "a service named")] {
+        let reply = desk.ask(method, "/indexes('x')").send().await;
+        assert_eq!((reply.status.as_u16(), reply.text()), (404, &*body(service).to_string()));
+    }
+}
+
+/// The headers of an answer that do not differ from one to the next, sorted, without those that no service sends.
+fn headers(reply: &Reply) -> Vec<String> {
+    let passing = ["date", "elapsed-time", "request-id", "x-unexpected", "etag", "location"];
+    let lasting = reply.headers.iter().filter(|(name, _)| !passing.contains(&name.as_str()));
+    let mut lines: Vec<String> =
+        lasting.map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII"))).collect();
+    lines.sort();
+    lines
+}
+
+/// H13, from the recordings.
+#[tokio::test]
+async fn either_stack_has_the_headers_that_were_recorded() {
+    const PREFERENCE: &str = r#"preference-applied: odata.include-annotations="*""#;
+    const SUBDOMAINS: &str = "strict-transport-security: max-age=15724800; includeSubDomains";
+    let map = json!({"name": "words", "format": "solr", "synonyms": ""});
+    let json_now = "content-type: application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
+    let hsts = "strict-transport-security: max-age=2592000";
+
+    let now = Desk::open().await;
+    let created = now.post("/synonymmaps", map.clone()).await;
+    let created_now = [json_now, "odata-version: 4.0", PREFERENCE, SUBDOMAINS, hsts, "transfer-encoding: chunked"];
+    assert_eq!(headers(&created), created_now);
+    assert!(created.header("etag").expect("an etag").starts_with("\"0x"));
+    let shown = now.ask("GET", "/synonymmaps('words')").header("accept-encoding", "gzip").send().await;
+    let mut shown_now = created_now.to_vec();
+    shown_now.extend(["content-encoding: gzip", "vary: Accept-Encoding"]);
+    shown_now.sort_unstable();
+    assert_eq!(headers(&shown), shown_now);
+    let missing = now.get("/synonymmaps('nothing')").await;
+    let error_now = [
+        "cache-control: no-cache,no-store",
+        "content-language: en",
+        &format!("content-length: {}", missing.body.len()),
+        "content-type: application/json; charset=utf-8",
+        "expires: -1",
+        "pragma: no-cache",
+        SUBDOMAINS,
+    ];
+    assert_eq!(headers(&missing), error_now);
+    let deleted = now.ask("DELETE", "/synonymmaps('words')").send().await;
+    assert_eq!(headers(&deleted), [PREFERENCE, SUBDOMAINS, hsts]);
+
+    let then = Desk::with(Options { search_stack: SearchStack::Until2022, ..Options::default() }).await;
+    let length = |reply: &Reply| format!("content-length: {}", reply.body.len());
+    let whole = |reply: &Reply| {
+        [
+            "cache-control: no-cache".to_owned(),
+            length(reply),
+            "content-type: application/json; odata.metadata=minimal".to_owned(),
+            "expires: -1".to_owned(),
+            "odata-version: 4.0".to_owned(),
+            "pragma: no-cache".to_owned(),
+            PREFERENCE.to_owned(),
+            SUBDOMAINS.to_owned(),
+        ]
+        .to_vec()
+    };
+    let created = then.post("/synonymmaps", map).await;
+    assert_eq!(headers(&created), whole(&created));
+    let etag = created.json()["@odata.etag"].as_str().expect("an etag").to_owned();
+    assert_eq!(created.header("etag"), Some(&*format!("W/{etag}")));
+    let missing = then.get("/indexes('nothing')").await;
+    let mut error_then = whole(&missing);
+    error_then.insert(1, "content-language: en".to_owned());
+    assert_eq!(headers(&missing), error_then);
+    assert_eq!(
+        missing.text(),
+        r#"{"error":{"code":"","message":"No index with the name 'nothing' was found in the service 'azure-emulator'."}}"#
+    );
+    let bare = ["cache-control: no-cache", "expires: -1", "pragma: no-cache", SUBDOMAINS];
+    let deleted = then.ask("DELETE", "/synonymmaps('words')").header("if-match", &format!("W/{etag}")).send().await;
+    assert_eq!((deleted.status.as_u16(), headers(&deleted)), (204, bare.map(str::to_owned).to_vec()));
+    let nobody = then.get("/indexes('hotels')/docs('nobody')").await;
+    let mut empty = bare.map(str::to_owned).to_vec();
+    empty.insert(1, "content-length: 0".to_owned());
+    assert_eq!((nobody.status.as_u16(), headers(&nobody)), (404, empty));
+}
+
+/// H11: where the origin names no port, the location does.
+#[tokio::test]
+async fn a_location_names_its_port() {
+    for (stack, port) in [(SearchStack::Current, ":443"), (SearchStack::Until2022, "")] {
+        let desk = Desk::with(Options { search_stack: stack, ..Options::default() }).await;
+        let ask = desk.ask("POST", "/synonymmaps").body(r#"{"name":"words"}"#).host("contoso.search.windows.net");
+        let reply = ask.send().await;
+        let location = format!("https://contoso.search.windows.net{port}/synonymmaps('words')?{VERSION}");
+        assert_eq!(reply.header("location"), Some(&*location));
+        let context = "https://contoso.search.windows.net/$metadata#synonymmaps/$entity";
+        assert_eq!(reply.json()["@odata.context"], context);
+    }
 }

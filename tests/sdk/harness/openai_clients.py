@@ -1,9 +1,8 @@
 """The clients of Python's openai 1 and newer: AzureOpenAI, and the plain OpenAI on /openai/v1, each synchronous and not.
 
-What is done with them is written once for all four: `settled` and `each` wait where there is something to wait for.
+What is done with them is written once for all four (`either.py`).
 """
 
-import inspect
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,8 @@ class Way:
     path: str  # what stands after the host
     broken: str  # the class of the exception of a stream that breaks off
     fixed: dict = field(default_factory=dict)
+    transport: str = "http_client"  # what the class calls it
+    errors: dict = field(default_factory=dict)  # what it calls the SDK's exceptions, where it has classes of its own
 
     @property
     def is_azure(self):
@@ -34,13 +35,15 @@ class Way:
         told = self.fixed | {self.base: at + self.path, "api_key": key} | changes
         if self.is_asynchronous:
             async with self.http.AsyncClient(event_hooks={"request": [_sent]}) as transport:
-                yield self.make(**told, http_client=transport)
+                yield self.make(**told, **{self.transport: transport})
         else:
             with self.http.Client(event_hooks={"request": [request_sent]}) as transport:
-                yield self.make(**told, http_client=transport)
+                yield self.make(**told, **{self.transport: transport})
 
     def case(self, name, operation, key=door.openai_key, at=door.openai, client=None, **expected):
         """Registers one operation as a case; `client` is what the client is told besides."""
+        refused = expected.get("refused")
+        expected["refused"] = self.errors.get(refused, refused)
 
         @case(f"{self.name}: {name}", **expected)
         async def _():
@@ -63,32 +66,6 @@ def ways(openai, http, api_version, broken=None):
 
 async def _sent(_):
     request_sent()
-
-
-async def settled(value):
-    """What an operation gives, of either kind of client."""
-    return await value if inspect.isawaitable(value) else value
-
-
-async def each(sequence):
-    """The elements of a stream or of a list of several pages, of either kind of client."""
-    sequence = await settled(sequence) if not hasattr(sequence, "__aiter__") else sequence
-    if hasattr(sequence, "__aiter__"):
-        async for element in sequence:
-            yield element
-    else:
-        for element in sequence:
-            yield element
-
-
-async def first(sequence, count):
-    """So many elements, without asking for one more."""
-    found = []
-    async for element in each(sequence):
-        found.append(element)
-        if len(found) == count:
-            return found
-    raise AssertionError(f"there were only {len(found)}")
 
 
 def describe(error):

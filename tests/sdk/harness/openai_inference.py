@@ -4,7 +4,7 @@ import io
 from functools import partial
 from pathlib import Path
 
-from openai_clients import each, first, settled
+from either import each, first, settled
 from recorder import azure_answers, recording
 
 MESSAGES = [{"role": "user", "content": "Say hello, Grüße ✓."}]

@@ -1,11 +1,12 @@
-"""What openai 1 and newer makes of refusals and of trouble: keys, section F, what is repeated and how often."""
+"""What openai 1 and newer, and what is built upon it, makes of refusals and of trouble: keys, section F, what is repeated
+and how often. `chat` is an operation of one request, however it is asked for.
+"""
 
 from functools import partial
 
 import openai_inference as inference
 import section_f
-from openai._types import Omit
-from openai_clients import each
+from either import each
 from recorder import AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azure_answers, door, pauses
 
 CLASSES = {
@@ -22,45 +23,65 @@ FEW = ["chat", "stream", "embeddings", "transcription", "models"]
 REFUSED = {"refused": "AuthenticationError", "requests": 1, "forwarded": False}
 
 
-def keys(way, operations):
+def keys(way, operations, few=FEW):
     """Registers what a key that is not good enough costs: one request, whatever it was for."""
     for name, operation in operations.items():
-        row = {"row": "F-oai-key"} if name == "chat" else {}
-        way.case(f"wrong key: {name}", operation, key=WRONG_KEY, **REFUSED, **row)
+        row = "F-oai-key" if name == "chat" else None
+        way.case(f"wrong key: {name}", operation, key=WRONG_KEY, row=row, **REFUSED)
     for key_name, key in {"nearly the key": NEARLY_THE_KEY, "the search service's key": door.search_admin_key}.items():
-        for name in FEW:
-            way.case(f"{key_name}: {name}", inference.OPERATIONS[name], key=key, **REFUSED)
-        way.case(f"{key_name}: unknown deployment", unknown(inference.chat), key=key, **REFUSED)
+        for name in few:
+            way.case(f"{key_name}: {name}", operations[name], key=key, **REFUSED)
 
 
-def unknown(operation):
-    return partial(operation, model=inference.NO_SUCH)
-
-
-def rows(way):
-    """Registers the rows of section F, and the operations that Azure itself refuses."""
+def rows(way, chat):
+    """Registers the rows of section F that Azure gives on demand, and plain HTTP."""
 
     def register(name, prepare, **expected):
         async def asked(client):
             prepare()
-            return await inference.chat(client)
+            return await chat(client)
 
         way.case(name, asked, client={"max_retries": 0}, **expected)
 
     section_f.on_demand("openai", register, CLASSES)
-    for name in ["chat", "stream", "embeddings"]:
-        operation = unknown(inference.OPERATIONS[name])
-        way.case(f"unknown deployment: {name}", operation, refused="NotFoundError", requests=1)
-    way.case("plain http", inference.chat, at=door.openai_plain, requests=1, row="F-oai-plain")
-    way.case("plain http: wrong key", inference.chat, key=WRONG_KEY, at=door.openai_plain, **REFUSED)
+    way.case("plain http", chat, at=door.openai_plain, requests=1, row="F-oai-plain")
+    way.case("plain http: wrong key", chat, key=WRONG_KEY, at=door.openai_plain, **REFUSED)
 
-    both = {"api-key": door.openai_key, "Authorization": f"Bearer {door.openai_key}"}
-    way.case("the key twice", with_headers(both), requests=1, row="F-oai-both")
-    nothing = {"api-key": Omit(), "Authorization": Omit()}
-    differs = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key"
-    way.case("no key", with_headers(nothing), **REFUSED, row="F-oai-none", differs=differs)
-    bearer(way)
-    token(way)
+
+def unknown_deployments(way):
+    for name in ["chat", "stream", "embeddings"]:
+        operation = partial(inference.OPERATIONS[name], model=inference.NO_SUCH)
+        way.case(f"unknown deployment: {name}", operation, refused="NotFoundError", requests=1)
+        way.case(f"unknown deployment, wrong key: {name}", operation, key=WRONG_KEY, **REFUSED)
+
+
+def credentials(way, omit):
+    """Registers other places of a key, other credentials, and a key of less worth; `omit` is how the SDK leaves a header
+    out."""
+
+    def with_headers(headers):
+        return partial(inference.chat, extra_headers=headers)
+
+    both = with_headers({"api-key": door.openai_key, "Authorization": f"Bearer {door.openai_key}"})
+    way.case("the key twice", both, requests=1, row="F-oai-both")
+
+    nothing = with_headers({"api-key": omit, "Authorization": omit})
+    differs = "without a key Azure's answer has another form, which some SDKs lose; keyswap's is that to a wrong one"
+    way.case("no key", nothing, **REFUSED, row="F-oai-none", differs=differs)
+
+    in_bearer = with_headers({"api-key": omit, "Authorization": f"Bearer {door.openai_key}"})
+    expected = {"requests": 1, "row": "F-oai-bearer"}
+    if way.is_azure:
+        expected["differs"] = "Azure takes a key from Authorization on /openai/v1 alone; keyswap everywhere"
+        expected["refused"] = None if AT_KEYSWAP else "AuthenticationError"
+    way.case("the key in Authorization alone", in_bearer, **expected)
+
+    own = {"azure_ad_token": door.openai_token, "api_key": None} if way.is_azure else {"api_key": door.openai_token}
+    expected = {"requests": 1, "row": "F-oai-token"}
+    if not door.tokens_pass:
+        expected["differs"] = "tokens of clients pass only where a resource says so"
+        expected |= REFUSED if AT_KEYSWAP else {}
+    way.case("a token of my own", inference.chat, client=own, **expected)
     if door.limited_key:
         limited(way)
 
@@ -78,54 +99,40 @@ async def files(client):
     return [file.object async for file in each(client.files.list())]
 
 
-def with_headers(headers):
-    return partial(inference.chat, extra_headers=headers)
+def waits(way, chat):
+    """Registers that a wait which is asked for is kept, in milliseconds and in seconds."""
+    in_milliseconds = waited_for(1.5, chat, retry_after=30, retry_after_ms=1500)
+    way.case("rate limit, then an answer", in_milliseconds, requests=2)
+    in_seconds = waited_for(2, chat, retry_after=2, retry_after_ms=2000)
+    way.case("rate limit, in seconds, then an answer", in_seconds, requests=2)
 
 
-def bearer(way):
-    """The key where tokens are: on /openai/v1 Azure takes it there."""
-    in_bearer = with_headers({"api-key": Omit(), "Authorization": f"Bearer {door.openai_key}"})
-    expected = {"requests": 1, "row": "F-oai-bearer"}
-    if way.is_azure:
-        expected["differs"] = "Azure takes a key from Authorization on /openai/v1 alone; keyswap everywhere"
-        expected["refused"] = None if AT_KEYSWAP else "AuthenticationError"
-    way.case("the key in Authorization alone", in_bearer, **expected)
-
-
-def token(way):
-    """A token of the client's own: it passes where a resource says so."""
-    own = {"azure_ad_token": door.openai_token, "api_key": None} if way.is_azure else {"api_key": door.openai_token}
-    expected = {"requests": 1, "row": "F-oai-token"}
-    if not door.tokens_pass:
-        expected["differs"] = "tokens of clients pass only where a resource says so"
-        expected |= REFUSED if AT_KEYSWAP else {}
-    way.case("a token of my own", inference.chat, client=own, **expected)
-
-
-def repeats(way):
-    """Registers what is repeated, how often, and after which wait."""
-    way.case("rate limit, then an answer", waited_for(1.5, retry_after=30, retry_after_ms=1500), requests=2)
-    way.case("rate limit, in seconds, then an answer", waited_for(2, retry_after=2, retry_after_ms=2000), requests=2)
-    if door.nobody:
-        way.case("nobody listens", inference.chat, key=door.stranded_key, at=door.nobody, requests=3, **DEAD, **TOLD)
-    for name, fault in {"closed": "close", "reset": "reset"}.items():
-        way.case(f"{name} before any answer", lost(fault, times=9), requests=4, **REPLAYED, **TOLD)
-        way.case(f"{name} once before any answer", lost(fault), **REPLAYED, differs=CURED)
-
-
-DEAD = {"alive": False, "row": "F-oai-dead"}
-REPLAYED = {"replayed": 1, "row": "F-oai-lost"}
-CURED = "what is lost on a kept connection keyswap itself repeats, once and on a new one"
 TOLD = {
     "refused": "InternalServerError" if AT_KEYSWAP else "APIConnectionError",
     "differs": "a gateway can say what became of Azure",
 }
 
 
-def waited_for(seconds, **wait):
+def dead(way, chat, tries=3):
+    """Registers what it costs that nobody is there: the same as without keyswap."""
+    if door.nobody:
+        nobody = {"key": door.stranded_key, "at": door.nobody, "alive": False, "row": "F-oai-dead"}
+        way.case("nobody listens", chat, requests=tries, **nobody, **TOLD)
+
+
+def losses(way, chat, tries=3):
+    """Registers what it costs that the connection is lost."""
+    replayed = {"replayed": 1, "row": "F-oai-lost"}
+    for name, fault in {"closed": "close", "reset": "reset"}.items():
+        way.case(f"{name} before any answer", lost(fault, chat, times=99), requests=1 + tries, **replayed, **TOLD)
+        differs = "what is lost on a kept connection keyswap itself repeats, once and on a new one"
+        way.case(f"{name} once before any answer", lost(fault, chat), **replayed, differs=differs)
+
+
+def waited_for(seconds, chat, **wait):
     async def operation(client):
         azure_answers("A1.12", **wait)
-        answer = await inference.chat(client)
+        answer = await chat(client)
         [pause] = pauses()
         assert seconds <= pause < 5 * seconds, pause
         return answer
@@ -133,12 +140,12 @@ def waited_for(seconds, **wait):
     return operation
 
 
-def lost(fault, times=1):
+def lost(fault, chat, times=1):
     """On a connection that is kept from a request before."""
 
     async def operation(client):
-        await inference.chat(client)
+        await chat(client)
         azure_answers(fault, times=times)
-        return await inference.chat(client)
+        return await chat(client)
 
     return operation

@@ -7,7 +7,7 @@ import hashlib
 import json
 from functools import partial
 
-from openai_clients import each, first, settled
+from either import each, first, settled
 from recorder import azure_answers
 
 SAID = "Grüße ✓ from a file.\n".encode()

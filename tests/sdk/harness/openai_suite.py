@@ -5,6 +5,7 @@ import openai_inference
 import openai_refusals
 import openai_stored
 from openai_clients import describe, ways
+from openai_inference import chat
 from recorder import door, run
 
 
@@ -14,12 +15,16 @@ def run_all(openai, http, api_version, broken=None):
         openai_inference.inference(way)
         openai_stored.stored(way)
         if way.is_asynchronous:
-            openai_refusals.keys(way, {"chat": openai_inference.chat})
+            openai_refusals.keys(way, {"chat": chat}, few=["chat"])
         else:
             openai_refusals.keys(way, openai_inference.OPERATIONS | openai_stored.operations(openai))
-            openai_refusals.rows(way)
+            openai_refusals.rows(way, chat)
+            openai_refusals.unknown_deployments(way)
+            openai_refusals.credentials(way, omit=openai._types.Omit())
         if way.name == "azure":
-            openai_refusals.repeats(way)
+            openai_refusals.waits(way, chat)
+            openai_refusals.dead(way, chat)
+            openai_refusals.losses(way, chat)
     if hasattr(openai.OpenAI, "realtime"):
         realtime(openai)
     else:

@@ -54,7 +54,7 @@ def case(name, **expected):
     refused: the class of the exception that it must end in
     requests: how many it may cost
     forwarded: false where keyswap answers by itself and Azure may see nothing
-    alive: false where nobody answers; then keyswap may not cost more requests than the lack of it does
+    alive: false where nobody is there to be asked
     replayed: how often keyswap may send a request once more by itself
     differs: the reason, where keyswap is different on purpose
     row: which row of section F it shows

@@ -1,13 +1,10 @@
 //! Transcriptions and translations. Nobody listens: the text tells the upload's name, size and
 //! digest, so that a test sees a file that was cut or changed on its way.
 
-use aws_lc_rs::digest;
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::entropy;
 use crate::openai::deployments::Deployment;
-use crate::openai::form::Part;
 use crate::openai::{Body, Request, refusal, reply};
 
 pub(super) fn transcribe(request: &Request<'_>, deployment: &'static Deployment) -> Result<Answer, Answer> {
@@ -27,7 +24,7 @@ fn hear(request: &Request<'_>, deployment: &Deployment, task: &str, title: &str)
         let text = "Missing required parameter: 'file'.";
         return Err(refusal::bad_request(request.call, text));
     };
-    let text = describe(file, title);
+    let text = format!("{title} of {}.", file.described());
     let answer =
         reply::model(request.call, deployment).header("csp-billing-usage", "CognitiveServices.OpenAI.Whisper=4");
     let plain = "text/plain; charset=utf-8";
@@ -55,14 +52,4 @@ fn hear(request: &Request<'_>, deployment: &Deployment, task: &str, title: &str)
             return Err(refusal::bad_request(request.call, &text));
         }
     })
-}
-
-fn describe(file: &Part, title: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, &file.content);
-    format!(
-        "{title} of {}: {} bytes, sha256 {}.",
-        file.file_name.as_deref().unwrap_or("an unnamed file"),
-        file.content.len(),
-        entropy::hex(digest.as_ref()),
-    )
 }

@@ -1,4 +1,5 @@
-//! Chat completions, whole and streamed. The answer repeats what the user said.
+//! Chat completions, whole and streamed. The answer repeats what the user said, or calls a function that is offered, or has
+//! the form that is asked for.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,8 @@ use crate::answer::Answer;
 use crate::clock;
 use crate::entropy;
 use crate::openai::deployments::Deployment;
-use crate::openai::{Request, refusal, reply};
+use crate::openai::stored_chats::StoredChat;
+use crate::openai::{Request, refusal, reply, schema};
 
 /// What all parts of one completion share.
 struct Completion {
@@ -14,8 +16,15 @@ struct Completion {
     created: i64,
     model: &'static str,
     prompt_tokens: usize,
-    /// The answer in pieces, as a stream sends them.
-    pieces: Vec<String>,
+    answer: Spoken,
+}
+
+/// What the model answers.
+enum Spoken {
+    /// A text in pieces, as a stream sends them.
+    Text(Vec<String>),
+    /// A call of a function.
+    Call { id: String, name: Value, arguments: String },
 }
 
 pub(super) fn run(request: &Request<'_>, deployment: &'static Deployment) -> Result<Answer, Answer> {
@@ -24,25 +33,25 @@ pub(super) fn run(request: &Request<'_>, deployment: &'static Deployment) -> Res
         let text = "Missing required parameter: 'messages'.";
         return Err(refusal::bad_request(request.call, text));
     };
-    let said = messages
-        .iter()
-        .rfind(|message| message["role"] == "user")
-        .map(|message| text(&message["content"]))
-        .unwrap_or_default();
     let completion = Completion {
         id: format!("chatcmpl-{}", entropy::key(29)),
         created: clock::unix_seconds(),
         model: deployment.model,
         prompt_tokens: messages.iter().map(|message| words(&text(&message["content"]))).sum(),
-        pieces: pieces(&answer_to(&said, deployment.name)),
+        answer: Spoken::to(body, messages, deployment),
     };
-    if body["stream"] == true {
+    let whole = completion.whole();
+    let answer = if body["stream"] == true {
         let usage = body["stream_options"]["include_usage"] == true;
         let events = completion.events(usage);
-        Ok(reply::event_stream(request.call, deployment, &events))
+        reply::event_stream(request.call, deployment, &events)
     } else {
-        Ok(reply::model(request.call, deployment).json(completion.whole().to_string()))
+        reply::model(request.call, deployment).json(whole.to_string())
+    };
+    if body["store"] == true {
+        request.objects().chats.insert(StoredChat::of(whole, body));
     }
+    Ok(answer)
 }
 
 /// The answer to `said`: predictable, and with characters of two and three bytes.
@@ -72,7 +81,7 @@ fn text(content: &Value) -> String {
     }
 }
 
-fn nothing_filtered() -> Value {
+pub(super) fn nothing_filtered() -> Value {
     json!({
         "hate": {"filtered": false, "severity": "safe"},
         "self_harm": {"filtered": false, "severity": "safe"},
@@ -91,20 +100,93 @@ fn prompt_not_filtered() -> Value {
     }}])
 }
 
+// === impl Spoken ===
+
+impl Spoken {
+    /// A call of the function that must be called, or of the first, unless functions were just called or nobody wants that.
+    fn to(body: &Value, messages: &[Value], deployment: &Deployment) -> Self {
+        let last = messages.last().map_or(&Value::Null, |message| &message["role"]);
+        let wanted = body["tool_choice"]["function"]["name"].as_str();
+        let mut offered = body["tools"].as_array().into_iter().flatten().map(|tool| &tool["function"]);
+        let function = offered.find(|function| wanted.is_none_or(|wanted| function["name"] == wanted));
+        if let Some(function) = function
+            && *last != "tool"
+            && body["tool_choice"] != "none"
+        {
+            let arguments = schema::example(&function["parameters"]).to_string();
+            return Self::Call { id: format!("call_{}", entropy::key(24)), name: function["name"].clone(), arguments };
+        }
+        let format = &body["response_format"];
+        let answer = if format["type"] == "json_schema" {
+            schema::example(&format["json_schema"]["schema"]).to_string()
+        } else {
+            let said = messages.iter().rfind(|message| message["role"] == "user" || message["role"] == "tool");
+            answer_to(&said.map(|said| text(&said["content"])).unwrap_or_default(), deployment.name)
+        };
+        Self::Text(pieces(&answer))
+    }
+
+    fn finish_reason(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "stop",
+            Self::Call { .. } => "tool_calls",
+        }
+    }
+
+    /// As a message of the assistant's.
+    fn message(&self) -> Value {
+        match self {
+            Self::Text(pieces) => {
+                json!({"annotations": [], "content": pieces.concat(), "refusal": null, "role": "assistant"})
+            }
+            Self::Call { id, name, arguments } => json!({
+                "annotations": [],
+                "content": null,
+                "refusal": null,
+                "role": "assistant",
+                "tool_calls": [{"function": {"arguments": arguments, "name": name}, "id": id, "type": "function"}],
+            }),
+        }
+    }
+
+    /// As a stream tells it, bit by bit.
+    fn deltas(&self) -> Vec<Value> {
+        match self {
+            Self::Text(pieces) => {
+                let first = json!({"content": "", "refusal": null, "role": "assistant"});
+                [first].into_iter().chain(pieces.iter().map(|piece| json!({"content": piece}))).collect()
+            }
+            Self::Call { id, name, arguments } => {
+                let call =
+                    json!({"function": {"arguments": "", "name": name}, "id": id, "index": 0, "type": "function"});
+                let first = json!({"content": null, "refusal": null, "role": "assistant", "tool_calls": [call]});
+                let pieces = pieces(arguments);
+                let rest =
+                    pieces.iter().map(|piece| json!({"tool_calls": [{"function": {"arguments": piece}, "index": 0}]}));
+                [first].into_iter().chain(rest).collect()
+            }
+        }
+    }
+
+    fn tokens(&self) -> usize {
+        match self {
+            Self::Text(pieces) => pieces.len(),
+            Self::Call { arguments, .. } => words(arguments),
+        }
+    }
+}
+
+// === impl Completion ===
+
 impl Completion {
     fn whole(&self) -> Value {
         json!({
             "choices": [{
                 "content_filter_results": nothing_filtered(),
-                "finish_reason": "stop",
+                "finish_reason": self.answer.finish_reason(),
                 "index": 0,
                 "logprobs": null,
-                "message": {
-                    "annotations": [],
-                    "content": self.pieces.concat(),
-                    "refusal": null,
-                    "role": "assistant",
-                },
+                "message": self.answer.message(),
             }],
             "created": self.created,
             "id": self.id,
@@ -127,13 +209,11 @@ impl Completion {
             "object": "",
             "prompt_filter_results": prompt_not_filtered(),
         })];
-        let role = json!({"content": "", "refusal": null, "role": "assistant"});
-        events.push(self.chunk(&json!({}), &role, &Value::Null, usage));
-        events.extend(self.pieces.iter().map(|piece| {
-            let delta = json!({"content": piece});
-            self.chunk(&nothing_filtered(), &delta, &Value::Null, usage)
-        }));
-        events.push(self.chunk(&json!({}), &json!({}), &json!("stop"), usage));
+        for (place, delta) in self.answer.deltas().iter().enumerate() {
+            let filter = if place == 0 { json!({}) } else { nothing_filtered() };
+            events.push(self.chunk(&filter, delta, &Value::Null, usage));
+        }
+        events.push(self.chunk(&json!({}), &json!({}), &json!(self.answer.finish_reason()), usage));
         if usage {
             let mut last = self.frame(json!([]));
             last["usage"] = self.usage();
@@ -169,7 +249,7 @@ impl Completion {
     }
 
     fn usage(&self) -> Value {
-        let completion = self.pieces.len();
+        let completion = self.answer.tokens();
         json!({
             "completion_tokens": completion,
             "completion_tokens_details": {

@@ -1,8 +1,11 @@
-//! Multipart forms: audio uploads.
+//! Multipart forms: whatever is uploaded.
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use multer::Multipart;
+
+use crate::entropy;
 
 /// All parts of a form, in order.
 pub(crate) struct Form {
@@ -38,5 +41,16 @@ impl Form {
     /// The part called `name` as a text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(&self.part(name)?.content).ok()
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    /// Its file's name, size and digest, so that a test sees what was cut or changed on its way.
+    pub(crate) fn described(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, &self.content);
+        let name = self.file_name.as_deref().unwrap_or("an unnamed file");
+        format!("{name}: {} bytes, sha256 {}", self.content.len(), entropy::hex(digest.as_ref()))
     }
 }

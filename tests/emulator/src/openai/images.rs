@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::openai::deployments::Deployment;
 use crate::openai::store::Objects;
-use crate::openai::{Request, refusal, reply};
+use crate::openai::{Body, Request, chat, refusal, reply};
 use crate::{clock, entropy, target};
 
 const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAAAXNSR0IArs4c6QAAAARnQU1BAACxjwv8YQUAAAAJcEhZcwAAFiQAABYkAZsVxhQAAAAMSURBVBhXY2BgYAAAAAQAAVzN/2kAAAAASUVORK5CYII=";
@@ -14,20 +14,49 @@ const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAAAXNSR0IArs4
 /// How many pictures one request may ask for.
 const LIMIT: u64 = 10;
 
-pub(super) fn generate(request: &Request<'_>, deployment: &'static Deployment) -> Result<Answer, Answer> {
+pub(super) fn generate(request: &Request<'_>, _: &'static Deployment) -> Result<Answer, Answer> {
     let body = request.json()?;
     let prompt = prompt(request, body)?;
-    let coded = body["response_format"] == "b64_json";
+    Ok(pictures(request, prompt, count(body["n"].as_u64()), body["response_format"] == "b64_json"))
+}
+
+/// A picture is uploaded; the revised prompt tells what arrived.
+pub(super) fn edit(request: &Request<'_>, _: &'static Deployment) -> Result<Answer, Answer> {
+    let missing = |part: &str| refusal::bad_request(request.call, &format!("Missing required parameter: '{part}'."));
+    let Body::Form(form) = &request.body else {
+        return Err(missing("image"));
+    };
+    let image = form.part("image").or_else(|| form.part("image[]")).ok_or_else(|| missing("image"))?;
+    let prompt = form.text("prompt").ok_or_else(|| missing("prompt"))?;
+    let prompt = format!("{prompt} ({})", image.described());
+    let number = form.text("n").and_then(|number| number.parse().ok());
+    Ok(pictures(request, &prompt, count(number), form.text("response_format") == Some("b64_json")))
+}
+
+/// `count` pictures, each of its own URL or coded.
+fn pictures(request: &Request<'_>, prompt: &str, count: u64, coded: bool) -> Answer {
     let id = entropy::uuid();
-    let data: Vec<Value> = (0..count(body))
+    let data: Vec<Value> = (0..count)
         .map(|number| {
             let mut picture = if coded { json!({"b64_json": PIXEL}) } else { json!({"url": blob(&id, number)}) };
+            picture["content_filter_results"] = chat::nothing_filtered();
+            picture["prompt_filter_results"] = prompt_not_filtered();
             picture["revised_prompt"] = prompt.into();
             picture
         })
         .collect();
     let body = json!({"created": clock::unix_seconds(), "data": data});
-    Ok(reply::model(request.call, deployment).header("content-type", "application/json").chunked(body.to_string()))
+    reply::image(request.call).header("content-type", "application/json").chunked(body.to_string())
+}
+
+fn prompt_not_filtered() -> Value {
+    json!({
+        "hate": {"filtered": false, "severity": "safe"},
+        "profanity": {"detected": false, "filtered": false},
+        "self_harm": {"filtered": false, "severity": "safe"},
+        "sexual": {"filtered": false, "severity": "safe"},
+        "violence": {"filtered": false, "severity": "safe"},
+    })
 }
 
 /// `POST …/images/generations:submit`: 202 and where to ask for the result (H6).
@@ -36,12 +65,14 @@ pub(super) fn submit(request: &Request<'_>) -> Result<Answer, Answer> {
     prompt(request, body)?;
     // The number of pictures is in the id, so nothing needs to be remembered.
     let uuid = entropy::uuid();
-    let id = format!("{}{:012}", &uuid[..24], count(body));
+    let id = format!("{}{:012}", &uuid[..24], count(body["n"].as_u64()));
     let version = request.call.parameter("api-version").unwrap_or_default();
     let location =
         format!("{}/openai/operations/images/{id}?api-version={}", request.call.origin, target::encode(&version));
     let body = json!({"id": id, "status": "notRunning"});
-    Ok(reply::api(request.call, StatusCode::ACCEPTED).header("operation-location", location).json(body.to_string()))
+    Ok(reply::operation(request.call, StatusCode::ACCEPTED)
+        .header("operation-location", location)
+        .json(body.to_string()))
 }
 
 /// `GET /openai/operations/images/{id}`: the first poll says when to come again, and the next one has the pictures (H6).
@@ -55,7 +86,7 @@ pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Answer> {
     if request.objects().image_begins(id) {
         let wait = request.azure.options.image_wait.as_secs().to_string();
         let body = json!({"created": created, "id": id, "status": "running"});
-        return Ok(reply::api(request.call, StatusCode::OK).header("retry-after", wait).json(body.to_string()));
+        return Ok(reply::operation(request.call, StatusCode::OK).header("retry-after", wait).json(body.to_string()));
     }
     let data: Vec<Value> = (0..count).map(|number| json!({"url": blob(id, number)})).collect();
     let body = json!({
@@ -65,7 +96,7 @@ pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Answer> {
         "result": {"created": created, "data": data},
         "status": "succeeded",
     });
-    Ok(reply::api(request.call, StatusCode::OK).json(body.to_string()))
+    Ok(reply::operation(request.call, StatusCode::OK).json(body.to_string()))
 }
 
 fn prompt<'a>(request: &Request<'_>, body: &'a Value) -> Result<&'a str, Answer> {
@@ -73,8 +104,8 @@ fn prompt<'a>(request: &Request<'_>, body: &'a Value) -> Result<&'a str, Answer>
     body["prompt"].as_str().ok_or_else(missing)
 }
 
-fn count(body: &Value) -> u64 {
-    body["n"].as_u64().unwrap_or(1).clamp(1, LIMIT)
+fn count(wanted: Option<u64>) -> u64 {
+    wanted.unwrap_or(1).clamp(1, LIMIT)
 }
 
 /// A signed URL on another host: none of a gateway's business.

@@ -4,9 +4,10 @@ use hyper::Method;
 
 use crate::answer::Answer;
 use crate::openai::deployments::{Deployment, Kind};
+use crate::openai::vector_stores::contents;
 use crate::openai::{
-    Request, assistants, audio, batches, chat, completions, embeddings, files, images, messages, models, realtime,
-    responses, runs, speech, threads,
+    Request, assistants, audio, batches, chat, completions, embeddings, files, fine_tuning, images, messages, models,
+    realtime, responses, runs, speech, stored_chats, threads, uploads, vector_stores,
 };
 
 const GET: Method = Method::GET;
@@ -19,6 +20,8 @@ const MODEL: &[&str] = &["openai/deployments/{deployment-id}", "openai/v1"];
 const FOUNDRY: &[&str] = &["openai/deployments/{deployment-id}", "openai/v1", "models"];
 /// Where a path begins that has nothing to do with a deployment.
 const ACCOUNT: &[&str] = &["openai", "openai/v1"];
+/// What the legacy surface has not got.
+const V1: &[&str] = &["openai/v1"];
 /// What the v1 surface has not got.
 const LEGACY: &[&str] = &["openai"];
 
@@ -49,11 +52,16 @@ pub(super) enum Needs {
 const CHAT: &str = "deployments/chat/completions";
 const AUDIO: &str = "deployments/audio";
 const IMAGES: &str = "images/generations";
+const STORES: &str = "assistants/vector_stores";
+const CHATS: &str = "stored-completions";
+const BATCHES: &str = "batch-jobs";
+const TUNES: &str = "fine-tunes";
 const THREADS: &str = "assistants/threads";
 const MESSAGES: &str = "assistants/threads/messages";
 const RUNS: &str = "assistants/threads/runs";
 
 pub(super) const OPERATIONS: &[Operation] = &[
+    // Models that answer.
     inference("chat-completions", FOUNDRY, "chat/completions", CHAT, Kind::Chat, chat::run),
     inference("completions", MODEL, "completions", "deployments/completions", Kind::Completion, completions::run),
     inference("embeddings", FOUNDRY, "embeddings", "deployments/embeddings", Kind::Embedding, embeddings::run),
@@ -61,8 +69,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     inference("audio-translations", MODEL, "audio/translations", AUDIO, Kind::Transcription, audio::translate),
     inference("audio-speech", MODEL, "audio/speech", AUDIO, Kind::Speech, speech::speak),
     inference("images-generations", MODEL, "images/generations", IMAGES, Kind::Image, images::generate),
+    inference("images-edits", MODEL, "images/edits", IMAGES, Kind::Image, images::edit),
     alone("images-submit", POST, LEGACY, "images/generations:submit", IMAGES, images::submit),
-    alone("images-poll", GET, LEGACY, "operations/images/{operation-id}", IMAGES, images::poll),
+    alone("images-poll", GET, LEGACY, "operations/images/{operation}", IMAGES, images::poll),
     Operation {
         name: "realtime",
         method: GET,
@@ -73,43 +82,81 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     alone("models-list", GET, ACCOUNT, "models", "models", models::list),
     alone("models-get", GET, ACCOUNT, "models/{model}", "models", models::get),
+    // Files, whole and in parts.
     object("files-create", POST, "files", "files", files::create),
     object("files-list", GET, "files", "files", files::list),
-    object("files-get", GET, "files/{file-id}", "files", files::get),
-    object("files-content", GET, "files/{file-id}/content", "files", files::content),
-    object("files-delete", DELETE, "files/{file-id}", "files", files::delete),
+    object("files-get", GET, "files/{file}", "files", files::get),
+    object("files-content", GET, "files/{file}/content", "files", files::content),
+    object("files-delete", DELETE, "files/{file}", "files", files::delete),
+    object("uploads-create", POST, "uploads", "files", uploads::create),
+    object("uploads-add-part", POST, "uploads/{upload}/parts", "files", uploads::add_part),
+    object("uploads-complete", POST, "uploads/{upload}/complete", "files", uploads::complete),
+    object("uploads-cancel", POST, "uploads/{upload}/cancel", "files", uploads::cancel),
+    // Vector stores, and the files in them.
+    object("vector-stores-create", POST, "vector_stores", STORES, vector_stores::create),
+    object("vector-stores-list", GET, "vector_stores", STORES, vector_stores::list),
+    object("vector-stores-get", GET, "vector_stores/{store}", STORES, vector_stores::get),
+    object("vector-stores-update", POST, "vector_stores/{store}", STORES, vector_stores::update),
+    object("vector-stores-delete", DELETE, "vector_stores/{store}", STORES, vector_stores::delete),
+    object("vector-stores-search", POST, "vector_stores/{store}/search", STORES, vector_stores::search),
+    object("store-files-add", POST, "vector_stores/{store}/files", STORES, contents::add),
+    object("store-files-list", GET, "vector_stores/{store}/files", STORES, contents::list),
+    object("store-files-get", GET, "vector_stores/{store}/files/{file}", STORES, contents::get),
+    object("store-files-update", POST, "vector_stores/{store}/files/{file}", STORES, contents::update),
+    object("store-files-content", GET, "vector_stores/{store}/files/{file}/content", STORES, contents::content),
+    object("store-files-remove", DELETE, "vector_stores/{store}/files/{file}", STORES, contents::remove),
+    object("store-batches-add", POST, "vector_stores/{store}/file_batches", STORES, contents::add_batch),
+    object("store-batches-get", GET, "vector_stores/{store}/file_batches/{batch}", STORES, contents::get_batch),
+    object("store-batches-cancel", POST, "vector_stores/{store}/file_batches/{batch}/cancel", STORES, contents::cancel),
+    object("store-batches-list", GET, "vector_stores/{store}/file_batches/{batch}/files", STORES, contents::list_batch),
+    // Responses.
     object("responses-create", POST, "responses", "responses", responses::create),
-    object("responses-get", GET, "responses/{response-id}", "responses", responses::get),
-    object("responses-delete", DELETE, "responses/{response-id}", "responses", responses::delete),
-    object("responses-cancel", POST, "responses/{response-id}/cancel", "responses", responses::cancel),
-    object("response-items-list", GET, "responses/{response-id}/input_items", "responses", responses::input_items),
-    object("batches-create", POST, "batches", "batch-jobs", batches::create),
-    object("batches-list", GET, "batches", "batch-jobs", batches::list),
-    object("batches-get", GET, "batches/{batch-id}", "batch-jobs", batches::get),
-    object("batches-cancel", POST, "batches/{batch-id}/cancel", "batch-jobs", batches::cancel),
+    object("responses-get", GET, "responses/{response}", "responses", responses::get),
+    object("responses-delete", DELETE, "responses/{response}", "responses", responses::delete),
+    object("responses-cancel", POST, "responses/{response}/cancel", "responses", responses::cancel),
+    object("response-items-list", GET, "responses/{response}/input_items", "responses", responses::input_items),
+    // Chats that were stored.
+    of_v1("stored-chats-list", GET, "chat/completions", CHATS, stored_chats::list),
+    of_v1("stored-chats-get", GET, "chat/completions/{chat}", CHATS, stored_chats::get),
+    of_v1("stored-chats-update", POST, "chat/completions/{chat}", CHATS, stored_chats::update),
+    of_v1("stored-chats-delete", DELETE, "chat/completions/{chat}", CHATS, stored_chats::delete),
+    of_v1("stored-chats-messages-list", GET, "chat/completions/{chat}/messages", CHATS, stored_chats::messages),
+    // Batches.
+    object("batches-create", POST, "batches", BATCHES, batches::create),
+    object("batches-list", GET, "batches", BATCHES, batches::list),
+    object("batches-get", GET, "batches/{batch}", BATCHES, batches::get),
+    object("batches-cancel", POST, "batches/{batch}/cancel", BATCHES, batches::cancel),
+    // Assistants, and what is said to them.
     object("assistants-create", POST, "assistants", "assistants", assistants::create),
     object("assistants-list", GET, "assistants", "assistants", assistants::list),
-    object("assistants-get", GET, "assistants/{assistant-id}", "assistants", assistants::get),
-    object("assistants-update", POST, "assistants/{assistant-id}", "assistants", assistants::update),
-    object("assistants-delete", DELETE, "assistants/{assistant-id}", "assistants", assistants::delete),
+    object("assistants-get", GET, "assistants/{assistant}", "assistants", assistants::get),
+    object("assistants-update", POST, "assistants/{assistant}", "assistants", assistants::update),
+    object("assistants-delete", DELETE, "assistants/{assistant}", "assistants", assistants::delete),
     object("threads-create", POST, "threads", THREADS, threads::create),
     object("runs-create-with-thread", POST, "threads/runs", RUNS, runs::create_with_thread),
-    object("threads-get", GET, "threads/{thread-id}", THREADS, threads::get),
-    object("threads-update", POST, "threads/{thread-id}", THREADS, threads::update),
-    object("threads-delete", DELETE, "threads/{thread-id}", THREADS, threads::delete),
-    object("messages-create", POST, "threads/{thread-id}/messages", MESSAGES, messages::create),
-    object("messages-list", GET, "threads/{thread-id}/messages", MESSAGES, messages::list),
-    object("messages-get", GET, "threads/{thread-id}/messages/{message-id}", MESSAGES, messages::get),
-    object("messages-update", POST, "threads/{thread-id}/messages/{message-id}", MESSAGES, messages::update),
-    object("messages-delete", DELETE, "threads/{thread-id}/messages/{message-id}", MESSAGES, messages::delete),
-    object("runs-create", POST, "threads/{thread-id}/runs", RUNS, runs::create),
-    object("runs-list", GET, "threads/{thread-id}/runs", RUNS, runs::list),
-    object("runs-get", GET, "threads/{thread-id}/runs/{run-id}", RUNS, runs::get),
-    object("runs-update", POST, "threads/{thread-id}/runs/{run-id}", RUNS, runs::update),
-    object("runs-cancel", POST, "threads/{thread-id}/runs/{run-id}/cancel", RUNS, runs::cancel),
-    object("runs-submit", POST, "threads/{thread-id}/runs/{run-id}/submit_tool_outputs", RUNS, runs::submit),
-    object("runs-steps-list", GET, "threads/{thread-id}/runs/{run-id}/steps", RUNS, runs::steps),
-    object("runs-step-get", GET, "threads/{thread-id}/runs/{run-id}/steps/{step-id}", RUNS, runs::step),
+    object("threads-get", GET, "threads/{thread}", THREADS, threads::get),
+    object("threads-update", POST, "threads/{thread}", THREADS, threads::update),
+    object("threads-delete", DELETE, "threads/{thread}", THREADS, threads::delete),
+    object("messages-create", POST, "threads/{thread}/messages", MESSAGES, messages::create),
+    object("messages-list", GET, "threads/{thread}/messages", MESSAGES, messages::list),
+    object("messages-get", GET, "threads/{thread}/messages/{message}", MESSAGES, messages::get),
+    object("messages-update", POST, "threads/{thread}/messages/{message}", MESSAGES, messages::update),
+    object("messages-delete", DELETE, "threads/{thread}/messages/{message}", MESSAGES, messages::delete),
+    object("runs-create", POST, "threads/{thread}/runs", RUNS, runs::create),
+    object("runs-list", GET, "threads/{thread}/runs", RUNS, runs::list),
+    object("runs-get", GET, "threads/{thread}/runs/{run}", RUNS, runs::get),
+    object("runs-update", POST, "threads/{thread}/runs/{run}", RUNS, runs::update),
+    object("runs-cancel", POST, "threads/{thread}/runs/{run}/cancel", RUNS, runs::cancel),
+    object("runs-submit", POST, "threads/{thread}/runs/{run}/submit_tool_outputs", RUNS, runs::submit),
+    object("runs-steps-list", GET, "threads/{thread}/runs/{run}/steps", RUNS, runs::steps),
+    object("runs-step-get", GET, "threads/{thread}/runs/{run}/steps/{step}", RUNS, runs::step),
+    // Fine-tuning.
+    object("fine-tuning-create", POST, "fine_tuning/jobs", TUNES, fine_tuning::create),
+    object("fine-tuning-list", GET, "fine_tuning/jobs", TUNES, fine_tuning::list),
+    object("fine-tuning-get", GET, "fine_tuning/jobs/{job}", TUNES, fine_tuning::get),
+    object("fine-tuning-cancel", POST, "fine_tuning/jobs/{job}/cancel", TUNES, fine_tuning::cancel),
+    object("fine-tuning-events-list", GET, "fine_tuning/jobs/{job}/events", TUNES, fine_tuning::events),
+    object("fine-tuning-checkpoints-list", GET, "fine_tuning/jobs/{job}/checkpoints", TUNES, fine_tuning::checkpoints),
 ];
 
 const fn inference(
@@ -142,6 +189,16 @@ const fn object(
     run: fn(&Request<'_>) -> Result<Answer, Answer>,
 ) -> Operation {
     Operation { name, method, roots: ACCOUNT, path, data, needs: Needs::Objects(run) }
+}
+
+const fn of_v1(
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    data: &'static str,
+    run: fn(&Request<'_>) -> Result<Answer, Answer>,
+) -> Operation {
+    Operation { name, method, roots: V1, path, data, needs: Needs::Objects(run) }
 }
 
 // === impl Operation ===

@@ -6,44 +6,12 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, indented, nested_error};
 use crate::exchange::Call;
 use crate::openai::deployments::Deployment;
-use crate::openai::operations::{OPERATIONS, Operation};
+use crate::openai::operations::Operation;
 use crate::openai::reply::{self, NO_SNIFF, STRICT_TRANSPORT};
 use crate::options::UnknownDeployment;
 
-/// What can be asked for by name: rows of A1, and plain statuses.
-pub(crate) const NAMES: &[&str] = &[
-    "A1.1",
-    "A1.2",
-    "A1.3",
-    "A1.4",
-    "A1.5",
-    "A1.5b",
-    "A1.6",
-    "A1.6-2024",
-    "A1.7",
-    "A1.8",
-    "A1.9",
-    "A1.9-old",
-    "A1.10",
-    "A1.11",
-    "A1.11b",
-    "A1.11c",
-    "A1.12",
-    "A1.12-foundry",
-    "A1.13",
-    "A1.14",
-    "408",
-    "413",
-    "500",
-    "503",
-    "503-html",
-];
-
 const WRONG_KEY: &str = r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}"#;
-const BAD_TOKEN: &str = r#"{ "statusCode": 401, "message": "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or have expired." }"#;
 const KEYS_DISABLED: &str = r#"{"error":{"code":"AuthenticationTypeDisabled","message": "Key based authentication is disabled for this resource."}}"#;
-const ROLE_MISSING_OLD: &str =
-    r#"{"error":{"code":"PermissionDenied","message": "Principal does not have access to API/Operation."}}"#;
 const UNKNOWN_DEPLOYMENT_OLD: &str = r#"{"error":{"code":"DeploymentNotFound", "message":"The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please wait a moment and try again."}}"#;
 const UNKNOWN_DEPLOYMENT: &str = r#"{
   "error": {
@@ -58,30 +26,35 @@ const MISSED_MODEL: &str = r#"{
   }
 }"#;
 const NOT_FOUND: &str = r#"{"error":{"code":"404","message": "Resource not found"}}"#;
-const NO_KEY_REGIONAL: &str = r#"{"error":{"code":"BadRequest","message": "Please provide an authentication key."}}"#;
-const FIREWALL: &str = r#"{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}"#;
-const PRIVATE: &str =
-    r#"{"error":{"code":"AccessDenied","message": "Public access is disabled. Please configure private endpoint."}}"#;
-const CONTENT_FILTER: &str = r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your prompt and retry. To learn more about our content filtering policies please read our documentation: https://go.microsoft.com/fwlink/?linkid=2198766","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":true,"severity":"medium"}}}}}"#;
-const RATE_LIMIT: &str = "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-10-21 have exceeded token rate limit of your current AIServices S0 pricing tier. Please retry after 2 seconds. Please go here: https://aka.ms/oai/quotaincrease if you would like to further increase the default rate limit.";
-const TROUBLESHOOT: &str = "Please check this guide to understand why this error code might have been returned \nhttps://docs.microsoft.com/en-us/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes\n";
 
 /// A1.1: no header but the id.
 pub(crate) fn wrong_key(call: &Call<'_>) -> Answer {
+    key_refused(call, WRONG_KEY)
+}
+
+/// The layer that knows keys says no.
+pub(super) fn key_refused(call: &Call<'_>, body: &'static str) -> Answer {
     Answer::new(StatusCode::UNAUTHORIZED)
         .reason("PermissionDenied")
         .header("apim-request-id", call.id.as_str())
-        .json(WRONG_KEY)
+        .json(body)
 }
 
-/// A1.2 and A1.3: the flat body and its six headers.
+/// A1.2 and A1.3.
 pub(crate) fn bad_token(call: &Call<'_>) -> Answer {
+    bad_token_for(call, " (https://cognitiveservices.azure.com)")
+}
+
+/// The flat body and its six headers. What stands for the audience varies (A1.2b).
+pub(crate) fn bad_token_for(call: &Call<'_>, audience: &str) -> Answer {
     let client_id = call.header("x-ms-client-request-id").unwrap_or("Not-Set");
+    let message =
+        format!("Unauthorized. Access token is missing, invalid, audience is incorrect{audience}, or have expired.");
     Answer::new(StatusCode::UNAUTHORIZED)
         .header("apim-request-id", call.id.as_str())
         .headers([STRICT_TRANSPORT, NO_SNIFF])
         .header("x-ms-client-request-id", client_id)
-        .json(BAD_TOKEN)
+        .json(format!(r#"{{ "statusCode": 401, "message": "{message}" }}"#))
 }
 
 /// A1.4.
@@ -101,10 +74,10 @@ pub(super) fn role_missing(call: &Call<'_>, object_id: &str, operation: &Operati
     permission_denied(call, nested_error("PermissionDenied", &message))
 }
 
-fn permission_denied(call: &Call<'_>, body: String) -> Answer {
-    let client_id = call.header("x-ms-client-request-id").unwrap_or(call.id.as_str());
+/// The layer that knows roles says no (A1.5).
+pub(super) fn permission_denied(call: &Call<'_>, body: String) -> Answer {
     Answer::new(StatusCode::UNAUTHORIZED)
-        .header("x-ms-client-request-id", client_id)
+        .header("x-ms-client-request-id", reply::client_id(call))
         .header("apim-request-id", call.id.as_str())
         .headers([STRICT_TRANSPORT, NO_SNIFF])
         .json(body)
@@ -187,7 +160,7 @@ pub(crate) fn no_such(call: &Call<'_>, message: &str) -> Answer {
 }
 
 /// The header set of a model that says 400 (A1.13, H3).
-fn model_error(call: &Call<'_>) -> Answer {
+pub(super) fn model_error(call: &Call<'_>) -> Answer {
     reply::api(call, StatusCode::BAD_REQUEST)
         .reason("model_error")
         .header("x-request-id", crate::entropy::uuid())
@@ -199,96 +172,4 @@ fn model_error(call: &Call<'_>) -> Answer {
             ("x-ratelimit-remaining-requests", "119"),
             ("x-ratelimit-remaining-tokens", "119986"),
         ])
-}
-
-/// A1.12, with all its headers.
-fn rate_limited(call: &Call<'_>) -> Answer {
-    reply::api(call, StatusCode::TOO_MANY_REQUESTS)
-        .headers([
-            ("retry-after", "2"),
-            ("retry-after-ms", "2000"),
-            ("x-ratelimit-limit-requests", "120"),
-            ("x-ratelimit-limit-tokens", "120000"),
-            ("x-ratelimit-remaining-requests", "0"),
-            ("x-ratelimit-remaining-tokens", "0"),
-            ("x-ratelimit-reset-requests", "2"),
-            ("x-ratelimit-reset-tokens", "2"),
-        ])
-        .json(nested_error("429", RATE_LIMIT))
-}
-
-/// H3: Foundry's own, which says two things about when to come back.
-fn rate_limited_by_foundry(call: &Call<'_>) -> Answer {
-    let message = "Your requests to gpt-4o for gpt-4o in eastus2 have exceeded rate limit.";
-    let body = json!({"error": {
-        "code": "RateLimitReached", "message": message, "details": message,
-    }});
-    reply::api(call, StatusCode::TOO_MANY_REQUESTS)
-        .headers([("content-type", "application/json; charset=utf-8"), ("retry-after", "1"), ("retry-after-ms", "0")])
-        .chunked(body.to_string())
-}
-
-/// A1.14: the search service behind "On Your Data" refuses; `code` is a number.
-fn on_your_data(call: &Call<'_>) -> Answer {
-    let message = "Invalid AzureCognitiveSearch configuration detected: Call to get ACS index failed. Check you are using correct index, instance and api_key.\nAzure Search Error: 403, message='Server responded with status 403. Error message: {\"error\":{\"code\":\"\",\"message\":\"Authorization failed.\"}}'";
-    let body = json!({"error": {"requestid": call.id, "code": 400, "message": message}});
-    reply::api(call, StatusCode::BAD_REQUEST).json(body.to_string())
-}
-
-/// Answers by name.
-pub(crate) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
-    let text = |status, body: String| reply::api(call, status).body("text/plain", body);
-    let bad_request = |code, message| reply::bare(call, StatusCode::BAD_REQUEST).json(nested_error(code, message));
-    let forbidden = |body: &'static str| reply::bare(call, StatusCode::FORBIDDEN).json(body);
-    Some(match name {
-        "A1.1" => wrong_key(call),
-        "A1.2" | "A1.3" => bad_token(call),
-        "A1.4" => keys_disabled(call),
-        "A1.5" => permission_denied(call, ROLE_MISSING_OLD.to_owned()),
-        "A1.5b" => {
-            let operation = &OPERATIONS[0];
-            let nobody = "00000000-0000-0000-0000-000000000000";
-            role_missing(call, nobody, operation, operation.roots[0])
-        }
-        "A1.6" => unknown_deployment(call, UnknownDeployment::Current),
-        "A1.6-2024" => unknown_deployment(call, UnknownDeployment::Until2024),
-        "A1.7" => not_found(call),
-        "A1.8" => version_not_supported(call),
-        "A1.9" => bad_request(
-            "BadRequest",
-            "Please provide a custom subdomain for token authentication, otherwise API key is \
-             required. (Please see https://aka.ms/cogsvc-authenticatewithtoken)",
-        ),
-        "A1.9-old" => reply::bare(call, StatusCode::BAD_REQUEST).json(NO_KEY_REGIONAL),
-        "A1.10" => reply::bare(call, StatusCode::NOT_FOUND)
-            .json(nested_error("ResourceNotFound", "Subdomain does not map to a resource")),
-        "A1.11" => forbidden(FIREWALL).header("policy-id", "ThrowExceptionDueToTrafficDenied"),
-        "A1.11b" => forbidden(PRIVATE),
-        "A1.11c" => reply::bare(call, StatusCode::FORBIDDEN).json(nested_error(
-            "403",
-            "A Virtual Network is configured for this resource. Please use the correct endpoint \
-             for making requests. Check https://aka.ms/cogsvc-vnet for more details.",
-        )),
-        "A1.12" => rate_limited(call),
-        "A1.12-foundry" => rate_limited_by_foundry(call),
-        "A1.13" => model_error(call).json(CONTENT_FILTER),
-        "A1.14" => on_your_data(call),
-        "408" => text(StatusCode::REQUEST_TIMEOUT, format!("upstream request timeout\n{TROUBLESHOOT}")),
-        "413" => text(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("Failed to buffer the request body: length limit exceeded\n{TROUBLESHOOT}"),
-        ),
-        "500" => reply::api(call, StatusCode::INTERNAL_SERVER_ERROR).json(
-            json!({"error": {
-                "message": "An error occurred while getting the response from the model.",
-                "details": "Failed to reconstruct non-streaming response",
-            }})
-            .to_string(),
-        ),
-        "503" => reply::api(call, StatusCode::SERVICE_UNAVAILABLE)
-            .json(nested_error("503", "The service is temporarily unavailable.")),
-        "503-html" => Answer::new(StatusCode::SERVICE_UNAVAILABLE)
-            .body("text/html", "<html><body><h1>503 Service Unavailable</h1></body></html>"),
-        _ => return None,
-    })
 }

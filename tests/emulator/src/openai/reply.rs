@@ -16,7 +16,7 @@ pub(crate) const NO_SNIFF: (&str, &str) = ("x-content-type-options", "nosniff");
 pub(crate) const REGION: (&str, &str) = ("x-ms-region", "East US 2");
 const VERSIONS: &str = "2022-12-01,2023-03-15-preview,2023-05-15,2023-06-01-preview,2023-07-01-preview,2023-08-01-preview,2023-09-01-preview,2023-10-01-preview,2023-12-01-preview,2024-02-01,2024-02-15-preview,2024-03-01-preview,2024-04-01-preview,2024-04-15-preview,2024-05-01-preview,2024-06-01,2024-07-01-preview,2024-08-01-preview,2024-09-01-preview,2024-10-01-preview,2024-10-21,2024-11-01-preview,2024-12-01-preview,2025-01-01-preview,2025-02-01-preview,2025-03-01-preview";
 
-const RATE_LIMITS: [(&str, &str); 9] = [
+pub(crate) const RATE_LIMITS: [(&str, &str); 9] = [
     ("x-ratelimit-abusepenalty-active", "False"),
     ("x-ratelimit-limit-requests", "120"),
     ("x-ratelimit-limit-tokens", "120000"),
@@ -35,6 +35,11 @@ pub(crate) fn bare(call: &Call<'_>, status: StatusCode) -> Answer {
         Some(id) => answer.header("x-ms-client-request-id", id),
         None => answer,
     }
+}
+
+/// What the client calls its request, or else what we call it (H7).
+pub(crate) fn client_id<'c>(call: &'c Call<'_>) -> &'c str {
+    call.header("x-ms-client-request-id").unwrap_or(&call.id)
 }
 
 /// An answer of the API layer.
@@ -56,6 +61,20 @@ pub(crate) fn model(call: &Call<'_>, deployment: &Deployment) -> Answer {
             ("x-ms-is-spilled-over", "false"),
             ("x-ms-rai-invoked", "true"),
         ])
+}
+
+/// Pictures, without their body (oai-images-net-04).
+pub(crate) fn image(call: &Call<'_>) -> Answer {
+    api(call, StatusCode::OK)
+        .headers(hostile::HEADERS)
+        .headers([("x-envoy-upstream-service-time", "8264"), ("x-ratelimit-remaining-requests", "2")])
+}
+
+/// An operation that is polled (oai-images-net-01 to -03), without its body.
+pub(crate) fn operation(call: &Call<'_>, status: StatusCode) -> Answer {
+    api(call, status)
+        .header("x-ms-request-id", call.id.as_str())
+        .headers([("openai-processing-ms", "28.2422"), ("x-envoy-upstream-service-time", "18")])
 }
 
 /// The layer that keeps files, uploads and fine-tuning jobs: compact, chunked, with all api-versions that it knows (H6).

@@ -7,8 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::openai::files::File;
+use crate::openai::fine_tuning::Job;
 use crate::openai::responses::Response;
+use crate::openai::stored_chats::StoredChat;
 use crate::openai::threads::Thread;
+use crate::openai::uploads::Upload;
+use crate::openai::vector_stores::VectorStore;
 
 /// Of each kind of object so many are kept; the oldest make room.
 const LIMIT: usize = 1000;
@@ -20,7 +24,11 @@ pub(crate) struct Store(Mutex<Objects>);
 #[derive(Default)]
 pub(super) struct Objects {
     pub(super) files: Collection<File>,
+    pub(super) uploads: Collection<Upload>,
+    pub(super) vector_stores: Collection<VectorStore>,
+    pub(super) jobs: Collection<Job>,
     pub(super) batches: Collection<Value>,
+    pub(super) chats: Collection<StoredChat>,
     pub(super) responses: Collection<Response>,
     pub(super) assistants: Collection<Value>,
     pub(super) threads: Collection<Thread>,
@@ -81,8 +89,13 @@ impl<T: Object> Collection<T> {
     }
 
     /// The oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter()
+    }
+
+    /// The oldest first.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
     }
 }
 

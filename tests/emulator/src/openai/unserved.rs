@@ -17,11 +17,8 @@ const fn unserved(name: &'static str, method: Method, roots: &'static [&'static 
 
 pub(super) const OPERATIONS: &[Operation] = &[
     unserved("files-create", Method::POST, PROJECT_V1, "files"),
-    unserved("vector-stores-create", Method::POST, ACCOUNT, "vector_stores"),
     unserved("batches-create", Method::POST, &["anthropic/v1"], "messages/batches"),
     unserved("responses-create", Method::POST, PROJECT_V1, "responses"),
-    unserved("stored-chats-list", Method::GET, &["openai/v1"], "chat/completions"),
-    unserved("fine-tuning-create", Method::POST, ACCOUNT, "fine_tuning/jobs"),
     unserved("models-delete", Method::DELETE, ACCOUNT, "models/{model}"),
     unserved("evals-create", Method::POST, ACCOUNT, "evals"),
     unserved("realtime-secrets", Method::POST, &["openai/v1"], "realtime/client_secrets"),

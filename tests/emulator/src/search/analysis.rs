@@ -61,7 +61,7 @@ pub(super) fn analyze(request: &Request<'_>) -> Result<Answer, Answer> {
     let index = request.index(&memory)?;
     let analyzer = wanted(&body, index).map_err(|text| refusal::bad_request(request.call, &text))?;
     let tokens = analyzer.tokens(entity::text(&body, "text"));
-    Ok(reply::typed(request, "AnalyzeResult", json!({"tokens": tokens})))
+    Ok(reply::typed(request.call, "AnalyzeResult", json!({"tokens": tokens})))
 }
 
 /// An analyzer, a normalizer, or a tokenizer with its filters. The text of the refusal is not recorded.

@@ -43,7 +43,8 @@ fn complete(definition: &mut Map<String, Value>, _: &Memory) -> Result<(), Strin
         return Err(format!("Data source type '{kind}' is not supported"));
     }
     let connection = definition.get("credentials").and_then(|credentials| credentials["connectionString"].as_str());
-    // A client that sends back what it was shown has none, and keeps the old one.
+    // A client that sends back what it was shown has none, or says so, and keeps the old one.
+    let connection = connection.filter(|connection| *connection != "<unchanged>");
     if kind == "azureblob" && connection.is_some_and(|connection| !is_readable(connection)) {
         return Err(UNREADABLE.to_owned());
     }

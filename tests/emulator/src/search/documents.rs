@@ -48,7 +48,7 @@ pub(super) fn index(request: &Request<'_>) -> Result<Answer, Answer> {
     let kind = reply::versioned(request.call, "IndexResult");
     let context = format!("indexes('{}')/$metadata#Collection({kind})", request.name());
     let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
-    Ok(reply::json(request, status, &context, members))
+    Ok(reply::json(request.call, status, &context, members))
 }
 
 /// `GET …/docs('key')`.
@@ -64,7 +64,7 @@ pub(super) fn lookup(request: &Request<'_>) -> Result<Answer, Answer> {
     };
     let context = format!("indexes('{}')/$metadata#docs(*)/$entity", request.name());
     let members = selection.of(document);
-    Ok(reply::json(request, StatusCode::OK, &context, members))
+    Ok(reply::json(request.call, StatusCode::OK, &context, members))
 }
 
 /// `GET …/docs/$count`: a bare number (H16).

@@ -122,13 +122,13 @@ pub(super) fn listed<'a>(request: &Request<'_>, words: &Words, objects: impl Ite
         Value::Object(members)
     });
     let members = Map::from_iter([("value".to_owned(), all.collect())]);
-    reply::json(request, StatusCode::OK, &context, members)
+    reply::json(request.call, StatusCode::OK, &context, members)
 }
 
 /// One object.
 pub(super) fn shown(request: &Request<'_>, words: &Words, status: StatusCode, object: &Object) -> Answer {
     let context = format!("$metadata#{}/$entity", words.collection);
-    reply::json(request, status, &context, object.members()).header("etag", object.etag.as_str())
+    reply::json(request.call, status, &context, object.members()).header("etag", object.etag.as_str())
 }
 
 /// 201, with the URL of what is new: it names its port, even the one that need not be named (H11).

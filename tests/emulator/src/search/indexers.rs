@@ -69,7 +69,7 @@ pub(super) fn status(request: &Request<'_>) -> Result<Answer, Answer> {
             "maxDocumentContentCharactersToExtract": 4_194_304,
         },
     });
-    Ok(reply::typed(request, "IndexerExecutionInfo", body))
+    Ok(reply::typed(request.call, "IndexerExecutionInfo", body))
 }
 
 fn happened(request: &Request<'_>, status: &str) -> Result<(), Answer> {

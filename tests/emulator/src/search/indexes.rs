@@ -62,7 +62,7 @@ pub(super) fn delete(request: &Request<'_>) -> Result<Answer, Answer> {
     entity::check_preconditions(request, memory.indexes.get(request.name()).map(|old| &old.object))?;
     match memory.indexes.remove(request.name()) {
         Some(_) => Ok(reply::no_content(request.call)),
-        None => Err(refusal::no_such_index(request.call, &request.method, request.name())),
+        None => Err(request.no_such_index()),
     }
 }
 

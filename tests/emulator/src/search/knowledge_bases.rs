@@ -78,7 +78,7 @@ pub(super) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
         answer["activity"] = Value::Array(activity);
     }
     answer["references"] = Value::Array(references);
-    Ok(reply::of_type(request, &reply::core_type(request.call, "Agents.AgentRetrievalResponse"), answer))
+    Ok(reply::of_type(request.call, &reply::core_type(request.call, "Agents.AgentRetrievalResponse"), answer))
 }
 
 fn best<'i>(index: &'i Index, question: &str) -> Vec<Hit<'i>> {

@@ -44,7 +44,7 @@ pub(super) fn status(request: &Request<'_>) -> Result<Answer, Answer> {
         "lastSynchronizationState": null,
         "statistics": null,
     });
-    Ok(reply::of_type(request, &reply::core_type(request.call, "KnowledgeSources.KnowledgeSourceStatus"), body))
+    Ok(reply::of_type(request.call, &reply::core_type(request.call, "KnowledgeSources.KnowledgeSourceStatus"), body))
 }
 
 fn complete(definition: &mut Map<String, Value>, memory: &Memory) -> Result<(), String> {

@@ -115,7 +115,7 @@ fn run(
     member("value", Some(Value::Array(value)));
     member("@odata.nextLink", link.map(Value::from));
     let context = format!("indexes('{}')/$metadata#docs(*)", request.name());
-    Ok(reply::json(request, StatusCode::OK, &context, members))
+    Ok(reply::json(request.call, StatusCode::OK, &context, members))
 }
 
 /// By words, by nearness, or by both, fused.

@@ -1,7 +1,7 @@
 //! Azure AI Search's errors, in its own bytes (B1; H13 to H15 where they know better).
 
 use hyper::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::service::SERVICE_NAME;
 use crate::answer::{Answer, nested_error};
@@ -9,27 +9,38 @@ use crate::exchange::Call;
 use crate::options::{SearchBearerRefusal, SearchKeyRefusal, SearchNoCredential, SearchRoleRefusal};
 use crate::search::reply::{self, STRICT_TRANSPORT};
 
-/// What can be asked for by name: rows of B1, and plain statuses.
+/// What can be asked for by name: rows of B1 with their variants, and statuses of B1.17.
 pub(crate) const NAMES: &[&str] = &[
     "B1.1",
     "B1.2",
     "B1.3",
+    "B1.3-401",
     "B1.4",
+    "B1.4-http403",
     "B1.5",
+    "B1.5-text",
+    "B1.5-challenge",
     "B1.6",
     "B1.7",
     "B1.8",
     "B1.9",
+    "B1.9-documents",
     "B1.9-old",
     "B1.10",
     "B1.11",
     "B1.12",
+    "B1.12-audience",
     "B1.13",
     "B1.14",
     "B1.14-429",
     "B1.15",
     "B1.16",
+    "document-missing",
+    "206",
+    "207",
+    "402",
     "413",
+    "415",
     "500",
     "502",
 ];
@@ -127,7 +138,7 @@ pub(super) fn no_such_index(call: &Call<'_>, method: &Method, name: &str) -> Ans
 }
 
 /// B1.9 as it was until 2022.
-fn no_such_index_then(call: &Call<'_>, method: &Method, name: &str) -> Answer {
+pub(super) fn no_such_index_then(call: &Call<'_>, method: &Method, name: &str) -> Answer {
     error(call, StatusCode::NOT_FOUND, &missing_index(method, name))
 }
 
@@ -201,30 +212,70 @@ pub(super) fn no_such_path(call: &Call<'_>) -> Answer {
     empty(call, StatusCode::NOT_FOUND)
 }
 
+/// A knowledge base of which a source has failed (B1.17; the body is UNSURE).
+fn partial_content(call: &Call<'_>) -> Answer {
+    let members = Map::from_iter([
+        ("response".to_owned(), json!([{"content": [{"type": "text", "text": "[]"}]}])),
+        (
+            "activity".to_owned(),
+            json!([{"type": "searchIndex", "id": 0, "error": {"code": "Timeout", "message": "The source did not answer."}}]),
+        ),
+        ("references".to_owned(), json!([])),
+    ]);
+    let kind = reply::core_type(call, "Agents.AgentRetrievalResponse");
+    reply::json(call, StatusCode::PARTIAL_CONTENT, &format!("$metadata#{kind}"), members)
+}
+
+/// Documents of which one could not be written (B1.17).
+fn multi_status(call: &Call<'_>) -> Answer {
+    let value = json!([
+        {"key": "1", "status": true, "errorMessage": null, "statusCode": 201},
+        {"key": "2", "status": false, "errorMessage": "Document not found.", "statusCode": 404},
+    ]);
+    let kind = reply::versioned(call, "IndexResult");
+    let context = format!("indexes('hotels')/$metadata#Collection({kind})");
+    reply::json(call, StatusCode::MULTI_STATUS, &context, Map::from_iter([("value".to_owned(), value)]))
+}
+
 /// Answers by name.
-pub(crate) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
+pub(super) fn on_demand(name: &str, call: &Call<'_>) -> Option<Answer> {
     Some(match name {
         "B1.1" => wrong_key(call),
         "B1.2" => admin_key_in_query(call),
-        "B1.3" | "B1.5" | "B1.6" => empty(call, StatusCode::FORBIDDEN),
-        "B1.4" => challenge(call),
+        "B1.3" => no_credential(call, SearchNoCredential::Empty403),
+        "B1.3-401" => no_credential(call, SearchNoCredential::Empty401),
+        "B1.4" => bad_token(call, SearchBearerRefusal::Challenge401),
+        "B1.4-http403" => bad_token(call, SearchBearerRefusal::Json403),
+        "B1.5" => keys_disabled(call, SearchKeyRefusal::Empty403),
+        "B1.5-text" => keys_disabled(call, SearchKeyRefusal::Text403),
+        "B1.5-challenge" => keys_disabled(call, SearchKeyRefusal::Challenge401),
+        "B1.6" => role_missing(call, SearchRoleRefusal::Empty403),
         "B1.7" => role_missing(call, SearchRoleRefusal::Json403),
         "B1.8" => role_missing(call, SearchRoleRefusal::Text403),
         "B1.9" => no_such_index(call, &call.method, "hotels"),
+        "B1.9-documents" => index_not_served(call, "hotels"),
         "B1.9-old" => no_such_index_then(call, &call.method, "hotels"),
         "B1.10" => bad_expression(call, "Syntax error at position 7 in 'This is not a valid filter.'.", "$filter"),
         "B1.11" => api_version(call),
         "B1.12" => bad_request(call, "Invalid header: 'x-ms-query-source-authorization'"),
+        "B1.12-audience" => bad_request(call, "Audience claim is invalid in the JWT token."),
         "B1.13" => precondition(call),
         "B1.14" => error(call, StatusCode::SERVICE_UNAVAILABLE, THROTTLED),
         "B1.14-429" => error(call, StatusCode::TOO_MANY_REQUESTS, THROTTLED),
         "B1.15" => quota(call, "Skillset", "skillsets", 3),
         "B1.16" => bad_request(call, &format!("The search service '{SERVICE_NAME}' is disabled.")),
+        "206" => partial_content(call),
+        "207" => multi_status(call),
+        // UNSURE: the documentation has the status alone.
+        "402" => error(call, StatusCode::PAYMENT_REQUIRED, "The free monthly quota of semantic queries is used up."),
         "413" => empty(call, StatusCode::PAYLOAD_TOO_LARGE),
-        "500" => error(call, StatusCode::INTERNAL_SERVER_ERROR, "An error has occurred."),
+        // UNSURE: the documentation has the status alone.
+        "415" => error(call, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type of the request is not supported."),
         "502" => {
             Answer::new(StatusCode::BAD_GATEWAY).body("text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>")
         }
+        "document-missing" => no_such_document(call),
+        "500" => error(call, StatusCode::INTERNAL_SERVER_ERROR, "An error has occurred."),
         _ => return None,
     })
 }

@@ -10,12 +10,11 @@ use serde_json::{Map, Value};
 use crate::answer::Answer;
 use crate::exchange::Call;
 use crate::hostile;
-use crate::search::Request;
 
-pub(crate) const STRICT_TRANSPORT: (&str, &str) = ("strict-transport-security", "max-age=15724800; includeSubDomains");
+pub(super) const STRICT_TRANSPORT: (&str, &str) = ("strict-transport-security", "max-age=15724800; includeSubDomains");
 /// Two separate lines, from two layers.
 const STRICT_TRANSPORTS: [(&str, &str); 2] = [("strict-transport-security", "max-age=2592000"), STRICT_TRANSPORT];
-const PREFERENCE: (&str, &str) = ("preference-applied", r#"odata.include-annotations="*""#);
+pub(super) const PREFERENCE: (&str, &str) = ("preference-applied", r#"odata.include-annotations="*""#);
 
 /// `request-id`, which echoes the client's own id (H17), and `elapsed-time`.
 pub(super) fn with_ids(answer: Answer, call: &Call<'_>) -> Answer {
@@ -39,32 +38,32 @@ pub(super) fn bare(call: &Call<'_>, status: StatusCode) -> Answer {
 }
 
 /// 200 with a value of one of the api-version's types.
-pub(super) fn typed(request: &Request<'_>, kind: &str, body: Value) -> Answer {
-    of_type(request, &versioned(request.call, kind), body)
+pub(super) fn typed(call: &Call<'_>, kind: &str, body: Value) -> Answer {
+    of_type(call, &versioned(call, kind), body)
 }
 
 /// 200 with a value of a type that is named in full.
-pub(super) fn of_type(request: &Request<'_>, name: &str, body: Value) -> Answer {
+pub(super) fn of_type(call: &Call<'_>, name: &str, body: Value) -> Answer {
     let members = match body {
         Value::Object(members) => members,
         _ => Map::new(),
     };
-    json(request, StatusCode::OK, &format!("$metadata#{name}"), members)
+    json(call, StatusCode::OK, &format!("$metadata#{name}"), members)
 }
 
 /// A JSON object; `context` is its `@odata.context`, without the origin.
-pub(super) fn json(request: &Request<'_>, status: StatusCode, context: &str, members: Map<String, Value>) -> Answer {
-    let metadata = Metadata::of(request.call);
+pub(super) fn json(call: &Call<'_>, status: StatusCode, context: &str, members: Map<String, Value>) -> Answer {
+    let metadata = Metadata::of(call);
     let mut body = Map::new();
     if metadata == Metadata::Minimal {
-        let context = format!("{}/{context}", request.call.origin);
+        let context = format!("{}/{context}", call.origin);
         body.insert("@odata.context".to_owned(), Value::from(context));
     }
     body.extend(members);
     let content_type =
         format!("application/json; odata.metadata={}; odata.streaming=true; charset=utf-8", metadata.name());
     // `Value` writes what it read: never fails.
-    send(request.call, status, content_type, Value::Object(body).to_string().into_bytes())
+    send(call, status, content_type, Value::Object(body).to_string().into_bytes())
 }
 
 /// `$count` is the only text.

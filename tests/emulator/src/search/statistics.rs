@@ -15,7 +15,7 @@ use crate::search::{Request, reply};
 pub(super) fn of_index(request: &Request<'_>) -> Result<Answer, Answer> {
     let memory = request.azure.search.memory();
     let statistics = statistics(request.index(&memory)?);
-    Ok(reply::typed(request, "IndexStatistics", statistics))
+    Ok(reply::typed(request.call, "IndexStatistics", statistics))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands in the table of operations")]
@@ -27,7 +27,7 @@ pub(super) fn of_all_indexes(request: &Request<'_>) -> Result<Answer, Answer> {
         statistics
     });
     let all: Vec<Value> = all.collect();
-    Ok(reply::typed(request, "ListIndexStatsSummary", json!({"value": all})))
+    Ok(reply::typed(request.call, "ListIndexStatsSummary", json!({"value": all})))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands in the table of operations")]
@@ -55,7 +55,7 @@ pub(super) fn of_service(request: &Request<'_>) -> Result<Answer, Answer> {
             "maxComplexObjectsInCollectionsPerDocument": 3000,
         },
     });
-    Ok(reply::typed(request, "ServiceStatistics", body))
+    Ok(reply::typed(request.call, "ServiceStatistics", body))
 }
 
 fn statistics(index: &Index) -> Value {

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::search::analysis::words;
+use crate::search::highlights::{self, Marks};
+use crate::search::hits::{Hit, Terms};
+use crate::search::order::Order;
 use crate::search::schema::{Document, Index};
 use crate::search::selection::Selection;
 use crate::search::{Request, filter, refusal, reply};
@@ -17,7 +20,14 @@ struct Question {
     search: String,
     filter: String,
     select: String,
+    orderby: String,
     top: usize,
+    /// Around what was found, if the client wants marks.
+    marks: Option<Marks>,
+    /// `oneTerm`, `twoTerms` or `oneTermWithContext`.
+    mode: String,
+    /// Whether to tell how much of the index was searched: all of it.
+    coverage: bool,
     /// The suggester's fields, or those of them that are asked for.
     fields: Vec<String>,
 }
@@ -31,19 +41,27 @@ pub(super) fn suggest(request: &Request<'_>) -> Result<Answer, Answer> {
     let select = if question.select.is_empty() { &index.key } else { &question.select };
     let selection =
         Selection::read(select, index).map_err(|problem| refusal::bad_expression(request.call, &problem, "$select"))?;
-    let value = matching(request, index, &question)?
+    let mut found = matching(request, index, &question)?;
+    if !question.orderby.is_empty() {
+        let order = Order::read(&question.orderby, index)
+            .map_err(|problem| refusal::bad_expression(request.call, &problem, "$orderby"))?;
+        let hit = |document| Hit { score: 1.0, document };
+        found.sort_by(|(_, left), (_, right)| order.compare(&hit(*left), &hit(*right)));
+    }
+    let terms = Terms::of(&format!("{}*", question.search));
+    let value = found
         .into_iter()
         .take(question.top)
         .map(|(text, document)| {
+            let marked = question.marks.as_ref().and_then(|marks| highlights::marked(text, &terms, marks));
             let mut members = Map::new();
-            members.insert("@search.text".to_owned(), Value::from(text));
+            members.insert("@search.text".to_owned(), marked.map_or_else(|| Value::from(text), Value::from));
             members.extend(selection.of(document));
             Value::Object(members)
         })
         .collect();
     let context = format!("indexes('{}')/$metadata#docs(*)", request.name());
-    let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
-    Ok(reply::json(request, StatusCode::OK, &context, members))
+    Ok(reply::json(request.call, StatusCode::OK, &context, question.members(value)))
 }
 
 /// The words of source fields that complete the text's last word.
@@ -60,12 +78,19 @@ pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
         None => String::new(),
     };
     let start = question.search.to_lowercase();
+    let wanted_before = before.trim_end().rsplit(' ').next().unwrap_or_default().to_lowercase();
     let mut completions: Vec<String> = Vec::new();
     for (text, _) in matching(request, index, &question)? {
-        for (_, word) in words(text) {
-            let word = word.to_lowercase();
-            if word.starts_with(&start) && !completions.contains(&word) {
-                completions.push(word);
+        let words: Vec<String> = words(text).map(|(_, word)| word.to_lowercase()).collect();
+        for (place, word) in words.iter().enumerate().filter(|(_, word)| word.starts_with(&start)) {
+            let in_context = place.checked_sub(1).and_then(|place| words.get(place)) == Some(&wanted_before);
+            let completion = match (question.mode.as_str(), words.get(place + 1)) {
+                ("twoTerms", Some(next)) => format!("{word} {next}"),
+                ("oneTermWithContext", _) if !in_context && !wanted_before.is_empty() => continue,
+                _ => word.clone(),
+            };
+            if !completions.contains(&completion) {
+                completions.push(completion);
             }
         }
     }
@@ -77,8 +102,7 @@ pub(super) fn autocomplete(request: &Request<'_>) -> Result<Answer, Answer> {
         .collect();
     let kind = reply::versioned(request.call, "AutocompleteItem");
     let context = format!("indexes('{}')/$metadata#Collection({kind})", request.name());
-    let members = Map::from_iter([("value".to_owned(), Value::Array(value))]);
-    Ok(reply::json(request, StatusCode::OK, &context, members))
+    Ok(reply::json(request.call, StatusCode::OK, &context, question.members(value)))
 }
 
 /// The documents that pass the filter and have a word, in a source field, that starts with the
@@ -136,8 +160,18 @@ impl Question {
             search: text("search"),
             filter: text("$filter"),
             select: text("$select"),
+            orderby: text("$orderby"),
             top: text("$top").parse().unwrap_or(TOP),
+            marks: Some(Marks { before: text("highlightPreTag"), behind: text("highlightPostTag") })
+                .filter(|marks| !marks.before.is_empty() && !marks.behind.is_empty()),
+            mode: text("autocompleteMode"),
+            coverage: !text("minimumCoverage").is_empty(),
             fields,
         })
+    }
+
+    fn members(&self, value: Vec<Value>) -> Map<String, Value> {
+        let coverage = self.coverage.then(|| ("@search.coverage".to_owned(), json!(100.0)));
+        coverage.into_iter().chain([("value".to_owned(), Value::Array(value))]).collect()
     }
 }

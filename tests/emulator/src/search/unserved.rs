@@ -18,5 +18,5 @@ pub(super) const OPERATIONS: &[Operation] = &[manages(
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands in the table of operations")]
 fn done(request: &Request<'_>) -> Result<Answer, Answer> {
-    Ok(reply::json(request, StatusCode::OK, "", Map::new()))
+    Ok(reply::json(request.call, StatusCode::OK, "", Map::new()))
 }
