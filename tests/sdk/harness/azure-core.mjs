@@ -17,6 +17,24 @@ export const OPTIONS = {
   retryOptions: { retryDelayInMs: 20 },
 };
 
+/** The same, of a client that leaves its key at home. */
+export const KEYLESS = {
+  ...OPTIONS,
+  additionalPolicies: [
+    ...OPTIONS.additionalPolicies,
+    {
+      policy: {
+        name: 'leaveTheKey',
+        sendRequest(request, next) {
+          request.headers.delete('api-key');
+          return next(request);
+        },
+      },
+      position: 'perRetry',
+    },
+  ],
+};
+
 /** What an application can see of these exceptions, some of which are no errors, and some nothing at all. */
 export const describe = (error) => ({
   status: error?.statusCode, code: error?.code, message: error?.message, type: error?.type, param: error?.param,
