@@ -5,6 +5,7 @@ Each story begins with nothing, and tells everything that Azure decides: whole o
 
 import hashlib
 import json
+import re
 from functools import partial
 
 from either import each, first, settled
@@ -18,16 +19,18 @@ LINES = "\n".join(json.dumps(LINE | {"custom_id": name}) for name in ("one", "tw
 AT_ONCE = {"poll_interval_ms": 20}
 
 
+AN_ID = re.compile(r"[a-z]+[-_][0-9A-Za-z_-]{16,}")
+
+
 def shown(value):
-    """What Azure decides of an answer."""
+    """What Azure decides of an answer: ids are new, and times pass."""
     if hasattr(value, "to_dict"):
-        value = value.to_dict(mode="json") if hasattr(value, "model_dump") else value.to_dict()
+        value = value.to_dict()
     if isinstance(value, list):
         return [shown(inner) for inner in value]
-    if not isinstance(value, dict):
-        return value
-    decided = (name for name in value if name != "id" and not name.endswith(("_id", "_at", "_ids")))
-    return {name: shown(value[name]) for name in sorted(decided)}
+    if isinstance(value, dict):
+        return {name: shown(value[name]) for name in sorted(value) if not name.endswith("_at")}
+    return "ID" if isinstance(value, str) and AN_ID.fullmatch(value) else value
 
 
 async def upload(client, content=SAID, purpose="assistants", name="said.txt"):

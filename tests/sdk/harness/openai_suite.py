@@ -9,10 +9,10 @@ from openai_inference import chat
 from recorder import door, run
 
 
-def run_all(openai, http, api_version, broken=None):
-    """`http` is the module of the SDK's transports; `broken` as in `ways`."""
+def run_all(openai, http, api_version, broken=None, misplaced=()):
+    """`http` is the module of the SDK's transports; `broken` as in `ways`, `misplaced` as in `inference`."""
     for way in ways(openai, http, api_version, broken):
-        openai_inference.inference(way)
+        openai_inference.inference(way, misplaced)
         openai_stored.stored(way)
         if way.is_asynchronous:
             openai_refusals.keys(way, {"chat": chat}, few=["chat"])

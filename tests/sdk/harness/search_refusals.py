@@ -90,17 +90,31 @@ def repeats(way):
     way.case("too many requests, then an answer", waited_for("B1.14-429", retry_after=1), requests=2)
     way.case("throttled for too long", throttled, refused="HttpResponseError", requests=4)
     for name, (operation, tries) in {"search": (ask, 1), "count": (look, 4)}.items():
-        if door.nobody:
-            dead = partial(operation, key=door.stranded_key, at=door.nobody, **QUICK)
-            told = {"requests": tries, "refused": "ServiceRequestError", "differs": TOLD[tries]}
-            told |= {"requests": 4, "refused": "HttpResponseError"} if AT_KEYSWAP else {}
-            way.case(f"nobody listens: {name}", dead, alive=False, row="F-ais-dead", **told)
+        told = {"refused": "HttpResponseError" if AT_KEYSWAP else "ServiceRequestError", "alive": False}
+        dead = partial(operation, key=door.stranded_key, at=door.nobody, **QUICK)
+        if door.nobody and operation is ask:
+            differs = "a search that was not sent keyswap lets be sent again; the SDK repeats no POST whose connection fails"
+            way.case("nobody listens: search", dead, **told, requests=4 if AT_KEYSWAP else 1, row="F-ais-dead", differs=differs)
+        elif door.nobody:
+            way.case(f"nobody listens: {name}", dead, **told, requests=tries, row="F-ais-dead", differs=TOLD)
+        for fault in ("close", "reset"):
+            lost = {"refused": "HttpResponseError" if AT_KEYSWAP else "ServiceResponseError", "differs": TOLD}
+            after = after_fault(operation, fault)
+            way.case(f"{fault} before any answer: {name}", after, **lost, requests=1 + tries, replayed=1, row="F-ais-lost")
 
 
-TOLD = {
-    1: "of a search keyswap says that it may be sent again; the SDK by itself repeats no POST whose connection fails",
-    4: "a gateway can say what became of Azure",
-}
+TOLD = "a gateway can say what became of Azure"
+
+
+def after_fault(operation, fault):
+    """On a connection that is kept from a request before."""
+
+    async def operation_after(way):
+        await look(way)
+        azure_answers(fault, plane="search", times=99)
+        return await operation(way, **QUICK)
+
+    return operation_after
 
 
 def waited_for(answer, retry_after):

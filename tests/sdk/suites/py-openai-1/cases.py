@@ -6,4 +6,4 @@ import httpx
 import openai
 from openai_suite import run_all
 
-run_all(openai, httpx, api_version="2024-06-01")
+run_all(openai, httpx, api_version="2024-06-01", misplaced=["image edit"])
