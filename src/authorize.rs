@@ -11,7 +11,9 @@ pub use way::Way;
 
 use crate::authenticate::Caller;
 use crate::family::Family;
+use crate::fault::Place;
 use crate::keys::{Grant, Targets};
+use crate::plane::Access;
 use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
@@ -27,7 +29,7 @@ struct Leave {
     caller: Caller,
     resource: Arc<Resource>,
     prefix: usize,
-    family: Family,
+    operation: (Family, Access),
     websocket: bool,
     identity: Arc<str>,
     condition: Option<Condition>,
@@ -47,7 +49,7 @@ pub struct Condition {
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
     let resource = settle(route, grants.iter().map(|grant| &grant.resource))?.clone();
-    let (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
+    let operation @ (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
     let of_resource = grants.iter().filter(|grant| grant.resource.name == resource.name);
     let of_family = of_resource.filter(|grant| grant.families.contains(family));
     if of_family.clone().next().is_none() {
@@ -76,7 +78,7 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     };
     let prefix = route.prefix().map_or(0, Prefix::length);
     let websocket = route.opens_websocket();
-    Ok(Permit(Arc::new(Leave { resource, prefix, family, websocket, identity, condition, caller })))
+    Ok(Permit(Arc::new(Leave { resource, prefix, operation, websocket, identity, condition, caller })))
 }
 
 // === impl Permit ===
@@ -99,7 +101,7 @@ impl Permit {
 
     /// What it does there.
     pub fn family(&self) -> Family {
-        self.0.family
+        self.0.operation.0
     }
 
     /// What must hold of the request's body, if anything must.
@@ -110,6 +112,19 @@ impl Permit {
     /// Whether it opens a websocket there.
     pub fn opens_websocket(&self) -> bool {
         self.0.websocket
+    }
+
+    /// What it does, where and as whom, in case that is found fault with.
+    pub fn place(&self) -> Place {
+        let Leave { resource, operation, identity, .. } = &*self.0;
+        Place {
+            plane: resource.plane,
+            resource: resource.name.clone(),
+            host: resource.endpoint.host().to_owned(),
+            scope: resource.scope.clone(),
+            identity: identity.clone(),
+            operation: *operation,
+        }
     }
 
     /// Whose token it rides: this follows from client, resource and access, never from the resource alone.

@@ -13,11 +13,15 @@ use hyper::ext::ReasonPhrase;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::fault::{Cause, Fault};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
 
 /// Names the request in every answer; the log has the same.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-keyswap-request-id");
+
+/// Names the upstream's answer that ours stands for, as the upstream does: Azure's support asks for it.
+pub const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-keyswap-upstream-request-id");
 
 /// Says why the answer is ours and not the upstream's.
 pub const REASON: HeaderName = HeaderName::from_static("x-keyswap-reason");
@@ -36,12 +40,14 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// What an answer needs to know of its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'r> {
-    /// The plane, once it is known.
+    /// The plane, as far as it can be told.
     pub plane: Option<Plane>,
     /// Our own id of the request.
     pub id: &'r HeaderValue,
     /// The client's `x-ms-client-request-id`: Search gives it back as its own id (azure-wire, H17).
     pub client_id: Option<&'r HeaderValue>,
+    /// The upstream's own id of the request, if it has answered.
+    pub upstream_id: Option<&'r HeaderValue>,
 }
 
 /// What a verdict comes to on the wire.
@@ -137,6 +143,9 @@ pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
     };
     headers.insert(name, id.clone());
     headers.insert(REQUEST_ID, asked.id.clone());
+    if let Some(id) = asked.upstream_id {
+        headers.insert(UPSTREAM_REQUEST_ID, id.clone());
+    }
     headers.insert(REASON, HeaderValue::from_static(verdict.reason()));
     response
 }
@@ -325,44 +334,28 @@ fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
         Failure::TimedOut => {
             ours(StatusCode::GATEWAY_TIMEOUT, "UpstreamTimeout", "Azure did not answer in time.".into())
         }
-        Failure::UpstreamSawKey(text) => never(
+        Failure::Redirected => never(
             StatusCode::BAD_GATEWAY,
-            "UpstreamKeyRejected",
-            format!(
-                "Azure refused a key that did not come from keyswap, which sends none. If the request's body holds a \
-                 key, replace it by a managed identity. Azure said: {text}"
-            ),
+            "UpstreamRedirect",
+            "Azure sends the client elsewhere, and keyswap does not pass that on: the client would take its key along. The \
+             gateway's owner should see that the endpoint is the resource's own."
+                .to_owned(),
         ),
-        Failure::UpstreamAuthentication(text) => never(
-            StatusCode::BAD_GATEWAY,
-            "UpstreamAuthenticationFailed",
-            format!(
-                "Azure did not accept the Microsoft Entra token of keyswap's identity. The gateway's owner should \
-                 check its tenant and scope. Azure said: {text}"
-            ),
-        ),
-        Failure::UpstreamPermission(text) => {
-            let roles = if search {
-                "'Search Index Data Reader' for queries, 'Search Index Data Contributor' for documents, 'Search Service \
-                 Contributor' for everything else"
-            } else {
-                "'Cognitive Services OpenAI User', or 'Cognitive Services OpenAI Contributor' for files and fine-tuning"
-            };
-            never(
-                StatusCode::FORBIDDEN,
-                "UpstreamPermissionDenied",
-                format!("keyswap's identity lacks a role on this resource: {roles}. Azure said: {text}"),
-            )
-        }
-        Failure::UpstreamForbidden(text) => {
-            never(StatusCode::FORBIDDEN, "UpstreamForbidden", format!("Azure refused keyswap's request: {text}"))
-        }
-        Failure::NoCustomSubdomain(text) => never(
-            StatusCode::BAD_GATEWAY,
-            "UpstreamConfiguration",
-            format!("The resource takes no Microsoft Entra tokens until it has a custom subdomain. Azure said: {text}"),
-        ),
+        Failure::Fault(fault) => at_fault(fault),
     }
+}
+
+/// An upstream authentication fault: never the client's, and nothing that another try would mend. A 401, or Search's words
+/// for a wrong key, would have its owner change the key for nothing.
+fn at_fault(fault: &Fault) -> Words {
+    let (status, code) = match fault.complaint.cause {
+        Cause::SawKey => (StatusCode::BAD_GATEWAY, "UpstreamKeyRejected"),
+        Cause::WantsKey | Cause::Token => (StatusCode::BAD_GATEWAY, "UpstreamAuthenticationFailed"),
+        Cause::Role => (StatusCode::FORBIDDEN, "UpstreamPermissionDenied"),
+        Cause::Subdomain => (StatusCode::BAD_GATEWAY, "UpstreamConfiguration"),
+        Cause::Network => (StatusCode::FORBIDDEN, "UpstreamForbidden"),
+    };
+    never(status, code, fault.words())
 }
 
 fn ours(status: StatusCode, code: &'static str, message: String) -> Words {

@@ -15,8 +15,9 @@
 //!
 //! # Upstream's answer
 //! An upstream that answers before the condition has held is heard if it refuses: an error completes nothing. Anything
-//! else waits until the condition holds, and is dropped if it does not. The guard's own verdict counts more than what
-//! became of the upstream request, which it broke off itself.
+//! else waits until the condition holds, though not forever, and is dropped if it does not. The guard's own verdict counts
+//! more than what became of the upstream request, which it broke off itself: also where it falls while an error of the
+//! upstream's is still being read.
 //!
 //! Which operations have a model in their body is a table in `route/openai/model.rs`.
 
@@ -27,6 +28,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -34,6 +36,7 @@ use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::authorize::Condition;
 use crate::refusal::{Failure, Refusal, Verdict};
@@ -59,6 +62,8 @@ struct Watch<B> {
     /// Pieces that were read and not let go.
     held: VecDeque<Bytes>,
     outcome: Option<oneshot::Sender<Result<String, Refusal>>>,
+    /// Rings when nobody wants the rest of the body any more; `None` when that will not be said.
+    given_up: Option<oneshot::Receiver<()>>,
 }
 
 #[derive(Debug)]
@@ -78,7 +83,14 @@ enum Stage<B> {
 
 /// How a condition comes out.
 #[derive(Debug)]
-pub struct Outcome(Option<oneshot::Receiver<Result<String, Refusal>>>);
+pub struct Outcome(Option<Expected>);
+
+#[derive(Debug)]
+struct Expected {
+    outcome: oneshot::Receiver<Result<String, Refusal>>,
+    /// Breaks the body off.
+    give_up: oneshot::Sender<()>,
+}
 
 /// The body's error when its condition does not hold. The verdict itself is the [`Outcome`]'s to tell.
 #[derive(Debug)]
@@ -100,6 +112,7 @@ const LONGEST_TAIL: usize = 64;
 
 const LONG_TAIL: &str = "its JSON is followed by too many blanks";
 const NO_BODY: &str = "it has no body";
+const NEVER_ENDS: &str = "its body does not end, and Azure has answered long ago";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -122,13 +135,15 @@ where
         }
         let reader = ModelReader::of(head).map_err(Refusal::ModelUnclear)?;
         let (told, outcome) = oneshot::channel();
+        let (give_up, given_up) = oneshot::channel();
         let watch = Watch {
             condition: condition.clone(),
             stage: Stage::Reading { body, reader, hold: 1 },
             held: VecDeque::new(),
             outcome: Some(told),
+            given_up: Some(given_up),
         };
-        Ok((Self(Passage::Watched(Box::new(watch))), Outcome(Some(outcome))))
+        Ok((Self(Passage::Watched(Box::new(watch))), Outcome(Some(Expected { outcome, give_up }))))
     }
 }
 
@@ -185,6 +200,7 @@ where
 {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
+            self.poll_given_up(cx);
             match &mut self.stage {
                 Stage::Reading { body, hold, .. } => {
                     if self.held.len() > *hold {
@@ -212,6 +228,18 @@ where
                 }
                 // Asked again it says so again: it must never seem to have ended.
                 Stage::Broken => return Poll::Ready(Some(Err(NotGranted.into()))),
+            }
+        }
+    }
+
+    /// Breaks the body off, if nobody wants the rest of it.
+    fn poll_given_up(&mut self, cx: &mut Context<'_>) {
+        let told = self.given_up.as_mut().map_or(Poll::Pending, |given_up| Pin::new(given_up).poll(cx));
+        if let Poll::Ready(told) = told {
+            self.given_up = None;
+            if told.is_ok() {
+                self.held.clear();
+                self.stage = Stage::Broken;
             }
         }
     }
@@ -279,23 +307,42 @@ where
 // === impl Outcome ===
 
 impl Outcome {
-    /// What an upstream's answer comes to, or its absence; and the model, where a condition has been seen to hold.
+    /// What an upstream's answer comes to, or its absence; and the model, where a condition has been seen to hold. A
+    /// success waits so long for that, and no longer: it was given before the request was whole.
     ///
     /// # Errors
     /// The refusal where the condition does not hold, whatever became of the upstream request.
     pub(crate) async fn settle<U>(
-        self,
+        &mut self,
         sent: Result<Response<U>, Failure>,
+        limit: Duration,
     ) -> Result<(Response<U>, Option<String>), Verdict> {
-        let Some(mut outcome) = self.0 else { return Ok((sent?, None)) };
+        let Some(expected) = &mut self.0 else { return Ok((sent?, None)) };
         let told = if sent.as_ref().is_ok_and(|answer| !completes_nothing(answer)) {
+            let Ok(told) = timeout(limit, &mut expected.outcome).await else {
+                self.give_up();
+                return Err(Refusal::ModelUnclear(NEVER_ENDS).into());
+            };
             // An upstream that will not read the rest has answered something else than this request.
-            Some(outcome.await.map_err(|_| Failure::Lost)?)
+            Some(told.map_err(|_| Failure::Lost)?)
         } else {
-            outcome.try_recv().ok()
+            expected.outcome.try_recv().ok()
         };
         let model = told.transpose()?;
         Ok((sent?, model))
+    }
+
+    /// The refusal, if the condition was seen not to hold since the answer began, which was none that completes anything.
+    pub(crate) fn refusal(&mut self) -> Option<Refusal> {
+        self.0.as_mut()?.outcome.try_recv().ok()?.err()
+    }
+
+    /// The rest of the body is wanted no more: its client shall not wait for who has left.
+    fn give_up(&mut self) {
+        if let Some(Expected { give_up, .. }) = self.0.take() {
+            // The body may have ended just now.
+            give_up.send(()).unwrap_or_default();
+        }
     }
 }
 

@@ -26,7 +26,7 @@
 //! [`admit::Admitted`], the only thing that [`forward::Forward`] takes. Where the permit depends on the `model` in the
 //! body, that body is behind its [`guard::Guarded`]: it streams, and cannot end before the condition holds. The answer
 //! streams back; its [`links`] to the upstream become links to us as they pass, and [`rewrite`] holds those few answers
-//! that speak of *our* credentials.
+//! that speak of *our* credentials: a [`fault::Fault`] knows what cures it, for the client and for the operator.
 //!
 //! # The walk of a client's own token
 //! A client may bring an Entra token of its own in place of a key. Where a resource takes such tokens, its request goes on
@@ -57,8 +57,8 @@
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
-//! What broke, on our side or upstream, is a warning in the log besides; a connection on which no request came to be is
-//! counted, and told there, too. Both leave through an [`outlet`], so that no
+//! What broke, on our side or upstream, is a warning in the log besides, a fault of our credentials once in a while and
+//! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
 //! # Invariants
@@ -68,7 +68,8 @@
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
 //!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
 //!    and the beginning of a URL in an answer, to see whose it is.
-//! 4. A token is never sent to a host that the settings do not name; redirects are never followed.
+//! 4. A token is never sent to a host that the settings do not name; redirects are never followed, nor passed on to a
+//!    client that has a key.
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
 //! 7. Whatever can be read in two ways is refused, and what no rule places is granted to nobody.
@@ -76,6 +77,7 @@
 // Words.
 pub mod plane;
 pub mod family;
+pub mod fault;
 pub mod refusal;
 pub mod dialect;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
+
 /// An Azure data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Plane {
@@ -84,6 +86,15 @@ impl Plane {
         Self::ROOTS.iter().find(|(root, _)| word.eq_ignore_ascii_case(root)).map(|(_, plane)| *plane)
     }
 
+    /// The plane in whose words a request is refused that cannot be read to its end: that of the first word of its path, or
+    /// of the second, since a resource's name may stand first.
+    pub fn of_path(raw: &str) -> Option<Self> {
+        let segments = raw.split('/').filter(|segment| !segment.is_empty()).take(2);
+        let words = segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned());
+        // `indexes('hotels')` is the word `indexes`.
+        words.into_iter().find_map(|segment| Self::of_root(segment.split('(').next().unwrap_or_default()))
+    }
+
     /// The plane that a host name of Azure's own belongs to; `None` for every other host.
     pub fn of_host(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
@@ -137,6 +148,15 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_cannot_be_read_still_says_whose_words_are_wanted() {
+        assert_eq!(Plane::of_path("/indexes('h')/docs/%2e%2e/x"), Some(Plane::Search));
+        assert_eq!(Plane::of_path("//contoso/%49ndexes%28'h')/x;y"), Some(Plane::Search));
+        assert_eq!(Plane::of_path("/openai/../indexes"), Some(Plane::OpenAi));
+        assert_eq!(Plane::of_path("/a/b/indexes"), None);
+        assert_eq!(Plane::of_path("*"), None);
+    }
 
     #[test]
     fn a_host_of_azures_names_its_plane() {

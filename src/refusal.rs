@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::family::Family;
+use crate::fault::Fault;
 use crate::plane::Access;
 
 /// We said no. Every refusal is decided before anything is completed upstream; all but those that depend on the body
@@ -91,16 +92,10 @@ pub enum Failure {
     LostKept,
     /// The upstream did not answer in time.
     TimedOut,
-    /// The upstream says that it saw a key. It cannot have come from us; perhaps it sits in the body.
-    UpstreamSawKey(String),
-    /// The upstream did not take our token; its own text.
-    UpstreamAuthentication(String),
-    /// The upstream took our token and misses a role; its own text.
-    UpstreamPermission(String),
-    /// The upstream forbids for another cause than a role (a firewall, a private endpoint); its own text.
-    UpstreamForbidden(String),
-    /// The resource has no custom subdomain, without which Azure takes no tokens; its own text.
-    NoCustomSubdomain(String),
+    /// The upstream sends the client elsewhere. Most clients would take their key along.
+    Redirected,
+    /// The upstream finds fault with our credentials.
+    Fault(Box<Fault>),
 }
 
 /// Why a request is answered by us and not by the upstream.
@@ -200,11 +195,8 @@ impl Failure {
             Self::Overloaded => "overloaded",
             Self::Lost | Self::LostKept => "upstream-lost",
             Self::TimedOut => "upstream-timed-out",
-            Self::UpstreamSawKey(_) => "upstream-saw-key",
-            Self::UpstreamAuthentication(_) => "upstream-authentication",
-            Self::UpstreamPermission(_) => "upstream-permission",
-            Self::UpstreamForbidden(_) => "upstream-forbidden",
-            Self::NoCustomSubdomain(_) => "no-custom-subdomain",
+            Self::Redirected => "upstream-redirect",
+            Self::Fault(fault) => fault.reason(),
         }
     }
 }
@@ -223,11 +215,8 @@ impl fmt::Display for Failure {
             Self::Lost => f.write_str("the upstream connection was lost"),
             Self::LostKept => f.write_str("a kept upstream connection was lost"),
             Self::TimedOut => f.write_str("the upstream did not answer in time"),
-            Self::UpstreamSawKey(text) => write!(f, "the upstream says that a key reached it: {text}"),
-            Self::UpstreamAuthentication(text) => write!(f, "the upstream does not take our token: {text}"),
-            Self::UpstreamPermission(text) => write!(f, "our identity lacks a role: {text}"),
-            Self::UpstreamForbidden(text) => write!(f, "the upstream forbids: {text}"),
-            Self::NoCustomSubdomain(text) => write!(f, "the resource has no custom subdomain: {text}"),
+            Self::Redirected => f.write_str("the upstream sends the client elsewhere"),
+            Self::Fault(fault) => fault.fmt(f),
         }
     }
 }

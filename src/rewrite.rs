@@ -1,8 +1,8 @@
 //! What an upstream's answer means for a client that knows nothing of tokens: section F of azure-wire.
 //!
-//! All answers pass untouched, but for those that speak of *our* credentials. A 401 of ours would make an operator
-//! rotate the client's key for nothing, so it becomes a 502 or 403 that names the cure. To tell, the body of a 400, 401
-//! or 403 is held, up to [`LIMIT`]; every other body streams.
+//! All answers pass untouched, but for those that speak of *our* credentials, and redirects. A 401 of ours would make an
+//! operator rotate the client's key for nothing, so it becomes a 502 or 403 that names the cure. To tell, the body of a
+//! 400, 401 or 403 is held, up to [`LIMIT`]; every other body streams.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,6 +17,7 @@ use hyper::ext::ReasonPhrase;
 use serde_json::Value;
 
 use crate::admit::strip_hop_by_hop;
+use crate::fault::{Cause, Complaint};
 use crate::plane::Plane;
 use crate::refusal::Failure;
 
@@ -31,9 +32,13 @@ const LONGEST_TEXT: usize = 600;
 pub(crate) enum Judgement<U> {
     /// It is the client's.
     Pass(Response<AnswerBody<U>>),
+    /// It is the client's, and the operator should hear of it: the client sees what keyswap's network may not.
+    PassTelling(Response<AnswerBody<U>>, Complaint),
     /// Our token was not taken; another one may be.
-    BadToken(Failure),
+    BadToken(Complaint),
     /// It speaks of our credentials, and another token would not help.
+    Complain(Complaint),
+    /// It is not for the client, or it broke off.
     Fail(Failure),
 }
 
@@ -76,6 +81,9 @@ where
 {
     let (mut head, mut body) = response.into_parts();
     from_upstream(&mut head);
+    if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
+        return Judgement::Fail(Failure::Redirected);
+    }
     if !speaks_of_credentials(plane, head.status) {
         return Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body))));
     }
@@ -85,18 +93,20 @@ where
     };
     let plain = !head.headers.contains_key(CONTENT_ENCODING);
     let said = Said::read(if plain { &begin } else { b"" });
-    let meant = match plane {
+    let cause = match plane {
         Plane::OpenAi => openai(head.status, &said),
-        Plane::Search => {
-            let challenge = head.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-            search(head.status, &said, challenge)
-        }
+        Plane::Search => Some(search(head.status, &said)),
     };
-    meant.unwrap_or_else(|| {
-        let body =
-            if ended { Answer::Whole(Full::new(begin)) } else { Answer::Resumed { begin: Some(begin), rest: body } };
-        Judgement::Pass(Response::from_parts(head, AnswerBody(body)))
-    })
+    let challenge = head.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(readable);
+    let said = if said.text.is_empty() { challenge.unwrap_or_default() } else { said.text };
+    let body = if ended { Answer::Whole(Full::new(begin)) } else { Answer::Resumed { begin: Some(begin), rest: body } };
+    let answer = || Response::from_parts(head, AnswerBody(body));
+    match (cause, plane) {
+        (None, _) => Judgement::Pass(answer()),
+        (Some(cause @ Cause::Network), Plane::OpenAi) => Judgement::PassTelling(answer(), Complaint { cause, said }),
+        (Some(cause @ Cause::Token), _) => Judgement::BadToken(Complaint { cause, said }),
+        (Some(cause), _) => Judgement::Complain(Complaint { cause, said }),
+    }
 }
 
 fn speaks_of_credentials(plane: Plane, status: StatusCode) -> bool {
@@ -123,42 +133,45 @@ where
     Ok((held.freeze(), false))
 }
 
-/// What Azure OpenAI means; `None` for what is the client's own affair.
-fn openai<U>(status: StatusCode, said: &Said) -> Option<Judgement<U>> {
-    let text = || said.text.clone();
-    match (status, said.code.as_str()) {
-        (StatusCode::UNAUTHORIZED, "PermissionDenied") => Some(Judgement::Fail(Failure::UpstreamPermission(text()))),
-        // The words for a wrong key (A1.1): a new token would not change them.
-        (StatusCode::UNAUTHORIZED, _) if said.text.contains("subscription key") => {
-            Some(Judgement::Fail(Failure::UpstreamAuthentication(text())))
+/// What Azure OpenAI finds wrong with us; `None` for what is the client's own affair.
+fn openai(status: StatusCode, said: &Said) -> Option<Cause> {
+    let Said { code, text } = said;
+    match (status, code.as_str()) {
+        (StatusCode::UNAUTHORIZED, "PermissionDenied") => Some(Cause::Role),
+        // A new token would not change these words.
+        (StatusCode::UNAUTHORIZED, _) if text.contains("subscription key") => Some(Cause::WantsKey),
+        (StatusCode::UNAUTHORIZED, _) => Some(Cause::Token),
+        (StatusCode::FORBIDDEN, "AuthenticationTypeDisabled") => Some(Cause::SawKey),
+        (StatusCode::FORBIDDEN, "403" | "AccessDenied") if NETWORK.iter().any(|words| text.contains(words)) => {
+            Some(Cause::Network)
         }
-        (StatusCode::UNAUTHORIZED, _) => Some(Judgement::BadToken(Failure::UpstreamAuthentication(text()))),
-        (StatusCode::FORBIDDEN, "AuthenticationTypeDisabled") => Some(Judgement::Fail(Failure::UpstreamSawKey(text()))),
-        (StatusCode::BAD_REQUEST, "BadRequest")
-            if said.text.contains("custom subdomain") || said.text.contains("provide an authentication key") =>
-        {
-            Some(Judgement::Fail(Failure::NoCustomSubdomain(text())))
+        (StatusCode::BAD_REQUEST, "BadRequest") if SUBDOMAIN.iter().any(|words| text.starts_with(words)) => {
+            Some(Cause::Subdomain)
         }
         _ => None,
     }
 }
 
-/// What Azure AI Search means. Its 401 and 403 are never the client's own affair.
-fn search<U>(status: StatusCode, said: &Said, challenge: Option<&str>) -> Option<Judgement<U>> {
-    let text = said.text.clone();
+/// How Azure OpenAI speaks of networks (A1.11, A1.11b, A1.11c).
+const NETWORK: [&str; 4] = ["Virtual Network", "Public access is disabled", "private endpoint", "Firewall"];
+
+/// How it begins to speak of custom subdomains (A1.9).
+const SUBDOMAIN: [&str; 2] = ["Please provide a custom subdomain", "Please provide an authentication key"];
+
+/// What Azure AI Search finds wrong with us. Its 401 and 403 are never the client's own affair.
+fn search(status: StatusCode, said: &Said) -> Cause {
+    let text = said.text.as_str();
     if status == StatusCode::UNAUTHORIZED {
-        let text = if text.is_empty() { readable(challenge.unwrap_or_default()) } else { text };
-        return Some(Judgement::BadToken(Failure::UpstreamAuthentication(text)));
+        return Cause::Token;
     }
     // B1.6 is empty, B1.7 says this, B1.8 is plain text about CheckAccess.
-    let role = text.is_empty() || text == "Authorization failed." || text.starts_with("CheckAccess");
-    Some(Judgement::Fail(if role {
-        Failure::UpstreamPermission(text)
+    if text.is_empty() || text == "Authorization failed." || text.starts_with("CheckAccess") {
+        Cause::Role
     } else if text.contains("API key") {
-        Failure::UpstreamSawKey(text)
+        Cause::SawKey
     } else {
-        Failure::UpstreamForbidden(text)
-    }))
+        Cause::Network
+    }
 }
 
 /// What an error body says, in whichever of Azure's shapes.
@@ -243,8 +256,24 @@ mod tests {
     #[tokio::test]
     async fn a_search_service_that_forbids_for_another_cause_is_quoted() {
         let firewall = r#"{"error":{"code":"","message":"Access from this network is not allowed."}}"#;
-        let Judgement::Fail(failure) = judged(Plane::Search, 403, firewall).await else { panic!("it passed") };
-        assert_eq!(failure, Failure::UpstreamForbidden("Access from this network is not allowed.".into()));
+        let Judgement::Complain(complaint) = judged(Plane::Search, 403, firewall).await else { panic!("it passed") };
+        let said = "Access from this network is not allowed.".to_owned();
+        assert_eq!(complaint, Complaint { cause: Cause::Network, said });
+    }
+
+    #[tokio::test]
+    async fn what_only_sounds_like_a_fault_of_ours_is_the_clients() {
+        for (status, body) in [
+            (
+                400,
+                r#"{"error":{"code":"BadRequest","message":"Your prompt says: Please provide a custom subdomain."}}"#,
+            ),
+            (400, r#"{"error":{"code":400,"message":"Please provide a custom subdomain"}}"#),
+            (403, r#"{"error":{"code":"unsupported","message":"Not behind a private endpoint."}}"#),
+            (304, ""),
+        ] {
+            assert!(matches!(judged(Plane::OpenAi, status, body).await, Judgement::Pass(_)), "{status} {body}");
+        }
     }
 
     #[tokio::test]

@@ -4,14 +4,15 @@
 //! to Azure. Inside, each step decides with `?`; outside, one place renders and logs. `examples/mount.rs` mounts it in
 //! an axum program.
 
+mod alarms;
 mod mishaps;
 mod ongoing;
 mod passing;
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +22,6 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::upgrade;
 use tower::{Layer, Service};
-use tracing::warn;
 
 pub use ongoing::ToldBody;
 
@@ -31,18 +31,21 @@ use crate::authorize::{Passages, Way, authorize};
 use crate::cors::{Cors, Page};
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
+use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
 use crate::keys::Keys;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::metrics::Metrics;
+use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
-use crate::settings::{Resource, Settings};
+use crate::settings::Settings;
 use crate::token::Tokens;
 use crate::websocket::{NotOpened, Opening};
+use alarms::{Alarms, warn_of, warn_of_hidden_links};
 use ongoing::{Ongoing, Tunnel};
 
 /// What every worker shares: the keys, who guesses some, the tokens, the counters.
@@ -64,6 +67,10 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// How long nobody may say anything over a websocket.
     pub websocket_idle: Duration,
+    /// How long an answer that has begun may wait for its request's body, where that decides.
+    condition_wait: Duration,
+    /// What the operator is told of.
+    alarms: Alarms,
     /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
     cut: AtomicBool,
 }
@@ -105,6 +112,8 @@ impl Gateway {
             tokens,
             metrics,
             websocket_idle: settings.timeouts.websocket,
+            condition_wait: settings.timeouts.upstream.stream,
+            alarms: Alarms::of(&settings.identities),
             cut: AtomicBool::new(false),
         }
     }
@@ -184,10 +193,17 @@ impl<S> Swap<S> {
                 response
             }
             Err(verdict) => {
-                if let Verdict::Failed(failure) = &verdict {
-                    warn_of(failure, record);
+                match &verdict {
+                    Verdict::Failed(Failure::Fault(fault)) => self.desk.gateway.alarms.tell(fault, record),
+                    Verdict::Failed(failure) => warn_of(failure, record),
+                    Verdict::Refused(_) | Verdict::Preflight => {}
                 }
-                let asked = Asked { plane: record.plane(), id: &id, client_id: client_id.as_ref() };
+                let asked = Asked {
+                    plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
+                    id: &id,
+                    client_id: client_id.as_ref(),
+                    upstream_id: record.upstream_request(),
+                };
                 let response = render(&verdict, asked).map(AnswerBody::ours);
                 record.verdict = Some(verdict);
                 response
@@ -248,9 +264,12 @@ impl<S> Swap<S> {
         loop {
             let mut request = Request::from_parts(head.clone(), body);
             links.ask(request.headers_mut());
-            let admitted = Admitted::new(request, permit.clone(), bearer.clone())?;
-            let failure = match send(forward, admitted, &mut record.model).await {
-                Ok(response) => {
+            let (admitted, mut outcome) = Admitted::new(request, permit.clone(), bearer.clone())?;
+            let sent = send(forward, admitted, &mut outcome, gateway.condition_wait).await;
+            let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
+            let failure = match sent {
+                Ok((response, model)) => {
+                    record.model = model;
                     record.upstream = Some(Upstream::of(&response));
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                         let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
@@ -260,16 +279,29 @@ impl<S> Swap<S> {
                         gateway.metrics.links_hidden();
                         warn_of_hidden_links(permit.resource());
                     }
-                    match judge(route.plane(), links.turn(response)).await {
+                    let judgement = judge(route.plane(), links.turn(response)).await;
+                    // An error may come before the body's condition has been seen not to hold, which then counts more.
+                    if let Some(refusal) = outcome.refusal() {
+                        return Err(refusal.into());
+                    }
+                    match judgement {
                         Judgement::Pass(response) => return Ok((response, None)),
+                        Judgement::PassTelling(response, complaint) => {
+                            gateway.alarms.tell(&fault(complaint), record);
+                            return Ok((response, None));
+                        }
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
-                        Judgement::BadToken(failure) if !spent.token => {
+                        Judgement::BadToken(complaint) if !spent.token => {
                             spent.token = true;
+                            let failure = Failure::Fault(fault(complaint));
                             let another = gateway.tokens.replace(&bearer).await;
                             bearer = another.ok_or_else(|| failure.clone())?;
                             failure
                         }
-                        Judgement::Fail(failure) | Judgement::BadToken(failure) => return Err(failure.into()),
+                        Judgement::Complain(complaint) | Judgement::BadToken(complaint) => {
+                            return Err(Failure::Fault(fault(complaint)).into());
+                        }
+                        Judgement::Fail(failure) => return Err(failure.into()),
                     }
                 }
                 // Its upstream had closed the connection, most likely before it saw the request.
@@ -296,22 +328,21 @@ struct Spent {
     token: bool,
 }
 
-/// Sends a request, and lets no answer begin before the condition on its body has been seen to hold. What that says of
-/// the body's model is written down.
+/// Sends a request, and lets no answer begin before the condition on its body has been seen to hold, if it completes
+/// anything. What that says of the body's model comes with it.
 async fn send<S, B, U>(
     forward: &mut S,
-    (admitted, outcome): (Admitted<Replay<B>>, Outcome),
-    model: &mut Option<String>,
-) -> Result<Response<U>, Verdict>
+    admitted: Admitted<Replay<B>>,
+    outcome: &mut Outcome,
+    limit: Duration,
+) -> Result<(Response<U>, Option<String>), Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
     S::Error: Into<Failure>,
 {
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)?;
     let sent = forward.call(admitted).await.map_err(Into::into);
-    let (response, named) = outcome.settle(sent).await?;
-    *model = named;
-    Ok(response)
+    outcome.settle(sent, limit).await
 }
 
 /// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.
@@ -335,23 +366,4 @@ async fn open<U: Body>(
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
 fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
     method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
-}
-
-/// Tells the operator once that clients may get links that lead past us.
-fn warn_of_hidden_links(resource: &Resource) {
-    static TOLD: Once = Once::new();
-    TOLD.call_once(|| {
-        let resource = &*resource.name;
-        warn!(resource, "an answer came encoded though it was asked for otherwise: its links stay (told once)");
-    });
-}
-
-/// Tells the operator that something broke; the line of the same request has the rest.
-fn warn_of(failure: &Failure, record: &Record) {
-    let request = record.id();
-    let reason = failure.reason();
-    let client = record.key.as_ref().map(|key| &*key.client.name);
-    let key = record.key.as_ref().map(|key| &*key.id);
-    let resource = record.way.as_ref().map(|way| &*way.resource().name);
-    warn!(request, reason, client, key, resource, "failed: {failure}");
 }

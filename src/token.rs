@@ -4,6 +4,7 @@
 //! A worker reads the cache; only when there is no valid token does it wait, and not for long. `azure_identity`'s own
 //! cache would hold every caller while it refreshes, so a credential is made for one fetch and dropped ([`issuer`]).
 
+mod aadsts;
 mod clock;
 mod issuer;
 mod refresh;

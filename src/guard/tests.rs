@@ -7,6 +7,9 @@ use http_body_util::BodyExt;
 
 use super::*;
 
+/// How long answers wait for their condition where no timer is looked at.
+const FOREVER: Duration = Duration::MAX;
+
 /// A body that comes in these pieces, and then with these trailers.
 struct Pieces(VecDeque<Bytes>, Option<HeaderMap>);
 
@@ -55,9 +58,9 @@ async fn sent<B: Body<Data = Bytes, Error = BoxError> + Unpin>(body: &mut B) -> 
     (String::from_utf8(all).unwrap(), whole)
 }
 
-async fn answered(outcome: Outcome, status: u16) -> Result<Option<String>, Verdict> {
+async fn answered(mut outcome: Outcome, status: u16) -> Result<Option<String>, Verdict> {
     let answer = Response::builder().status(status).body(()).unwrap();
-    outcome.settle(Ok(answer)).await.map(|(_, model)| model)
+    outcome.settle(Ok(answer), FOREVER).await.map(|(_, model)| model)
 }
 
 fn refused(model: &str) -> Verdict {
@@ -105,12 +108,12 @@ async fn a_body_that_may_not_go_never_ends_however_it_is_cut() {
 #[tokio::test]
 async fn what_is_not_granted_is_refused_as_soon_as_it_is_named() {
     let (mut send, channel) = http_body_util::Channel::<Bytes>::new(1);
-    let (mut body, outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
+    let (mut body, mut outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
     send.send_data(Bytes::from_static(b"{\"model\":\"secret\",")).await.unwrap();
     // The body goes on, and nobody waits for it.
     assert_eq!(sent(&mut body).await, (String::new(), false));
     assert!(send.send_data(Bytes::from_static(b"\"messages\":")).await.is_err(), "the client's body was let go");
-    let lost = outcome.settle::<()>(Err(Failure::LostKept)).await;
+    let lost = outcome.settle::<()>(Err(Failure::LostKept), FOREVER).await;
     assert_eq!(lost.err(), Some(refused("secret")), "the guard's verdict counts more");
 }
 
@@ -128,6 +131,28 @@ async fn an_answer_may_begin_before_the_condition_holds_if_it_is_an_error() {
         drop(body);
         assert_eq!(answer.await, Err(Failure::Lost.into()));
     }
+}
+
+/// An upstream that says that all is well, before a client's body that never ends.
+#[tokio::test]
+async fn a_success_does_not_wait_forever() {
+    let (_send, channel) = http_body_util::Channel::<Bytes>::new(1);
+    let (mut body, mut outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
+    let answer = outcome.settle(Ok(Response::new(())), Duration::from_millis(1)).await;
+    assert_eq!(answer.err(), Some(Refusal::ModelUnclear(NEVER_ENDS).into()));
+    assert_eq!(sent(&mut body).await, (String::new(), false), "nor does its upstream wait for the body");
+}
+
+#[tokio::test]
+async fn what_is_refused_after_an_error_began_is_known_then() {
+    let (mut send, channel) = http_body_util::Channel::<Bytes>::new(1);
+    let (mut body, mut outcome) = Guarded::new(&json("/"), channel, Some(&Condition::fitting(["gpt-4o"]))).unwrap();
+    let answer = Response::builder().status(401).body(()).unwrap();
+    assert!(outcome.settle(Ok(answer), FOREVER).await.is_ok());
+    assert_eq!(outcome.refusal(), None);
+    send.send_data(Bytes::from_static(b"{\"model\":\"secret\",")).await.unwrap();
+    assert_eq!(sent(&mut body).await, (String::new(), false));
+    assert_eq!(outcome.refusal().map(Verdict::from), Some(refused("secret")));
 }
 
 fn polled<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {

@@ -17,7 +17,7 @@ pub(super) fn instead_of(answer: &[u8]) -> (What, Bytes) {
     let id = new_id();
     // The plane is not known, since there is no path.
     let verdict = Verdict::Refused(refusal.clone());
-    let answer = render(&verdict, Asked { plane: None, id: &id, client_id: None });
+    let answer = render(&verdict, Asked { plane: None, id: &id, client_id: None, upstream_id: None });
     let words = written(&answer);
     (What::Answered { id, refusal, answer }, words)
 }

@@ -138,6 +138,16 @@ impl Record {
         self.method.as_ref()
     }
 
+    /// Unless its head could not be read.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.target.as_ref().map(PathAndQuery::path)
+    }
+
+    /// How the upstream calls it, if it has answered.
+    pub(crate) fn upstream_request(&self) -> Option<&HeaderValue> {
+        self.upstream.as_ref().and_then(|upstream| upstream.request.as_ref())
+    }
+
     /// Once it is known.
     pub(crate) fn plane(&self) -> Option<Plane> {
         self.route.as_ref().map(Route::plane)
@@ -178,7 +188,7 @@ impl Record {
         tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
         tell("http", self.version.map(version).into());
         tell("method", self.method.as_ref().map(Method::as_str).into());
-        tell("path", self.target.as_ref().map(PathAndQuery::path).into());
+        tell("path", self.path().into());
         tell("user_agent", self.user_agent.as_ref().map(header).into());
         tell("plane", self.plane().map(Plane::name).into());
         tell("family", route.and_then(Route::family).map(Family::name).into());
@@ -192,7 +202,7 @@ impl Record {
         tell("why", self.verdict.as_ref().into());
         tell("outcome", text(self.outcome.name()));
         tell("upstream_status", upstream.map(|upstream| upstream.status).into());
-        tell("upstream_request", upstream.and_then(|upstream| upstream.request.as_ref()).map(header).into());
+        tell("upstream_request", self.upstream_request().map(header).into());
         tell("upstream_ms", upstream.map(|upstream| upstream.came.saturating_duration_since(self.begun)).into());
         tell("duration_ms", Value::Milliseconds(self.duration()));
         tell("bytes_in", Value::Number(self.bytes_in()));

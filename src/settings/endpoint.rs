@@ -15,12 +15,15 @@ pub struct Endpoint {
     host_header: HeaderValue,
 }
 
+/// How the hosts end that all resources of a region share. No token is taken there (azure-wire, A1.9 and A3).
+const REGIONAL: &str = ".api.cognitive.microsoft.com";
+
 impl Endpoint {
     /// Reads `https://host[:port]`, with or without a slash behind it.
     ///
     /// # Errors
-    /// A text that says what to write instead: for plain http to anything but loopback, and for a path, query or
-    /// user information, none of which a resource has.
+    /// A text that says what to write instead: for plain http to anything but loopback, for a regional endpoint,
+    /// and for a path, query or user information, none of which a resource has.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FORM: &str = "must be a URL of scheme and host, like https://contoso.openai.azure.com";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
@@ -33,6 +36,10 @@ impl Endpoint {
         let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| FORM)?;
         let endpoint = Self { url: uri, scheme, authority, host_header };
         match endpoint.scheme.as_str() {
+            _ if endpoint.host().to_ascii_lowercase().ends_with(REGIONAL) => Err(
+                "is a regional endpoint, which takes keys alone: give the resource a custom subdomain and name that, like \
+                 https://contoso.openai.azure.com",
+            ),
             "https" => Ok(endpoint),
             "http" if is_loopback(endpoint.host()) => Ok(endpoint),
             "http" => Err("must begin with https://: a token must not cross a network in the clear"),
@@ -109,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_crosses_no_network_in_the_clear() {
+    fn a_token_crosses_no_network_in_the_clear_and_goes_where_it_is_taken() {
         for good in [
             "https://contoso.openai.azure.com",
             "https://contoso.openai.azure.com/",
@@ -127,6 +134,8 @@ mod tests {
             "https://contoso.openai.azure.com/openai",
             "https://contoso.openai.azure.com?x=1",
             "https://key@contoso.openai.azure.com",
+            "https://westeurope.api.cognitive.microsoft.com",
+            "https://WestEurope.API.cognitive.microsoft.com:443/",
             "ftp://127.0.0.1",
             "",
         ] {

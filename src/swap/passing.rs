@@ -46,9 +46,9 @@ where
     let (mut body, held) = Replay::first(body);
     record.body = Some(held.clone());
     loop {
-        let admitted = Admitted::passing(Request::from_parts(head.clone(), body), passage.clone())?;
-        match send(forward, admitted, &mut record.model).await {
-            Ok(response) => {
+        let (admitted, mut outcome) = Admitted::passing(Request::from_parts(head.clone(), body), passage.clone())?;
+        match send(forward, admitted, &mut outcome, gateway.condition_wait).await {
+            Ok((response, _)) => {
                 record.upstream = Some(Upstream::of(&response));
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     let opening = opening.filter(|_| passage.opens_websocket()).ok_or(Failure::Lost)?;

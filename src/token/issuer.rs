@@ -18,6 +18,7 @@ use http::HeaderValue;
 use tokio::task::JoinSet;
 
 use super::Token;
+use super::aadsts;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
 use crate::egress::Egress;
@@ -148,6 +149,11 @@ impl Denial {
 
     fn refused(why: impl Into<String>) -> Self {
         Self { why: why.into(), code: None, may_pass: false }
+    }
+
+    /// What the operator should do, where Entra's code tells.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        self.code.as_deref().and_then(aadsts::cure)
     }
 
     /// There was no whole answer in time; `azure_identity` may have asked several times.

@@ -54,10 +54,11 @@ pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Bearer>, issuer:
                 let wait = if left.is_zero() { without_token(cold, denial.may_pass) } else { with_token(left) };
                 let retry_ms = wait.as_millis();
                 let left_s = left.as_secs();
+                let cure = denial.cure();
                 if left.is_zero() {
-                    error!(%identity, %scope, why = %denial.why, retry_ms, "no token: requests that need it fail");
+                    error!(%identity, %scope, why = %denial.why, cure, retry_ms, "no token: requests that need it fail");
                 } else {
-                    warn!(%identity, %scope, why = %denial.why, retry_ms, left_s, "token not refreshed, the old one serves");
+                    warn!(%identity, %scope, why = %denial.why, cure, retry_ms, left_s, "token not refreshed, the old one serves");
                 }
                 slot.settle(Outcome::Failed(Failure::from(denial)));
                 wait

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use super::aadsts;
 use crate::egress::{Connector, Egress};
 
 /// The largest answer that an issuer of tokens may give.
@@ -94,7 +95,7 @@ impl HttpClient for Recording {
         match self.transport.send(request).await {
             Ok((head, body)) => {
                 let status = head.status.as_u16();
-                self.exchange.note(Seen::Answer { status, code: aadsts(&body) });
+                self.exchange.note(Seen::Answer { status, code: aadsts::find(&body) });
                 let mut headers = Headers::new();
                 for (name, value) in &head.headers {
                     // azure_core would sleep as long as Retry-After says, without a bound; our task has its own times.
@@ -145,27 +146,5 @@ impl Exchange {
             Seen::Answer { status, .. } => (400..500).contains(status) && ![404, 408, 410, 429].contains(status),
             Seen::Nothing | Seen::NoAnswer(_) => false,
         }
-    }
-}
-
-/// The first `AADSTS` code in an answer.
-fn aadsts(body: &[u8]) -> Option<String> {
-    const MARK: &[u8] = b"AADSTS";
-    let at = body.windows(MARK.len()).position(|window| window == MARK)?;
-    let digits = body[at + MARK.len()..].iter().take_while(|byte| byte.is_ascii_digit()).take(12).count();
-    String::from_utf8(body[at..at + MARK.len() + digits].to_vec()).ok().filter(|_| digits > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entras_code_is_found_where_the_crate_loses_it() {
-        let body =
-            br#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret.\r\nTrace"}"#;
-        assert_eq!(aadsts(body).as_deref(), Some("AADSTS7000215"));
-        assert_eq!(aadsts(b"AADSTS"), None);
-        assert_eq!(aadsts(b""), None);
     }
 }

@@ -89,11 +89,11 @@ fn the_table_is_long_enough_and_names_each_attempt_once() {
 async fn no_key_does_what_it_was_not_granted() {
     let world = world().await;
     for (name, attempt) in attempts() {
-        let (_, want, _, _, refused) = attempt;
+        let (_, want, target, _, refused) = attempt;
         let answer = raw(world.gateway.http, &request(attempt, ("api-key", &key(want.who)))).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
-        assert_eq!((status, body), (refused.answer().0, refused.answer().1.as_str()), "{name}");
+        assert_eq!((status, body), (refused.answer(target).0, refused.answer(target).1.as_str()), "{name}");
     }
     // Not one of them was forwarded, let alone carried out; but where the body decides, and then it was never whole.
     let arrived =

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::client::{Answer, Call, Client};
-use crate::refusals::OPENAI_WRONG_KEY;
+use crate::closing_table::OPENAI_WRONG_KEY;
 use crate::upstream::{Then, Upstream};
 use crate::websocket::{REALTIME, Talk};
 use crate::world::{CHAT, Plan, SEARCH, World, client, saying};

@@ -11,8 +11,8 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use crate::client::{http2, secure};
+use crate::closing_table::OPENAI_WRONG_KEY;
 use crate::gateway::LIMIT;
-use crate::refusals::OPENAI_WRONG_KEY;
 use crate::world::{CHAT, World, saying};
 
 /// What is uploaded, in bytes: more than all buffers between can hold.

@@ -45,11 +45,13 @@ fn the_example_shows_every_key_that_there_is() {
 #[test]
 fn the_readme_explains_every_reason() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = std::fs::read_to_string(root.join("src/refusal.rs")).unwrap();
+    let source = ["src/refusal.rs", "src/fault.rs"].map(|file| std::fs::read_to_string(root.join(file)).unwrap());
+    let source = source.concat();
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let reasons: Vec<_> = source
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1.strip_suffix("\","))
+        .filter_map(|line| line.trim().split_once("=> \"")?.1.strip_suffix("\","))
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
         .collect();
     assert!(reasons.len() > 15, "{reasons:?}");
     for reason in reasons {

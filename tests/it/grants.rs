@@ -3,7 +3,7 @@
 use azure_emulator::Emulator;
 use serde_json::json;
 
-use crate::refusals::SEARCH_WRONG_KEY;
+use crate::closing_table::SEARCH_WRONG_KEY;
 use crate::world::{CHAT, Plan, SEARCH, app_identity, client, saying};
 
 fn granting(grants: &'static str) -> Plan {

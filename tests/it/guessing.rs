@@ -7,8 +7,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::client::{exchange, request_text};
+use crate::closing_table::OPENAI_WRONG_KEY;
 use crate::gateway::LIMIT;
-use crate::refusals::OPENAI_WRONG_KEY;
 use crate::world::{Plan, World};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";

@@ -8,7 +8,7 @@ use crate::namespace::was_run_inside;
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 
 /// The usual world, with another identity of the same name.
-fn with_identity(identity: &'static str) -> Plan {
+pub(crate) fn with_identity(identity: &'static str) -> Plan {
     Plan {
         settings: Box::new(move |text, _| {
             let (head, rest) = text.split_once("[identities.app]").unwrap();

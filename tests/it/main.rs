@@ -35,7 +35,7 @@ mod key_table;
 mod bypass;
 mod realtime;
 mod tunnel;
-mod upstream_answers;
+mod closing_table;
 mod links;
 mod pages;
 mod tokens;

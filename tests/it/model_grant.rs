@@ -1,15 +1,14 @@
 //! A key that is limited to some deployments, where the body says which one it wants: what is granted passes as it is, and
 //! nothing else is ever whole upstream.
 
+mod early_answers;
+
 use azure_emulator::{Door, Emulator, Entry, Plane};
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Channel, Full};
 use keyswap::keys::Digest;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 
 use crate::client::{http2, raw, request_text};
 use crate::gateway::{LIMIT, directory, run};
@@ -320,52 +319,6 @@ async fn a_client_that_is_still_sending_is_refused_at_once() {
     }
     for arrived in ended(&world, &mut 0).await {
         assert!(!arrived.body_whole && !arrived.completed, "{arrived:#?}");
-    }
-}
-
-/// An upstream that answers as soon as it has the head: an error passes, and a success waits for the condition.
-#[tokio::test]
-async fn a_success_does_not_begin_before_the_condition_holds() {
-    for (early, model, expected) in [
-        ("200 OK", "gpt-4o", "HTTP/1.1 200 OK\r\n"),
-        ("200 OK", "tts", "HTTP/1.1 403 Forbidden\r\n"),
-        ("307 Temporary Redirect", "tts", "HTTP/1.1 403 Forbidden\r\n"),
-        ("429 Too Many Requests", "tts", "HTTP/1.1 429 Too Many Requests\r\n"),
-    ] {
-        timeout(LIMIT, is_answered(early, model, expected)).await.expect("an end");
-    }
-}
-
-/// A body with this model, of which the rest comes after the upstream's answer.
-async fn is_answered(early: &str, model: &str, expected: &str) {
-    let rest = format!(r#""messages":[],"model":"{model}"}}"#);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let world = plan_before(format!("http://{}", listener.local_addr().unwrap())).start().await;
-    let key = world.emulator.keys().openai;
-    let length = (1 + rest.len()).to_string();
-    let headers = [("api-key", key.as_str()), ("content-type", JSON), ("content-length", &length)];
-    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
-    stream.write_all(&[request_text("POST", CHAT, &headers), b"{".to_vec()].concat()).await.unwrap();
-
-    let (mut upstream, _) = listener.accept().await.unwrap();
-    let mut got = Vec::new();
-    while !got.windows(4).any(|end| end == b"\r\n\r\n") {
-        got.push(upstream.read_u8().await.unwrap());
-    }
-    let answer = format!("HTTP/1.1 {early}\r\ncontent-length: 2\r\n\r\nok");
-    upstream.write_all(answer.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    if early.starts_with('4') {
-        // It is there before the body is.
-        answer.push(stream.read_u8().await.unwrap().into());
-    }
-    stream.write_all(rest.as_bytes()).await.unwrap();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with(expected), "{early} {model} {answer}");
-    if model == "tts" {
-        // A reset, or an end; not the whole body in any case.
-        drop(upstream.read_to_end(&mut got).await);
-        assert!(!got.ends_with(b"}"), "{}", String::from_utf8_lossy(&got));
     }
 }
 

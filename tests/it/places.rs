@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{raw, request_text};
-use crate::refusals::OPENAI_WRONG_KEY;
+use crate::closing_table::OPENAI_WRONG_KEY;
 use crate::world::{CHAT, Plan, World, client, saying};
 
 const SEARCH_WRONG_KEY: &str = r#"{"error":{"code":"","message":"The given API key doesn't match service's internal, primary or secondary keys."}}"#;

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::client::{Answer, Call};
-use crate::refusals::OPENAI_WRONG_KEY;
+use crate::closing_table::OPENAI_WRONG_KEY;
 use crate::upstream::Upstream;
 use crate::world::{CHAT, Plan, SEARCH, World, saying};
 

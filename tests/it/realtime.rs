@@ -132,8 +132,8 @@ async fn a_refusal_upstream_is_an_ordinary_answer() {
         ("A1.12", 429, None, "have exceeded token rate limit"),
         ("A1.6", 404, None, "DeploymentNotFound"),
         ("A1.11", 403, None, "Virtual Network/Firewall"),
-        ("A1.5b", 403, Some("upstream-permission"), "lacks a role on this resource"),
-        ("A1.1", 502, Some("upstream-authentication"), "did not accept the Microsoft Entra token"),
+        ("A1.5b", 403, Some("upstream-permission"), "lacks a role on the resource 'ai'"),
+        ("A1.1", 502, Some("upstream-authentication"), "Azure answered as to a wrong key"),
         ("A1.4", 502, Some("upstream-saw-key"), "Azure refused a key"),
         ("close", 502, Some("upstream-lost"), "was lost after the request had been sent"),
     ] {

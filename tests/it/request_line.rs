@@ -178,8 +178,8 @@ async fn a_failure_is_told_and_warned_of() {
     assert_eq!(json!([told.0, told.1, told.2, told.3, told.4]), expected);
     assert!(line["upstream_request"].is_string(), "{line}");
     let warning = world.gateway.logged(|line| line["reason"] == "upstream-permission").await;
-    assert_eq!((&warning["request"], &warning["level"]), (&line["request"], &json!("WARN")));
-    assert_eq!(warning["message"], format!("failed: {why}"));
+    assert_eq!((&warning["request"], &warning["level"]), (&line["request"], &json!("ERROR")));
+    assert_eq!(warning["message"], format!("upstream authentication fault: {why}"));
 }
 
 #[tokio::test]

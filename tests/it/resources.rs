@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::client::{Answer, http2};
-use crate::refusals::{OPENAI_WRONG_KEY, SEARCH_WRONG_KEY};
+use crate::closing_table::{OPENAI_WRONG_KEY, SEARCH_WRONG_KEY};
 use crate::world::{CHAT, Plan, SEARCH, World, client, saying};
 
 /// Two resources of Azure OpenAI, told apart by the emulator's doors, and one of Search. The key has both of the first

@@ -62,9 +62,9 @@ fn row(name: &str, one: &Reply, other: &Reply) -> String {
     let reason = one.reason.as_deref().map_or(String::new(), |reason| format!(" {reason}"));
     let telling = TELLING.iter().filter_map(|header| {
         let value = one.header(header)?;
-        Some(if *header == "content-type" { value.to_owned() } else { format!("{header}: {value}") })
+        Some(if *header == "content-type" { code(value) } else { code(&format!("{header}: {value}")) })
     });
-    let headers = telling.map(code).collect::<Vec<_>>().join(" ");
+    let headers = telling.collect::<Vec<_>>().join(" ");
     format!("| `{name}` | {}{reason} | {headers} | {} |\n", one.status.as_u16(), common(one.text(), other.text()))
 }
 
@@ -83,7 +83,7 @@ fn common(one: &str, other: &str) -> String {
     let line = start.split_whitespace().map(timeless).collect::<Vec<_>>().join(" ");
     let shown: String = line.chars().take(SHOWN).collect();
     let end = if whole && shown.len() == line.len() { "" } else { "…" };
-    code(format!("{shown}{end}"))
+    code(&format!("{shown}{end}"))
 }
 
 /// Ten digits are a time, which is the same in both.
@@ -98,7 +98,7 @@ fn timeless(word: &str) -> String {
 }
 
 /// In as many backticks as are needed.
-fn code(text: String) -> String {
+fn code(text: &str) -> String {
     let text = text.replace('|', "\\|");
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Judge {
     hosts: Hosts,
 }
 
-/// The operations of the emulator, by the family that they belong to; `*` stands for all that are left with that start.
+/// The operations of the emulator, by the family that they belong to; `x-*` are all of them on an x.
 const OPERATIONS: &[(&str, &[&str])] = &[
     (
         "inference",
@@ -79,8 +79,11 @@ const LOOKING: &[&str] = &["-get", "-list", "-content"];
 
 /// The family of an operation.
 fn family(operation: &str) -> &'static str {
-    let is = |name: &&str| name.strip_suffix('*').map_or(*name == operation, |start| operation.starts_with(start));
-    let found = OPERATIONS.iter().find(|(_, operations)| operations.iter().any(is));
+    let fits = |wanted: &&str| match wanted.strip_suffix('*') {
+        Some(start) => operation.starts_with(start),
+        None => operation == *wanted,
+    };
+    let found = OPERATIONS.iter().find(|(_, operations)| operations.iter().any(fits));
     found.unwrap_or_else(|| panic!("{operation} has no family")).0
 }
 

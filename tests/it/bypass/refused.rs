@@ -1,7 +1,7 @@
 //! What an attempt is answered, to the byte.
 
 use super::want::Refused;
-use crate::refusals::SEARCH_WRONG_KEY;
+use crate::closing_table::SEARCH_WRONG_KEY;
 
 impl Refused {
     /// Whether the request can be read, so that a key that may does get through with it.
@@ -9,11 +9,17 @@ impl Refused {
         !matches!(self, Self::Odd(_) | Self::Nobody | Self::NoFamily | Self::NoPlane)
     }
 
-    /// Status and body.
-    pub(crate) fn answer(self) -> (u16, String) {
+    /// Status and body, for a request with this target.
+    pub(crate) fn answer(self, target: &str) -> (u16, String) {
         match self {
             Self::WrongKey | Self::Nobody => (403, SEARCH_WRONG_KEY.to_owned()),
-            Self::Odd(what) => (400, openai("BadRequest", &format!("keyswap does not forward this request: {what}."))),
+            Self::Odd(what) => {
+                let text = format!("keyswap does not forward this request: {what}.");
+                // As far as its path can be read; a name may stand before the first word.
+                let mut words = target.split('/').filter(|word| !word.is_empty()).skip(1).take(2);
+                let words = if words.any(|word| word.contains("ndexes")) { search } else { openai };
+                (400, words("BadRequest", &text))
+            }
             Self::Family(family) => {
                 let text =
                     format!("This key may not use {family} operations. Ask the gateway's owner to grant '{family}'.");
@@ -27,7 +33,7 @@ impl Refused {
                 (403, openai("PermissionDenied", &text))
             }
             Self::Deployment(name) => (403, openai("PermissionDenied", &names("deployment", "deployments", name))),
-            Self::Index(name) => (403, search(&names("index", "indexes", name))),
+            Self::Index(name) => (403, search("", &names("index", "indexes", name))),
             Self::NoFamily => {
                 let text = "keyswap does not know this operation, and so no key can be granted it. Newer versions may know it.";
                 (403, openai("PermissionDenied", text))
@@ -56,6 +62,6 @@ fn openai(code: &str, text: &str) -> String {
     format!(r#"{{"error":{{"code":"{code}","message":"{text}","type":"invalid_request_error","param":null}}}}"#)
 }
 
-fn search(text: &str) -> String {
-    format!(r#"{{"error":{{"code":"","message":"{text}"}}}}"#)
+fn search(code: &str, text: &str) -> String {
+    format!(r#"{{"error":{{"code":"{code}","message":"{text}"}}}}"#)
 }

@@ -20,12 +20,13 @@ export function overRealtime(name, { connect, refused = 'OpenAIRealtimeError' })
     return connect(apiKey, model);
   };
 
-  test(`${name}: a talk`, { requests: 1 }, async () => talk(await open()));
-  test(`${name}: ended by the service`, { requests: 1 }, async () => {
+  const costsOne = { requests: 1, realtime: true };
+  test(`${name}: a talk`, costsOne, async () => talk(await open()));
+  test(`${name}: ended by the service`, costsOne, async () => {
     await azureAnswers('close-frame', { code: 4321 });
     return untilClosed(await open());
   });
-  test(`${name}: broken off by the service`, { requests: 1 }, async () => {
+  test(`${name}: broken off by the service`, costsOne, async () => {
     await azureAnswers('truncate');
     return untilClosed(await open());
   });
@@ -36,18 +37,15 @@ export function overRealtime(name, { connect, refused = 'OpenAIRealtimeError' })
     "the search service's key": door.search_admin_key,
   };
   for (const [keyName, key] of Object.entries(keys)) {
-    test(`${name}: ${keyName}`, { refused, requests: 1, forwarded: false }, async () => untilClosed(await open(key)));
+    test(`${name}: ${keyName}`, { ...costsOne, refused, forwarded: false }, async () => untilClosed(await open(key)));
   }
-  test(`${name}: unknown deployment`, { refused, requests: 1 }, async () =>
+  test(`${name}: unknown deployment`, { ...costsOne, refused }, async () =>
     untilClosed(await open(door.openai_key, 'no-such-deployment')));
-  test(`${name}: rate limit`, { refused, requests: 1 }, async () => {
+  test(`${name}: rate limit`, { ...costsOne, refused }, async () => {
     await azureAnswers('A1.12');
     return untilClosed(await open());
   });
 }
-
-/** What an application can see of these exceptions. */
-export const describeRealtime = ({ message, error }) => ({ message, body: error });
 
 /** A session is changed, something is asked and answered, a mistake is made, and the client says goodbye. */
 async function talk(realtime) {

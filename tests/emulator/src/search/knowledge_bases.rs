@@ -44,6 +44,7 @@ pub(super) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
             continue;
         };
         let index = knowledge_sources::index_of(&source.definition).and_then(|index| memory.indexes.get(index));
+        let parameters = knowledge_sources::parameters(&source.definition);
         for question in &questions {
             let hits = index.map(|index| (index, best(index, question)));
             let place = activity.len();
@@ -54,7 +55,13 @@ pub(super) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
                 "queryTime": clock::timestamp(),
                 "count": hits.as_ref().map_or(0, |(_, hits)| hits.len()),
                 "elapsedMs": 71,
-                "searchIndexArguments": {"search": question, "filter": null, "sourceDataFields": [], "searchFields": []},
+                "searchIndexArguments": {
+                    "search": question,
+                    "filter": null,
+                    "semanticConfigurationName": parameters["semanticConfigurationName"],
+                    "sourceDataFields": parameters["sourceDataFields"],
+                    "searchFields": parameters["searchFields"],
+                },
             }));
             for (index, hit) in hits.into_iter().flat_map(|(index, hits)| hits.into_iter().map(move |hit| (index, hit)))
             {

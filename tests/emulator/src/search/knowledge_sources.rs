@@ -27,9 +27,14 @@ pub(super) static KNOWLEDGE_SOURCES: Kind = Kind {
 
 const INDEX: &str = "searchIndexParameters";
 
+/// How a source reads an index; null if it reads none.
+pub(super) fn parameters(source: &Map<String, Value>) -> &Value {
+    source.get(INDEX).unwrap_or(&Value::Null)
+}
+
 /// The index that a source reads, if it reads one.
 pub(super) fn index_of(source: &Map<String, Value>) -> Option<&str> {
-    source.get(INDEX)?["searchIndexName"].as_str()
+    parameters(source)["searchIndexName"].as_str()
 }
 
 /// `GET …/status`: it is always in step.

@@ -28,6 +28,15 @@ pub(super) static SKILLSETS: Kind = Kind {
     complete,
 };
 
+/// What a skill has of its own, whether or not it was given: of those that were recorded.
+const OWN: [(&str, &[&str]); 2] = [
+    ("#Microsoft.Skills.Text.LanguageDetectionSkill", &["defaultCountryHint", "modelVersion"]),
+    (
+        "#Microsoft.Skills.Vision.OcrSkill",
+        &["textExtractionAlgorithm", "lineEnding", "defaultLanguageCode", "detectOrientation"],
+    ),
+];
+
 /// A skill that should run again for some documents: 204.
 pub(super) fn reset_skills(request: &Request<'_>) -> Result<Answer, Answer> {
     SKILLSETS.named(request, &request.azure.search.memory())?;
@@ -63,6 +72,10 @@ fn complete_skill(mut given: Map<String, Value>, place: usize) -> Map<String, Va
         })
     });
     let inputs = inputs.collect();
+    let own = OWN.iter().find(|(kind, _)| skill["@odata.type"] == *kind).map_or(&[][..], |(_, members)| members);
+    for member in own {
+        skill.insert((*member).to_owned(), given.shift_remove(*member).unwrap_or(Value::Null));
+    }
     skill.extend(given);
     skill.insert("inputs".to_owned(), inputs);
     skill.insert("outputs".to_owned(), outputs);

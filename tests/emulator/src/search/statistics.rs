@@ -7,10 +7,13 @@ use crate::search::aliases::ALIASES;
 use crate::search::data_sources::DATA_SOURCES;
 use crate::search::indexers::INDEXERS;
 use crate::search::schema::Index;
-use crate::search::service::{DOCUMENTS, OBJECTS};
+use crate::search::service::OBJECTS;
 use crate::search::skillsets::SKILLSETS;
 use crate::search::synonym_maps::SYNONYM_MAPS;
 use crate::search::{Request, reply};
+
+/// What a service of the smallest tier says that it can hold, in bytes: nobody holds us to it.
+const STORAGE: usize = 52_428_800;
 
 pub(super) fn of_index(request: &Request<'_>) -> Result<Answer, Answer> {
     let memory = request.azure.search.memory();
@@ -35,20 +38,24 @@ pub(super) fn of_service(request: &Request<'_>) -> Result<Answer, Answer> {
     let memory = request.azure.search.memory();
     let count = |kind| json!({"usage": memory.of(kind).len(), "quota": OBJECTS});
     let storage: usize = memory.indexes.values().map(storage).sum();
-    let body = json!({
-        "counters": {
-            "aliasesCount": count(&ALIASES),
-            "documentCount": {"usage": memory.documents(), "quota": DOCUMENTS},
+    let mut counters = json!({
+            "documentCount": {"usage": memory.documents(), "quota": null},
             "indexesCount": {"usage": memory.indexes.len(), "quota": OBJECTS},
             "indexersCount": count(&INDEXERS),
             "dataSourcesCount": count(&DATA_SOURCES),
-            "storageSize": {"usage": storage, "quota": null},
+            "storageSize": {"usage": storage, "quota": STORAGE},
             "synonymMaps": count(&SYNONYM_MAPS),
             "skillsetCount": count(&SKILLSETS),
             "vectorIndexSize": {"usage": memory.indexes.values().map(vector_size).sum::<usize>(), "quota": null},
-        },
+    });
+    // Aliases are counted since they are no preview any more.
+    if request.call.parameter("api-version").unwrap_or_default().as_str() >= "2026" {
+        counters["aliasesCount"] = count(&ALIASES);
+    }
+    let body = json!({
+        "counters": counters,
         "limits": {
-            "maxStoragePerIndex": null,
+            "maxStoragePerIndex": STORAGE,
             "maxFieldsPerIndex": 1000,
             "maxFieldNestingDepthPerIndex": 10,
             "maxComplexCollectionFieldsPerIndex": 40,
