@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use crate::openai::conversations::Conversation;
 use crate::openai::files::File;
 use crate::openai::fine_tuning::Job;
 use crate::openai::responses::Response;
@@ -30,6 +31,7 @@ pub(super) struct Objects {
     pub(super) batches: Collection<Value>,
     pub(super) chats: Collection<StoredChat>,
     pub(super) responses: Collection<Response>,
+    pub(super) conversations: Collection<Conversation>,
     pub(super) assistants: Collection<Value>,
     pub(super) threads: Collection<Thread>,
     /// The image operations that were polled and are not done.
