@@ -25,6 +25,7 @@ mod audio;
 mod batches;
 mod chat;
 mod completions;
+mod conversations;
 mod deployments;
 mod embeddings;
 mod files;

@@ -8,8 +8,6 @@ mod binary;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
-mod desk;
-#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod fault_table;
@@ -20,10 +18,6 @@ mod identity;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
-mod queries;
-#[cfg(test)]
 mod realtime;
 #[cfg(test)]
 mod search;
-#[cfg(test)]
-mod stored;

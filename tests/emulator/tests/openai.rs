@@ -3,6 +3,7 @@
 mod assistants;
 mod batches;
 mod chats;
+mod conversations;
 mod files;
 mod fine_tuning;
 mod images;

@@ -40,7 +40,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
             "models-get",
         ],
     ),
-    ("responses", &["responses-*", "response-items-*", "stored-chats-*"]),
+    ("responses", &["responses-*", "response-items-*", "conversations-*", "stored-chats-*"]),
     ("files", &["files-*", "uploads-*", "vector-stores-*", "store-*"]),
     ("batches", &["batches-*"]),
     ("assistants", &["assistants-*", "threads-*", "messages-*", "runs-*"]),

@@ -35,7 +35,8 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
         assistant[member] = if body[member].is_null() { default } else { body[member].clone() };
     }
     request.objects().assistants.insert(assistant.clone());
-    Ok(show(request, &assistant))
+    Ok(show(request, &assistant)
+        .headers([("x-ratelimit-remaining-requests", "69"), ("x-ratelimit-remaining-tokens", "69360")]))
 }
 
 pub(super) fn list(request: &Request<'_>) -> Result<Answer, Answer> {

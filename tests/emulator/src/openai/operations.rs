@@ -6,8 +6,8 @@ use crate::answer::Answer;
 use crate::openai::deployments::{Deployment, Kind};
 use crate::openai::vector_stores::contents;
 use crate::openai::{
-    Request, assistants, audio, batches, chat, completions, embeddings, files, fine_tuning, images, messages, models,
-    realtime, responses, runs, speech, stored_chats, threads, uploads, vector_stores,
+    Request, assistants, audio, batches, chat, completions, conversations, embeddings, files, fine_tuning, images,
+    messages, models, realtime, responses, runs, speech, stored_chats, threads, uploads, vector_stores,
 };
 
 const GET: Method = Method::GET;
@@ -53,6 +53,7 @@ const CHAT: &str = "deployments/chat/completions";
 const AUDIO: &str = "deployments/audio";
 const IMAGES: &str = "images/generations";
 const STORES: &str = "assistants/vector_stores";
+const TALKS: &str = "conversations";
 const CHATS: &str = "stored-completions";
 const BATCHES: &str = "batch-jobs";
 const TUNES: &str = "fine-tunes";
@@ -109,12 +110,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
     object("store-batches-get", GET, "vector_stores/{store}/file_batches/{batch}", STORES, contents::get_batch),
     object("store-batches-cancel", POST, "vector_stores/{store}/file_batches/{batch}/cancel", STORES, contents::cancel),
     object("store-batches-list", GET, "vector_stores/{store}/file_batches/{batch}/files", STORES, contents::list_batch),
-    // Responses.
+    // Responses, and the conversations that they are part of.
     object("responses-create", POST, "responses", "responses", responses::create),
     object("responses-get", GET, "responses/{response}", "responses", responses::get),
     object("responses-delete", DELETE, "responses/{response}", "responses", responses::delete),
     object("responses-cancel", POST, "responses/{response}/cancel", "responses", responses::cancel),
     object("response-items-list", GET, "responses/{response}/input_items", "responses", responses::input_items),
+    of_v1("conversations-create", POST, "conversations", TALKS, conversations::create),
+    of_v1("conversations-get", GET, "conversations/{talk}", TALKS, conversations::get),
+    of_v1("conversations-update", POST, "conversations/{talk}", TALKS, conversations::update),
+    of_v1("conversations-delete", DELETE, "conversations/{talk}", TALKS, conversations::delete),
+    of_v1("conversations-add-items", POST, "conversations/{talk}/items", TALKS, conversations::add_items),
+    of_v1("conversations-items-list", GET, "conversations/{talk}/items", TALKS, conversations::list_items),
+    of_v1("conversations-item-get", GET, "conversations/{talk}/items/{item}", TALKS, conversations::get_item),
+    of_v1("conversations-item-delete", DELETE, "conversations/{talk}/items/{item}", TALKS, conversations::delete_item),
     // Chats that were stored.
     of_v1("stored-chats-list", GET, "chat/completions", CHATS, stored_chats::list),
     of_v1("stored-chats-get", GET, "chat/completions/{chat}", CHATS, stored_chats::get),

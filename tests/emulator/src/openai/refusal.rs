@@ -154,9 +154,10 @@ pub(crate) fn missing(call: &Call<'_>, param: &str) -> Answer {
     invalid(call, &format!("Missing required parameter: '{param}'."), param, "missing_required_parameter")
 }
 
-/// OpenAI's 404: nothing has this id.
+/// OpenAI's 404, as Azure says it by itself: nothing has this id (oai-threads-net-06).
 pub(crate) fn no_such(call: &Call<'_>, message: &str) -> Answer {
-    openai(call, StatusCode::NOT_FOUND, message, &Value::Null, &Value::Null)
+    let body = openai_body(message, &Value::Null, &Value::Null);
+    reply::api(call, StatusCode::NOT_FOUND).json(indented(&body))
 }
 
 /// The header set of a model that says 400 (A1.13, H3).

@@ -2,7 +2,7 @@
 //! escape what is beyond ASCII (H10); how a stream looks is in `events`.
 
 mod events;
-mod item;
+pub(super) mod item;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -34,14 +34,24 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
     call.record.note(|entry| entry.subject = Some(model.to_owned()));
     let deployment = request.deployment(model, Kind::Chat, "responses")?;
     let input = item::read_all(&body["input"]).ok_or_else(|| refusal::missing(call, "input"))?;
-    let before = match body["previous_response_id"].as_str() {
-        Some(id) => request.objects().conversation(id).ok_or_else(|| {
+    let conversation = body["conversation"].as_str().or_else(|| body["conversation"]["id"].as_str());
+    let before = match (body["previous_response_id"].as_str(), conversation) {
+        (None, None) => Vec::new(),
+        (Some(id), None) => request.objects().said_until(id).ok_or_else(|| {
             let message = format!("Previous response with id '{id}' not found.");
             refusal::invalid(call, &message, "previous_response_id", "previous_response_not_found")
         })?,
-        None => Vec::new(),
+        (None, Some(id)) => request.objects().conversation(request, id)?.said(),
+        (Some(_), Some(_)) => {
+            let message = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'.";
+            return Err(refusal::invalid(call, message, "previous_response_id", "mutually_exclusive_parameters"));
+        }
     };
-    let response = Response::to(body, deployment, input, &before);
+    let mut response = Response::to(body, deployment, input, &before);
+    if let Some(id) = conversation {
+        request.objects().conversation(request, id)?.hear(response.said());
+        response.whole["conversation"] = json!({"id": id});
+    }
     let shown = response.so_far();
     let answer = if body["stream"] == true {
         reply::response(call, deployment, "True")
@@ -66,13 +76,13 @@ pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
             .header("content-type", "text/event-stream; charset=utf-8")
             .events(events::of(&response.whole)));
     }
-    Ok(stored(request, &response.so_far()))
+    Ok(show(request, &response.so_far()))
 }
 
 pub(super) fn delete(request: &Request<'_>) -> Result<Answer, Answer> {
     let id = request.name(0);
     request.objects().responses.remove(id).ok_or_else(|| unknown(request))?;
-    Ok(stored(request, &json!({"id": id, "object": "response.deleted", "deleted": true})))
+    Ok(show(request, &json!({"id": id, "object": "response.deleted", "deleted": true})))
 }
 
 pub(super) fn cancel(request: &Request<'_>) -> Result<Answer, Answer> {
@@ -83,16 +93,17 @@ pub(super) fn cancel(request: &Request<'_>) -> Result<Answer, Answer> {
         return Err(refusal::refuse(request.call, message));
     }
     response.cancelled = response.cancelled || !response.is_done();
-    Ok(stored(request, &response.so_far()))
+    Ok(show(request, &response.so_far()))
 }
 
 pub(super) fn input_items(request: &Request<'_>) -> Result<Answer, Answer> {
     let mut objects = request.objects();
     let response = objects.response(request)?;
-    Ok(stored(request, &Page::of(request.call, response.input.iter())?.list()))
+    Ok(show(request, &Page::of(request.call, response.input.iter())?.list()))
 }
 
-fn stored(request: &Request<'_>, shown: &Value) -> Answer {
+/// Anything that is stored here: as responses are.
+pub(super) fn show(request: &Request<'_>, shown: &Value) -> Answer {
     reply::stored(request.call, StatusCode::OK).json(escaped(&indented(shown)))
 }
 
@@ -183,6 +194,11 @@ impl Response {
         Self { whole, polls: 0, cancelled: false, input }
     }
 
+    /// The input, and the answer to it.
+    fn said(&self) -> Vec<Value> {
+        self.input.iter().chain(self.whole["output"].as_array().into_iter().flatten()).cloned().collect()
+    }
+
     fn is_done(&self) -> bool {
         self.whole["background"] != true || self.polls > 1
     }
@@ -244,11 +260,11 @@ impl Objects {
     }
 
     /// What was said until and with the response of this id, the oldest last.
-    fn conversation(&self, id: &str) -> Option<Vec<Value>> {
+    fn said_until(&self, id: &str) -> Option<Vec<Value>> {
         let mut said = Vec::new();
         let mut response = Some(self.responses.get(id)?);
         while let Some(found) = response {
-            said.extend(found.input.iter().chain(found.whole["output"].as_array().into_iter().flatten()).cloned());
+            said.extend(found.said());
             response = found.whole["previous_response_id"].as_str().and_then(|id| self.responses.get(id));
         }
         Some(said)

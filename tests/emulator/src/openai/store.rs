@@ -1,11 +1,12 @@
 //! What the resource remembers: everything that one request makes and another asks for. All doors and both surfaces see
 //! the same.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use crate::openai::conversations::Conversation;
 use crate::openai::files::File;
 use crate::openai::fine_tuning::Job;
 use crate::openai::responses::Response;
@@ -30,10 +31,11 @@ pub(super) struct Objects {
     pub(super) batches: Collection<Value>,
     pub(super) chats: Collection<StoredChat>,
     pub(super) responses: Collection<Response>,
+    pub(super) conversations: Collection<Conversation>,
     pub(super) assistants: Collection<Value>,
     pub(super) threads: Collection<Thread>,
     /// The image operations that were polled and are not done.
-    pub(super) images: HashSet<String>,
+    pub(super) images: Collection<Value>,
 }
 
 /// Objects of one kind, in the order of their making.

@@ -74,7 +74,9 @@ impl StoredChat {
         let id = whole.id().to_owned();
         let messages = body["messages"].as_array().into_iter().flatten().enumerate().map(|(place, message)| {
             let mut message = message.clone();
-            message["id"] = format!("{id}-{place}").into();
+            if let Some(members) = message.as_object_mut() {
+                members.insert("id".to_owned(), format!("{id}-{place}").into());
+            }
             message
         });
         let messages = messages.collect();

@@ -21,10 +21,7 @@ pub(super) fn index(request: &Request<'_>) -> Result<Answer, Answer> {
     if memory.documents() + actions.len() > DOCUMENTS {
         return Err(refusal::quota(request.call, "Document", "documents", DOCUMENTS));
     }
-    let name = request.queried_name(&memory)?;
-    let Some(index) = memory.indexes.get_mut(&name) else {
-        return Err(refusal::index_not_served(request.call, request.name()));
-    };
+    let index = request.queried_mut(&mut memory)?;
     // Nothing is written if one action is malformed.
     let actions = actions
         .into_iter()

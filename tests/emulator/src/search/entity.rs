@@ -69,7 +69,8 @@ pub(super) fn name_in(request: &Request<'_>, words: &Words, definition: &Map<Str
     title.get_mut(..1).map(str::make_ascii_uppercase);
     let name = text(definition, "name");
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !(2..=128).contains(&name.len()) || !name.bytes().all(legal) {
+    let dashed = name.starts_with('-') || name.ends_with('-');
+    if !(2..=128).contains(&name.len()) || !name.bytes().all(legal) || dashed {
         let text = format!(
             "The request is invalid. Details: {noun} : Invalid {noun} name: {title} name must only contain lowercase \
              letters, digits or dashes, cannot start or end with dashes and is limited to 128 characters.\r\n"

@@ -2,17 +2,15 @@
 
 use hyper::Method;
 
-use super::aliases::ALIASES;
-use super::data_sources::DATA_SOURCES;
-use super::indexers::INDEXERS;
-use super::knowledge_bases::KNOWLEDGE_BASES;
-use super::knowledge_sources::KNOWLEDGE_SOURCES;
-use super::skillsets::SKILLSETS;
-use super::synonym_maps::SYNONYM_MAPS;
-use super::{
-    Request, analysis, documents, indexers, indexes, knowledge_bases, knowledge_sources, query, skillsets, statistics,
-    stored, suggestions,
-};
+use super::stored::aliases::ALIASES;
+use super::stored::data_sources::DATA_SOURCES;
+use super::stored::indexers::INDEXERS;
+use super::stored::knowledge_bases::KNOWLEDGE_BASES;
+use super::stored::knowledge_sources::KNOWLEDGE_SOURCES;
+use super::stored::skillsets::SKILLSETS;
+use super::stored::synonym_maps::SYNONYM_MAPS;
+use super::stored::{indexers, knowledge_bases, knowledge_sources, skillsets};
+use super::{Request, analysis, documents, indexes, query, statistics, stored, suggestions};
 use crate::answer::Answer;
 use crate::directory::Role;
 

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::search::aliases::ALIASES;
-use crate::search::data_sources::DATA_SOURCES;
-use crate::search::indexers::INDEXERS;
 use crate::search::schema::Index;
 use crate::search::service::OBJECTS;
-use crate::search::skillsets::SKILLSETS;
-use crate::search::synonym_maps::SYNONYM_MAPS;
+use crate::search::stored::aliases::ALIASES;
+use crate::search::stored::data_sources::DATA_SOURCES;
+use crate::search::stored::indexers::INDEXERS;
+use crate::search::stored::skillsets::SKILLSETS;
+use crate::search::stored::synonym_maps::SYNONYM_MAPS;
 use crate::search::{Request, reply};
 
 /// What a service of the smallest tier says that it can hold, in bytes: nobody holds us to it.

@@ -1,5 +1,13 @@
 //! The objects that are only stored: each [`Kind`] is a declaration, and these five operations are all of them.
 
+pub(super) mod aliases;
+pub(super) mod data_sources;
+pub(super) mod indexers;
+pub(super) mod knowledge_bases;
+pub(super) mod knowledge_sources;
+pub(super) mod skillsets;
+pub(super) mod synonym_maps;
+
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -39,7 +47,8 @@ impl Kind {
     pub(super) fn not_found(&self, request: &Request<'_>) -> Answer {
         let [get, delete] = self.missing;
         let text = if request.method == Method::DELETE { delete } else { get };
-        let text = text.replacen("{}", request.name(), 1).replacen("{}", SERVICE_NAME, 1);
+        let names = [request.name(), SERVICE_NAME, ""];
+        let text: String = text.split("{}").zip(names).flat_map(|(text, name)| [text, name]).collect();
         refusal::error(request.call, StatusCode::NOT_FOUND, &text)
     }
 

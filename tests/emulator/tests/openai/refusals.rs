@@ -189,3 +189,43 @@ async fn each_cloud_has_its_own_audience() {
         assert_eq!(reply.status, status, "{scope}");
     }
 }
+
+#[tokio::test]
+async fn stored_objects_are_nobodys_without_the_role() {
+    let bench = Bench::start().await;
+    let reader = bench.emulator.reader_app();
+    let token = bench.token(&reader, OPENAI_SCOPE).await;
+    for (method, path, action, template) in [
+        ("GET", "files", "files/read", "files"),
+        ("DELETE", "files/file-1", "files/delete", "files/{file}"),
+        ("POST", "threads/t/runs", "assistants/threads/runs/write", "threads/{thread}/runs"),
+        ("POST", "responses", "responses/write", "responses"),
+    ] {
+        let reply = bench.openai(method, &format!("/openai/v1/{path}")).bearer(&token).send().await;
+        assert_eq!(reply.status, 401, "{path}");
+        let message = format!(
+            "The principal `{}` lacks the required data action `Microsoft.CognitiveServices/accounts/OpenAI/{action}` \
+             to perform `{method} /openai/v1/{template}` operation.",
+            reader.object_id
+        );
+        assert_eq!(reply.json()["error"]["message"], message);
+    }
+}
+
+#[tokio::test]
+async fn the_lenient_door_takes_for_done_whatever_is_asked_of_stored_objects() {
+    let bench = Bench::start().await;
+    let token = bench.openai_token().await;
+    let lenient = bench.emulator.openai(Door::Lenient);
+    for (method, path, operation, subject) in [
+        ("POST", "/openai/files?api-version=2024-10-21", "files-create", None),
+        ("DELETE", "/OpenAI/v1/files/Nobody", "files-delete", Some("Nobody")),
+        ("POST", "/openai/v1/evals", "evals-create", None),
+    ] {
+        let reply = bench.ask(method, &lenient, path).bearer(&token).body("{}").send().await;
+        assert_eq!((reply.status.as_u16(), reply.text()), (200, "{}"), "{path}");
+        let entry = bench.entry(|entry| entry.target == path && entry.ended).await;
+        assert!(entry.completed);
+        assert_eq!((entry.operation, entry.subject.as_deref()), (Some(operation), subject));
+    }
+}

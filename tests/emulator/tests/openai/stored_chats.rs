@@ -33,6 +33,9 @@ async fn only_who_asks_for_it_is_kept() {
     let deleted = world.delete(&path).await;
     assert_eq!(deleted, json!({"object": "chat.completion.deleted", "id": kept, "deleted": true}));
     world.call("GET", &path, Value::Null, 404).await;
+    // What is no message is kept as it came.
+    let odd = chat(&world, json!({"store": true, "messages": ["x"]})).await;
+    assert_eq!(world.get(&format!("chat/completions/{odd}/messages")).await["data"], json!(["x"]));
     // The legacy surface has none.
     let legacy = world.ask("GET", "/openai/chat/completions?api-version=2025-04-01-preview").send().await;
     assert_eq!(legacy.status, 404);

@@ -6,7 +6,7 @@ use crate::entropy;
 use crate::openai::schema;
 
 /// The input as a list, each item with an id; a text is what the user said. `None` if it is neither.
-pub(super) fn read_all(input: &Value) -> Option<Vec<Value>> {
+pub(in crate::openai) fn read_all(input: &Value) -> Option<Vec<Value>> {
     match input {
         Value::String(text) => Some(vec![read(&json!({"role": "user", "content": text}))]),
         Value::Array(items) => Some(items.iter().map(read).collect()),

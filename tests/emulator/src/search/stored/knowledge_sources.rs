@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::entity::Words;
-use super::service::Memory;
-use super::stored::{Kind, Unset};
-use super::{Request, entity, reply};
+use super::{Kind, Unset};
 use crate::answer::Answer;
+use crate::search::entity::Words;
+use crate::search::service::Memory;
+use crate::search::{Request, entity, reply};
 
-pub(super) static KNOWLEDGE_SOURCES: Kind = Kind {
+pub(in crate::search) static KNOWLEDGE_SOURCES: Kind = Kind {
     words: Words { collection: "knowledgesources", noun: "knowledge source" },
     title: "Knowledge source",
     missing: ["No Knowledge Source with the name '{}' was found in service '{}'."; 2],
@@ -28,17 +28,17 @@ pub(super) static KNOWLEDGE_SOURCES: Kind = Kind {
 const INDEX: &str = "searchIndexParameters";
 
 /// How a source reads an index; null if it reads none.
-pub(super) fn parameters(source: &Map<String, Value>) -> &Value {
+pub(in crate::search) fn parameters(source: &Map<String, Value>) -> &Value {
     source.get(INDEX).unwrap_or(&Value::Null)
 }
 
 /// The index that a source reads, if it reads one.
-pub(super) fn index_of(source: &Map<String, Value>) -> Option<&str> {
+pub(in crate::search) fn index_of(source: &Map<String, Value>) -> Option<&str> {
     parameters(source)["searchIndexName"].as_str()
 }
 
 /// `GET …/status`: it is always in step.
-pub(super) fn status(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn status(request: &Request<'_>) -> Result<Answer, Answer> {
     let memory = request.azure.search.memory();
     let source = KNOWLEDGE_SOURCES.named(request, &memory)?;
     let body = json!({

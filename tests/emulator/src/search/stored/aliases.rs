@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::entity::Words;
-use super::service::Memory;
-use super::stored::{Kind, Unset};
+use super::{Kind, Unset};
+use crate::search::entity::Words;
+use crate::search::service::Memory;
 
-pub(super) static ALIASES: Kind = Kind {
+pub(in crate::search) static ALIASES: Kind = Kind {
     words: Words { collection: "aliases", noun: "alias" },
     title: "Alias",
     missing: [
@@ -19,7 +19,7 @@ pub(super) static ALIASES: Kind = Kind {
 };
 
 /// The index that `name` stands for: the one so called, or the one of that alias.
-pub(super) fn resolve<'n>(memory: &'n Memory, name: &'n str) -> &'n str {
+pub(in crate::search) fn resolve<'n>(memory: &'n Memory, name: &'n str) -> &'n str {
     if memory.indexes.contains_key(name) {
         return name;
     }

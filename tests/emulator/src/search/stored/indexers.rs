@@ -4,15 +4,15 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::data_sources::DATA_SOURCES;
-use super::entity::{self, Words};
-use super::service::Memory;
 use super::skillsets::SKILLSETS;
-use super::stored::{Kind, Unset};
-use super::{Request, reply};
+use super::{Kind, Unset};
 use crate::answer::Answer;
 use crate::clock;
+use crate::search::entity::{self, Words};
+use crate::search::service::Memory;
+use crate::search::{Request, reply};
 
-pub(super) static INDEXERS: Kind = Kind {
+pub(in crate::search) static INDEXERS: Kind = Kind {
     words: Words { collection: "indexers", noun: "indexer" },
     title: "Indexer",
     missing: ["Indexer '{}' was not found in service '{}'."; 2],
@@ -37,25 +37,25 @@ pub(super) static INDEXERS: Kind = Kind {
 const HISTORY: usize = 50;
 
 /// `POST …/search.run`: 202 without a word (H16).
-pub(super) fn run(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn run(request: &Request<'_>) -> Result<Answer, Answer> {
     happened(request, "success")?;
     Ok(reply::bare(request.call, StatusCode::ACCEPTED))
 }
 
 /// `POST …/search.reset`: 204 (H16). It stands in the history, too.
-pub(super) fn reset(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn reset(request: &Request<'_>) -> Result<Answer, Answer> {
     happened(request, "reset")?;
     Ok(reply::bare(request.call, StatusCode::NO_CONTENT))
 }
 
 /// `POST …/search.resetdocs` and `…/search.resync`: 204, and the next run would do some documents again.
-pub(super) fn reset_part(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn reset_part(request: &Request<'_>) -> Result<Answer, Answer> {
     INDEXERS.named(request, &request.azure.search.memory())?;
     Ok(reply::bare(request.call, StatusCode::NO_CONTENT))
 }
 
 /// `GET …/search.status`
-pub(super) fn status(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn status(request: &Request<'_>) -> Result<Answer, Answer> {
     let memory = request.azure.search.memory();
     let indexer = INDEXERS.named(request, &memory)?;
     let body = json!({

@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::entity::Words;
-use super::filter::Filter;
-use super::hits::{self, Hit, Terms};
 use super::knowledge_sources::{self, KNOWLEDGE_SOURCES};
-use super::schema::Index;
-use super::service::Memory;
-use super::stored::{Kind, Unset};
-use super::{Request, reply};
+use super::{Kind, Unset};
 use crate::answer::Answer;
 use crate::clock;
+use crate::search::entity::Words;
+use crate::search::filter::Filter;
+use crate::search::hits::{self, Hit, Terms};
+use crate::search::schema::Index;
+use crate::search::service::Memory;
+use crate::search::{Request, reply};
 
-pub(super) static KNOWLEDGE_BASES: Kind = Kind {
+pub(in crate::search) static KNOWLEDGE_BASES: Kind = Kind {
     words: Words { collection: "knowledgebases", noun: "knowledge base" },
     title: "Knowledge base",
     // Azure-Samples/azure-search-openai-demo#3125.
@@ -32,7 +32,7 @@ pub(super) static KNOWLEDGE_BASES: Kind = Kind {
 const REFERENCES: usize = 5;
 
 /// `POST …/retrieve`
-pub(super) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
     let body = request.json()?;
     let memory = request.azure.search.memory();
     let base = KNOWLEDGE_BASES.named(request, &memory)?;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::entity::{self, Words};
-use super::service::Memory;
-use super::stored::{Kind, Unset};
+use super::{Kind, Unset};
+use crate::search::entity::{self, Words};
+use crate::search::service::Memory;
 
-pub(super) static SYNONYM_MAPS: Kind = Kind {
+pub(in crate::search) static SYNONYM_MAPS: Kind = Kind {
     words: Words { collection: "synonymmaps", noun: "synonym map" },
     title: "Synonym map",
     missing: [

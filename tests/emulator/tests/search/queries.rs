@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::desk::Desk;
 use crate::bench::Reply;
-use crate::desk::Desk;
 
 const SEARCH: &str = "/indexes('hotels')/docs/search.post.search";
 

@@ -3,13 +3,13 @@
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::entity::Words;
-use super::service::Memory;
-use super::stored::{Kind, Unset};
-use super::{Request, reply};
+use super::{Kind, Unset};
 use crate::answer::Answer;
+use crate::search::entity::Words;
+use crate::search::service::Memory;
+use crate::search::{Request, reply};
 
-pub(super) static SKILLSETS: Kind = Kind {
+pub(in crate::search) static SKILLSETS: Kind = Kind {
     words: Words { collection: "skillsets", noun: "skillset" },
     title: "Skillset",
     missing: [
@@ -38,7 +38,7 @@ const OWN: [(&str, &[&str]); 2] = [
 ];
 
 /// A skill that should run again for some documents: 204.
-pub(super) fn reset_skills(request: &Request<'_>) -> Result<Answer, Answer> {
+pub(in crate::search) fn reset_skills(request: &Request<'_>) -> Result<Answer, Answer> {
     SKILLSETS.named(request, &request.azure.search.memory())?;
     Ok(reply::bare(request.call, StatusCode::NO_CONTENT))
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::entity::{self, Words};
-use super::service::Memory;
-use super::stored::{Kind, Unset};
+use super::{Kind, Unset};
+use crate::search::entity::{self, Words};
+use crate::search::service::Memory;
 
-pub(super) static DATA_SOURCES: Kind = Kind {
+pub(in crate::search) static DATA_SOURCES: Kind = Kind {
     words: Words { collection: "datasources", noun: "data source" },
     title: "Data source",
     missing: [

@@ -3,8 +3,8 @@
 use azure_emulator::{Door, Plane, Role};
 use serde_json::{Value, json};
 
+use super::desk::{Desk, VERSION};
 use crate::bench::SEARCH_SCOPE;
-use crate::desk::{Desk, VERSION};
 
 const CONNECTION: &str =
     "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net";
