@@ -115,3 +115,40 @@ impl Arguments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_what_is_set() {
+        let told = "azure-emulator --listen 127.0.0.2 --host azure --port 9440 --imds 127.0.0.1:80 --token-life 6 --refresh-in \
+                    --cloud china --openai-token o --search-token s --stream-pause 1 --image-wait 2 \
+                    --unknown-deployment until-2024 --search-stack until-2022 --count-with-bom --key-refusal 403-text \
+                    --no-credential 401-empty --bearer-refusal 403-json --role-refusal 403-empty";
+        let options = Arguments::parse_from(told.split_whitespace()).options();
+        assert_eq!(options.listen.to_string(), "127.0.0.2");
+        assert_eq!((options.host.as_deref(), options.first_port), (Some("azure"), Some(9440)));
+        assert_eq!(options.imds.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:80"));
+        assert_eq!((options.token_life, options.refresh_in), (Duration::from_secs(6), true));
+        let fixed = options.fixed_tokens.expect("two tokens");
+        assert_eq!((fixed.openai.as_str(), fixed.search.as_str(), options.cloud), ("o", "s", Cloud::China));
+        assert_eq!((options.stream_pause, options.image_wait), (Duration::from_millis(1), Duration::from_secs(2)));
+        assert_eq!(options.unknown_deployment, UnknownDeployment::Until2024);
+        assert_eq!((options.search_stack, options.count_with_bom), (SearchStack::Until2022, true));
+        assert_eq!(options.key_refusal, SearchKeyRefusal::Text403);
+        assert_eq!(options.no_credential, SearchNoCredential::Empty401);
+        assert_eq!(options.bearer_refusal, SearchBearerRefusal::Json403);
+        assert_eq!(options.role_refusal, SearchRoleRefusal::Empty403);
+    }
+
+    #[test]
+    fn told_nothing_it_has_the_librarys_defaults() {
+        let (options, defaults) = (Arguments::parse_from(["azure-emulator"]).options(), Options::default());
+        // What is random at each start does not count.
+        let comparable = |options: Options| {
+            format!("{:?}", Options { keys: defaults.keys.clone(), identity_header: String::new(), ..options })
+        };
+        assert_eq!(comparable(options), comparable(defaults.clone()));
+    }
+}

@@ -108,14 +108,15 @@ fn run(
     let mut member = |name: &str, value: Option<Value>| members.extend(value.map(|value| (name.to_owned(), value)));
     let (link, next) = more.then(|| link(end, left)).unzip();
     member("@odata.count", asked.count.then(|| json!(total)));
-    member("@search.coverage", asked.given.contains_key("minimumCoverage").then(|| json!(100.0)));
+    let coverage = asked.given.get("minimumCoverage").filter(|wanted| wanted.is_number());
+    member("@search.coverage", coverage.map(|_| json!(100.0)));
     member("@search.facets", (!asked.facets.is_empty()).then(|| facets::of(&asked.facets, &hits)));
     member("@search.answers", semantic.and_then(|semantic| semantic.answers(index, &hits)));
     member("@search.nextPageParameters", next.flatten().map(Value::Object));
     member("value", Some(Value::Array(value)));
     member("@odata.nextLink", link.map(Value::from));
     let context = format!("indexes('{}')/$metadata#docs(*)", request.name());
-    Ok(reply::json(request.call, StatusCode::OK, &context, members))
+    Ok(reply::json(call, StatusCode::OK, &context, members))
 }
 
 /// By words, by nearness, or by both, fused.

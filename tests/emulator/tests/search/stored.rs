@@ -361,6 +361,17 @@ async fn there_is_room_for_so_many_and_no_more() {
 }
 
 #[tokio::test]
+async fn there_is_room_for_so_many_documents() {
+    let desk = Desk::open().await;
+    let documents: Vec<Value> = (0..100_000).map(|number| json!({"HotelId": number.to_string()})).collect();
+    let reply = desk.post("/indexes('hotels')/docs/search.index", json!({"value": documents})).await;
+    assert_eq!(reply.status, 429);
+    let text = reply.json()["error"]["message"].as_str().expect("a text").to_owned();
+    assert!(text.starts_with("Document quota of 100000 has been exceeded for this service."), "{text}");
+    assert_eq!(desk.get("/indexes('hotels')/docs/$count").await.text(), "120");
+}
+
+#[tokio::test]
 async fn stored_objects_are_managed_and_nothing_else() {
     let desk = furnished().await;
     let principal = desk.bench.emulator.app().object_id;

@@ -6,7 +6,7 @@ use super::knowledge_sources::{self, KNOWLEDGE_SOURCES};
 use super::{Kind, Unset};
 use crate::answer::Answer;
 use crate::clock;
-use crate::search::entity::Words;
+use crate::search::entity::{Object, Words};
 use crate::search::filter::Filter;
 use crate::search::hits::{self, Hit, Terms};
 use crate::search::schema::Index;
@@ -31,61 +31,78 @@ pub(in crate::search) static KNOWLEDGE_BASES: Kind = Kind {
 /// How many documents of one source a question brings.
 const REFERENCES: usize = 5;
 
-/// `POST …/retrieve`
+/// What one request has brought so far.
+#[derive(Default)]
+struct Retrieval {
+    found: Vec<Value>,
+    activity: Vec<Value>,
+    references: Vec<Value>,
+}
+
+/// `POST …/retrieve`: every source is asked every question.
 pub(in crate::search) fn retrieve(request: &Request<'_>) -> Result<Answer, Answer> {
     let body = request.json()?;
     let memory = request.azure.search.memory();
     let base = KNOWLEDGE_BASES.named(request, &memory)?;
     let questions = questions(&body);
-    let (mut found, mut activity, mut references) = (Vec::new(), Vec::new(), Vec::new());
-    for source in base.definition.get("knowledgeSources").and_then(Value::as_array).into_iter().flatten() {
-        let name = source["name"].as_str().unwrap_or_default();
-        let Some(source) = memory.of(&KNOWLEDGE_SOURCES).get(name) else {
-            continue;
-        };
+    let mut retrieval = Retrieval::default();
+    let sources = base.definition.get("knowledgeSources").and_then(Value::as_array).into_iter().flatten();
+    for source in sources.filter_map(|source| memory.of(&KNOWLEDGE_SOURCES).get(source["name"].as_str()?)) {
         let index = knowledge_sources::index_of(&source.definition).and_then(|index| memory.indexes.get(index));
-        let parameters = knowledge_sources::parameters(&source.definition);
         for question in &questions {
-            let hits = index.map(|index| (index, best(index, question)));
-            let place = activity.len();
-            activity.push(json!({
-                "type": source.text("kind"),
-                "id": place,
-                "knowledgeSourceName": name,
-                "queryTime": clock::timestamp(),
-                "count": hits.as_ref().map_or(0, |(_, hits)| hits.len()),
-                "elapsedMs": 71,
-                "searchIndexArguments": {
-                    "search": question,
-                    "filter": null,
-                    "semanticConfigurationName": parameters["semanticConfigurationName"],
-                    "sourceDataFields": parameters["sourceDataFields"],
-                    "searchFields": parameters["searchFields"],
-                },
-            }));
-            for (index, hit) in hits.into_iter().flat_map(|(index, hits)| hits.into_iter().map(move |hit| (index, hit)))
-            {
-                let id = references.len().to_string();
-                found.push(json!({"ref_id": id, "content": hits::whole_text(index, hit.document)}));
-                references.push(json!({
-                    "type": "searchIndex",
-                    "id": id,
-                    "activitySource": place,
-                    "sourceData": null,
-                    "rerankerScore": hit.score.min(4.0),
-                    "docKey": hit.document.get(&index.key),
-                }));
-            }
+            retrieval.ask(source, index, question);
         }
     }
-    activity.push(json!({"type": "agenticReasoning", "id": activity.len(), "reasoningTokens": 0}));
-    let text = Value::Array(found).to_string();
-    let mut answer = json!({"response": [{"content": [{"type": "text", "text": text}]}]});
-    if body.get("includeActivity") != Some(&Value::Bool(false)) {
-        answer["activity"] = Value::Array(activity);
+    let with_activity = body.get("includeActivity") != Some(&Value::Bool(false));
+    let kind = reply::core_type(request.call, "Agents.AgentRetrievalResponse");
+    Ok(reply::of_type(request.call, &kind, retrieval.answer(with_activity)))
+}
+
+impl Retrieval {
+    fn ask(&mut self, source: &Object, index: Option<&Index>, question: &str) {
+        let place = self.activity.len();
+        let hits = index.map(|index| best(index, question)).unwrap_or_default();
+        let parameters = knowledge_sources::parameters(&source.definition);
+        self.activity.push(json!({
+            "type": source.text("kind"),
+            "id": place,
+            "knowledgeSourceName": source.text("name"),
+            "queryTime": clock::timestamp(),
+            "count": hits.len(),
+            "elapsedMs": 71,
+            "searchIndexArguments": {
+                "search": question,
+                "filter": null,
+                "semanticConfigurationName": parameters["semanticConfigurationName"],
+                "sourceDataFields": parameters["sourceDataFields"],
+                "searchFields": parameters["searchFields"],
+            },
+        }));
+        for (index, hit) in index.into_iter().flat_map(|index| hits.iter().map(move |hit| (index, hit))) {
+            let id = self.references.len().to_string();
+            self.found.push(json!({"ref_id": id, "content": hits::whole_text(index, hit.document)}));
+            self.references.push(json!({
+                "type": "searchIndex",
+                "id": id,
+                "activitySource": place,
+                "sourceData": null,
+                "rerankerScore": hit.score.min(4.0),
+                "docKey": hit.document.get(&index.key),
+            }));
+        }
     }
-    answer["references"] = Value::Array(references);
-    Ok(reply::of_type(request.call, &reply::core_type(request.call, "Agents.AgentRetrievalResponse"), answer))
+
+    /// What was found is a text of JSON within the JSON.
+    fn answer(mut self, with_activity: bool) -> Value {
+        let text = Value::Array(self.found).to_string();
+        let mut answer = json!({"response": [{"content": [{"type": "text", "text": text}]}]});
+        if with_activity {
+            self.activity.push(json!({"type": "agenticReasoning", "id": self.activity.len(), "reasoningTokens": 0}));
+            answer["activity"] = Value::Array(self.activity);
+        }
+        answer["references"] = Value::Array(self.references);
+        answer
+    }
 }
 
 fn best<'i>(index: &'i Index, question: &str) -> Vec<Hit<'i>> {
