@@ -20,10 +20,16 @@ async def each(sequence):
 
 
 async def first(sequence, count):
-    """So many elements, without asking for one more."""
+    """So many elements, without asking for one more; what is left of a stream is given up."""
+    sequence = sequence if hasattr(sequence, "__aiter__") else await settled(sequence)
     found = []
     async for element in each(sequence):
         found.append(element)
         if len(found) == count:
-            return found
-    raise AssertionError(f"there were only {len(found)}")
+            break
+    for end in ("close", "aclose"):
+        if hasattr(sequence, end):
+            await settled(getattr(sequence, end)())
+            break
+    assert len(found) == count, f"there were only {len(found)}"
+    return found

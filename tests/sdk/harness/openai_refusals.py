@@ -33,17 +33,20 @@ def keys(way, operations, few=FEW):
             way.case(f"{key_name}: {name}", operations[name], key=key, **REFUSED)
 
 
-def rows(way, chat):
-    """Registers the rows of section F that Azure gives on demand, and plain HTTP."""
+def rows(way, chat, repeats=True):
+    """Registers the rows of section F that Azure gives on demand, and plain HTTP; `repeats` unless this repeats even what it
+    is told not to."""
 
-    def register(name, prepare, **expected):
+    def register(name, prepare, client, **expected):
         async def asked(client):
             prepare()
             return await chat(client)
 
-        way.case(name, asked, client={"max_retries": 0}, **expected)
+        way.case(name, asked, client=client, **expected)
 
-    section_f.on_demand("openai", register, CLASSES)
+    at_once = {"max_retries": 0}
+    section_f.on_demand("openai", partial(register, client=at_once), CLASSES)
+    section_f.own_faults("openai", partial(register, client={} if repeats else at_once), CLASSES)
     way.case("plain http", chat, at=door.openai_plain, requests=1, row="F-oai-plain")
     way.case("plain http: wrong key", chat, key=WRONG_KEY, at=door.openai_plain, **REFUSED)
 

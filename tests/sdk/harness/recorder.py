@@ -40,8 +40,14 @@ _told = {field.name: os.environ.get("SDK_" + field.name.upper()) for field in fi
 door = Door(**{name: value for name, value in _told.items() if value})
 
 WRONG_KEY = "0123456789abcdef0123456789abcdef"
-NEARLY_THE_KEY = door.openai_key[:-1] + ("0" if door.openai_key[-1] != "0" else "1")
 
+
+def nearly(key):
+    """All of a key but its last letter."""
+    return key[:-1] + ("0" if key[-1] != "0" else "1")
+
+
+NEARLY_THE_KEY = nearly(door.openai_key)
 AT_KEYSWAP = door.journal == "behind"
 
 _cases = {}

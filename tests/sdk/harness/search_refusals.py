@@ -6,13 +6,13 @@ import search_documents
 import section_f
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from either import each, settled
-from recorder import AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azure_answers, door, pauses
+from recorder import AT_KEYSWAP, WRONG_KEY, azure_answers, door, nearly, pauses
 from search_clients import QUERY
 from search_documents import FOR_ADMINS, NO_SUCH, READS
 
 REFUSED = {"refused": "HttpResponseError", "requests": 1, "forwarded": False}
 CLASSES = {404: "ResourceNotFoundError", 400: "HttpResponseError", 412: "HttpResponseError", 413: "HttpResponseError"}
-CLASSES |= {429: "HttpResponseError", "5xx": "HttpResponseError"}
+CLASSES |= {401: "ClientAuthenticationError", 403: "HttpResponseError", 429: "HttpResponseError", "5xx": "HttpResponseError"}
 QUICK = {"retry_backoff_factor": 0.05}
 
 
@@ -27,7 +27,7 @@ def keys(way, operations):
     """Registers what a key that is not good enough costs: one request, whatever it was for."""
     refusals = {
         "wrong key": (WRONG_KEY, operations),
-        "nearly the key": (door.search_admin_key[:-1] + NEARLY_THE_KEY[-1], READS),
+        "nearly the key": (nearly(door.search_admin_key), READS),
         "Azure OpenAI's key": (door.openai_key, operations),
         "query key": (QUERY, {name: run for name, run in operations.items() if name in FOR_ADMINS}),
         "empty key": ("", READS),
@@ -59,6 +59,7 @@ def rows(way):
         way.case(name, asked, **expected)
 
     section_f.on_demand("search", register, CLASSES)
+    section_f.own_faults("search", register, CLASSES)
     missing = {"refused": "ResourceNotFoundError", "requests": 1}
     way.case("unknown index: search", partial(search_documents.search, index=NO_SUCH), **missing)
     way.case("unknown index: get index", partial(search_documents.get_index, name=NO_SUCH), **missing)

@@ -28,21 +28,14 @@ def _section(judged):
     reasons = []
     for suite, verdicts in judged.items():
         text += "| " + " | ".join(_row(suite, verdicts, reasons)) + " |\n"
-    if reasons:
-        text += "\n" + "".join(f"{number}. {reason}\n" for number, reason in enumerate(reasons, 1))
-    return text + "\n"
+    return text + "\n" + "".join(f"{number}. {reason}\n" for number, reason in enumerate(reasons, 1)) + "\n"
 
 
 def _row(suite, verdicts, reasons):
     client = ", ".join(f"{name} {version}" for name, version in suite.packages.items())
     operations = {operation for verdict in verdicts for operation in verdict.operations}
-    differences = {}
-    for verdict in verdicts:
-        if verdict.difference:
-            differences[verdict.difference] = differences.get(verdict.difference, 0) + 1
-    for reason in differences:
-        if reason not in reasons:
-            reasons.append(reason)
-    told = ", ".join(f"{count} × {reasons.index(reason) + 1}" for reason, count in differences.items())
+    differences = dict.fromkeys(verdict.difference for verdict in verdicts if verdict.difference)
+    reasons += [reason for reason in differences if reason not in reasons]
+    numbers = ", ".join(str(number) for number in sorted(reasons.index(reason) + 1 for reason in differences))
     realtime = "yes" if any(verdict.realtime for verdict in verdicts) else ""
-    return [client, suite.runtime, str(len(operations)), str(len(verdicts)), realtime, told or "none"]
+    return [client, suite.runtime, str(len(operations)), str(len(verdicts)), realtime, numbers]

@@ -42,11 +42,6 @@ class Suite:
         return next(client for name, client in known.items() if self.name.startswith(name))
 
     @property
-    def is_transparent(self):
-        """Whether it is one of those that also run through Azure's own names."""
-        return True
-
-    @property
     def packages(self):
         """The packages that somebody asked for, and their versions; the others are what those need."""
         if self.is_node:

@@ -18,6 +18,18 @@ from runner.suites import Failed
 
 READY_LIMIT = 60  # seconds
 
+# What a name that leads elsewhere and an authority of one's own mean to an SDK is the affair of its HTTP stack: one suite
+# for each, with all its cases.
+BY_STACK = {
+    "requests and aiohttp, told in their own ways": "py-openai-0.28",
+    "httpx, websockets": "py-openai-2",
+    "httpx2": "py-openai-3",
+    "azure-core": "py-search-12",
+    "node:https": "js-openai-4",
+    "undici, native websockets": "js-openai-7",
+    "azure's pipeline": "js-search-13",
+}
+
 SETTINGS = """
 keys = "keys.toml"
 [listen]

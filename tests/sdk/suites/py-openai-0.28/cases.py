@@ -209,6 +209,8 @@ CLASSES = {
     408: "APIError",
     413: "APIError",
     503: "ServiceUnavailableError",
+    401: "AuthenticationError",
+    "A1.2": "APIError",
     "5xx": "APIError",
 }
 
@@ -252,6 +254,7 @@ def rows(way):
         way.case(name, asked, **expected)
 
     section_f.on_demand("openai", register, CLASSES)
+    section_f.own_faults("openai", register, CLASSES)
     for name in ["chat", "stream", "embeddings"]:
         way.case(f"unknown deployment: {name}", partial(OPERATIONS[name], engine=NO_SUCH), **INVALID)
     way.case("unknown api-version", chat, settings={"api_version": "yesterday"}, **INVALID)
