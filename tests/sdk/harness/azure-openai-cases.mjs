@@ -3,7 +3,9 @@
 
 import { AzureKeyCredential, OpenAIClient } from '@azure/openai';
 import { OPTIONS, describe } from './azure-core.mjs';
-import { AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azureAnswers, door, pauses, recording, runAll, test } from './recorder.mjs';
+import {
+  AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azureAnswers, brokenOff, door, pauses, recording, runAll, test,
+} from './recorder.mjs';
 import { onDemand, ownFaults } from './section-f.mjs';
 
 const MODEL = 'gpt-4o';
@@ -97,9 +99,9 @@ function streaming(name, open) {
     await azureAnswers('stall-mid-body');
     return texts(open(connect()), 2);
   });
-  test(`${name}: cut midway`, { refused: 'Error', requests: 1 }, async () => {
+  test(`${name}: cut midway`, { refused: 'BrokenOff', requests: 1 }, async () => {
     await azureAnswers('cut');
-    await texts(open(connect()));
+    await brokenOff(() => texts(open(connect())));
   });
 }
 
@@ -127,7 +129,7 @@ function repeats() {
       chat(connect(door.stranded_key, door.nobody)));
   }
   for (const [name, fault] of Object.entries({ closed: 'close', reset: 'reset' })) {
-    test(`${name} before any answer`, { requests: 4, row: 'F-oai-lost', replayed: 1, ...TOLD }, async () => {
+    test(`${name} before any answer`, { requests: 4, row: 'F-oai-lost', replayed: 4, ...TOLD }, async () => {
       await azureAnswers(fault, { times: 9 });
       await chat(connect());
     });

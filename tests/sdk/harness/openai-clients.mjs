@@ -41,7 +41,7 @@ export async function first(list, count) {
 export function shown(value) {
   if (Array.isArray(value)) return value.map(shown);
   if (value === null || typeof value !== 'object') return value;
-  const decided = Object.entries(value).filter(([name]) => !/^id$|_(id|ids|at)$/.test(name));
+  const decided = Object.entries(value).filter(([name]) => !/^id$|_(id|ids|at|file)$/.test(name));
   return Object.fromEntries(decided.map(([name, inner]) => [name, shown(inner)]));
 }
 

@@ -101,7 +101,8 @@ export const inference = {
     (await image(client, { response_format: 'b64_json' })).data.map(({ b64_json }) => sha256(b64_json)),
   'image edit': async (client) => {
     const file = await toFile(Buffer.from('a picture'), 'picture.png', { type: 'image/png' });
-    const edited = await client.images.edit({ model: 'gpt-image-1', image: file, prompt: 'more boats' });
+    const wanted = { model: 'dall-e-3', prompt: 'more boats', response_format: 'b64_json' };
+    const edited = await client.images.edit({ ...wanted, image: file });
     return edited.data.map(({ b64_json }) => sha256(b64_json));
   },
   models: async (client) => {

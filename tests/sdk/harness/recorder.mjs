@@ -70,6 +70,18 @@ export function countingFetch(url, ...more) {
   return fetch(url, ...more);
 }
 
+/** Thrown for a stream that broke off: how that is told changes from time to time, but not that it is. */
+class BrokenOff extends Error {}
+
+/** Runs what reads such a stream to its end; its case is `refused: 'BrokenOff'`. */
+export async function brokenOff(reading) {
+  try {
+    await reading();
+  } catch (error) {
+    throw new BrokenOff(error?.constructor?.name);
+  }
+}
+
 /** A WAV file of some 300 kB, as if somebody had recorded it. */
 export function recording(seconds = 10) {
   const samples = Buffer.alloc(2 * 16_000 * seconds, Buffer.from(Array.from({ length: 251 }, (_, n) => (7 * n) % 251)));

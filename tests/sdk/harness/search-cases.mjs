@@ -114,7 +114,7 @@ function repeats(ask) {
       documents(dead).getDocumentsCount());
   }
   for (const [name, fault] of Object.entries({ closed: 'close', reset: 'reset' })) {
-    test(`${name} before any answer`, { ...told, replayed: 1, row: 'F-ais-lost' }, async () => {
+    test(`${name} before any answer`, { ...told, replayed: 4, row: 'F-ais-lost' }, async () => {
       await azureAnswers(fault, { plane: 'search', times: 9 });
       await ask();
     });

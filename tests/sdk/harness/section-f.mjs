@@ -44,7 +44,7 @@ const OWN_FAULTS = {
  *
  * ask: sends one request, and repeats what it likes
  * exceptionOf: the class of the exception, by the status and Azure's answer
- * tries: how often the SDK asks that is told 502, and to spare itself that
+ * tries: how often the SDK asks that is told 502, although it is also told not to ask again
  */
 export function ownFaults(name, plane, { ask, exceptionOf, tries }) {
   const differs = "who refused keyswap's own identity is not refusing the client's key";

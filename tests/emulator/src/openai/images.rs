@@ -17,7 +17,7 @@ const LIMIT: u64 = 10;
 pub(super) fn generate(request: &Request<'_>, _: &'static Deployment) -> Result<Answer, Answer> {
     let body = request.json()?;
     let prompt = prompt(request, body)?;
-    Ok(pictures(request, prompt, count(body["n"].as_u64()), body["response_format"] == "b64_json"))
+    Ok(pictures(request, prompt, count(body["n"].as_u64()), body["response_format"].as_str()))
 }
 
 /// A picture is uploaded; the revised prompt tells what arrived.
@@ -30,15 +30,18 @@ pub(super) fn edit(request: &Request<'_>, _: &'static Deployment) -> Result<Answ
     let prompt = form.text("prompt").ok_or_else(|| missing("prompt"))?;
     let prompt = format!("{prompt} ({})", image.described());
     let number = form.text("n").and_then(|number| number.parse().ok());
-    Ok(pictures(request, &prompt, count(number), form.text("response_format") == Some("b64_json")))
+    Ok(pictures(request, &prompt, count(number), form.text("response_format")))
 }
 
-/// `count` pictures, each of its own URL or coded.
-fn pictures(request: &Request<'_>, prompt: &str, count: u64, coded: bool) -> Answer {
+/// So many pictures in this format, each at a URL if there is none.
+fn pictures(request: &Request<'_>, prompt: &str, count: u64, format: Option<&str>) -> Answer {
     let id = entropy::uuid();
     let data: Vec<Value> = (0..count)
         .map(|number| {
-            let mut picture = if coded { json!({"b64_json": PIXEL}) } else { json!({"url": blob(&id, number)}) };
+            let mut picture = match format {
+                Some("b64_json") => json!({"b64_json": PIXEL}),
+                _ => json!({"url": blob(&id, number)}),
+            };
             picture["content_filter_results"] = chat::nothing_filtered();
             picture["prompt_filter_results"] = prompt_not_filtered();
             picture["revised_prompt"] = prompt.into();
@@ -121,10 +124,10 @@ fn blob(id: &str, number: u64) -> String {
 impl Objects {
     /// Whether an operation is polled for the first time, or again after its end.
     fn image_begins(&mut self, id: &str) -> bool {
-        let ends = self.images.remove(id);
-        if !ends {
-            self.images.insert(id.to_owned());
+        let begins = self.images.remove(id).is_none();
+        if begins {
+            self.images.insert(json!({"id": id}));
         }
-        !ends
+        begins
     }
 }

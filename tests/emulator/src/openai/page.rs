@@ -42,12 +42,13 @@ impl Page {
     /// `{"object":"list",...}`, as most kinds have it.
     pub(super) fn list(self) -> Value {
         let id = |object: Option<&Value>| object.map_or(Value::Null, |object| object["id"].clone());
+        let (first, last) = (id(self.data.first()), id(self.data.last()));
         json!({
             "object": "list",
-            "first_id": id(self.data.first()),
-            "last_id": id(self.data.last()),
-            "has_more": self.has_more,
             "data": self.data,
+            "first_id": first,
+            "last_id": last,
+            "has_more": self.has_more,
         })
     }
 }

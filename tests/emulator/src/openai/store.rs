@@ -1,7 +1,7 @@
 //! What the resource remembers: everything that one request makes and another asks for. All doors and both surfaces see
 //! the same.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub(super) struct Objects {
     pub(super) assistants: Collection<Value>,
     pub(super) threads: Collection<Thread>,
     /// The image operations that were polled and are not done.
-    pub(super) images: HashSet<String>,
+    pub(super) images: Collection<Value>,
 }
 
 /// Objects of one kind, in the order of their making.

@@ -18,6 +18,7 @@ function countingAgent({ protocol }) {
 
 await runOpenAI({
   counting: { httpAgent: countingAgent },
-  cutStream: 'Error',
   realtime: { ws: OpenAIRealtimeWS, native: OpenAIRealtimeWebSocket },
+  // without a deployment in the path
+  astray: ['image edit'],
 });

@@ -8,6 +8,7 @@ import { countingFetch } from './recorder.mjs';
 
 await runOpenAI({
   counting: { fetch: countingFetch },
-  cutStream: 'TypeError',
   realtime: { ws: OpenAIRealtimeWS, native: OpenAIRealtimeWebSocket },
+  // without a deployment in the path
+  astray: ['image edit'],
 });

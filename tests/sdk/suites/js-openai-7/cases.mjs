@@ -8,6 +8,5 @@ import { countingFetch } from './recorder.mjs';
 
 await runOpenAI({
   counting: { fetch: countingFetch },
-  cutStream: 'TypeError',
   realtime: { ws: OpenAIRealtimeWS, native: OpenAIRealtimeWebSocket },
 });
