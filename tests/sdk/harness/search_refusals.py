@@ -69,7 +69,7 @@ def rows(way):
     way.case("wrong key: plain http", partial(search_documents.count, key=WRONG_KEY, at=door.search_plain), **REFUSED)
     # in one release of the SDK a header, in another a policy
     no_key = partial(ask, policies=[WithoutKey()], authentication_policy=SansIOHTTPPolicy())
-    differs = "without a key Azure's answer has no body; keyswap says what it says to a wrong one"
+    differs = "without a key Azure's answer has no body, which breaks some SDKs; keyswap's is that to a wrong key"
     way.case("no key", no_key, **REFUSED, row="F-ais-none", differs=differs)
 
 
