@@ -58,6 +58,10 @@ export function requestSent() {
   sentAt.push(performance.now());
 }
 
+/** The requests of this case that arrived at Azure, as the emulator saw them. */
+export const arrived = async () =>
+  (await control('GET', '/journal')).filter((entry) => entry.door === door.journal);
+
 /** The milliseconds between the requests of this case. */
 export function pauses() {
   return sentAt.slice(1).map((later, index) => later - sentAt[index]);
@@ -110,11 +114,11 @@ export async function runAll(describe) {
     sentAt = [];
     const outcome = await outcomeOf(run, describe);
     const requests = sentAt.length;
-    const arrived = (await control('GET', '/journal')).filter((entry) => entry.door === door.journal);
-    const leaked = arrived.map((entry) => entry.violation).filter(Boolean);
-    const completed = arrived.filter((entry) => entry.completed).map((entry) => entry.operation);
+    const entries = await arrived();
+    const leaked = entries.map((entry) => entry.violation).filter(Boolean);
+    const completed = entries.filter((entry) => entry.completed).map((entry) => entry.operation);
     const operations = [...new Set(completed)].sort();
-    print({ case: name, outcome, requests, arrived: arrived.length, leaked, operations, expected });
+    print({ case: name, outcome, requests, arrived: entries.length, leaked, operations, expected });
   }
   // some SDKs keep a connection whose answer nobody reads any more
   process.exit();
