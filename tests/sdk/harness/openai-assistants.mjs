@@ -57,7 +57,8 @@ const withFunctions = (client) =>
     const waiting = await threads.runs.createAndPoll(thread_id, asked, AT_ONCE);
     const [call] = waiting.required_action.submit_tool_outputs.tool_calls;
     const tool_outputs = [{ tool_call_id: call.id, output: 'fine' }];
-    const done = await threads.runs.submitToolOutputsAndPoll(...within({ thread_id }, waiting.id, { tool_outputs }), AT_ONCE);
+    const told = within({ thread_id }, waiting.id, { tool_outputs });
+    const done = await threads.runs.submitToolOutputsAndPoll(...told, AT_ONCE);
     const messages = await first(threads.messages.list(thread_id, { order: 'asc' }), 2);
     const other = await threads.runs.createAndPoll(thread_id, asked, AT_ONCE);
     const cancelled = await threads.runs.cancel(...within({ thread_id }, other.id));

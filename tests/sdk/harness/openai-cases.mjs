@@ -2,7 +2,7 @@
 
 import { assisted } from './openai-assistants.mjs';
 import { describe, surfaces } from './openai-clients.mjs';
-import { filed, missing } from './openai-files.mjs';
+import { filed } from './openai-files.mjs';
 import { chat, inference, streams, texts } from './openai-inference.mjs';
 import { brings, refusesKeys, rows } from './openai-refusals.mjs';
 import { repeats } from './openai-repeats.mjs';
@@ -30,9 +30,6 @@ export async function runOpenAI({ counting, realtime, astray = [] }) {
     refusesKeys(surface, connect, operations);
     brings(surface, connect);
     rows(surface, connect);
-    for (const [name, operation] of Object.entries(missing)) {
-      test(`${surface}: no such ${name}`, { refused: 'NotFoundError', requests: 1 }, () => operation(connect()));
-    }
     repeats(surface, connect);
     for (const [transport, Realtime] of Object.entries(realtime)) {
       const opened = {

@@ -1,5 +1,5 @@
-// Responses of the openai package, and the talks that are kept at Azure: each story begins with nothing, and tells everything
-// that Azure decides. A refused one ends at its first request.
+// Responses of the openai package, and the talks that are kept at Azure: each story begins with nothing, and tells
+// everything that Azure decides. A refused one ends at its first request.
 
 import OpenAI from 'openai';
 import { first, gone, shown, within } from './openai-clients.mjs';
