@@ -1,4 +1,4 @@
-"""What openai 1 and newer has Azure keep: files, batches, fine-tuning, vector stores, assistants and threads, responses.
+"""What openai 1 and newer has Azure keep: files, uploads in parts, batches, fine-tuning, vector stores.
 
 Each story begins with nothing, and tells everything that Azure decides: whole objects, without their ids and times.
 """
@@ -9,16 +9,14 @@ import re
 from functools import partial
 
 from either import each, first, settled
-from recorder import azure_answers
 
 SAID = "Grüße ✓ from a file.\n".encode()
 LARGE = bytes((13 * n) % 253 for n in range(253 * 1000)) * 36  # 9 MB
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Grüße"}]}
 LINE = {"custom_id": "one", "method": "POST", "url": "/chat/completions", "body": CHAT}
 LINES = "\n".join(json.dumps(LINE | {"custom_id": name}) for name in ("one", "two")).encode()
+NO_SUCH_FILE = "file-00000000000000000000000000000000"
 AT_ONCE = {"poll_interval_ms": 20}
-
-
 AN_ID = re.compile(r"[a-z]+[-_][0-9A-Za-z_-]{16,}")
 
 
@@ -29,7 +27,8 @@ def shown(value):
     if isinstance(value, list):
         return [shown(inner) for inner in value]
     if isinstance(value, dict):
-        return {name: shown(value[name]) for name in sorted(value) if not name.endswith("_at")}
+        new = ("_at", "created", "azure_block_id")
+        return {name: shown(value[name]) for name in sorted(value) if not name.endswith(new)}
     return "ID" if isinstance(value, str) and AN_ID.fullmatch(value) else value
 
 
@@ -56,7 +55,19 @@ async def large_file(client):
 
 
 async def missing_file(client):
-    await settled(client.files.retrieve("file-00000000000000000000000000000000"))
+    await settled(client.files.retrieve(NO_SUCH_FILE))
+
+
+async def in_parts(client):
+    """A file that comes in two parts, and one that does not come after all."""
+    asked = {"bytes": 2 * len(SAID), "filename": "said.jsonl", "mime_type": "text/jsonl", "purpose": "fine-tune"}
+    made = await settled(client.uploads.create(**asked))
+    parts = [await settled(client.uploads.parts.create(made.id, data=SAID)) for _ in range(2)]
+    whole = await settled(client.uploads.complete(made.id, part_ids=[part.id for part in parts]))
+    content = await settled(client.files.content(whole.file.id))
+    assert content.read() == 2 * SAID
+    given_up = await settled(client.uploads.cancel((await settled(client.uploads.create(**asked))).id))
+    return [shown(made), shown(parts), shown(whole), shown(given_up)]
 
 
 async def batch(client):
@@ -89,10 +100,11 @@ async def fine_tuning(client):
     made = await settled(jobs.create(model="gpt-4o", training_file=file.id))
     again = await settled(jobs.retrieve(made.id))
     events = [event.message async for event in each(jobs.list_events(made.id))]
+    checkpoints = [shown(checkpoint) async for checkpoint in each(jobs.checkpoints.list(made.id))]
     [newest] = await first(jobs.list(limit=1), 1)
     assert newest.id == made.id
     cancelled = await settled(jobs.cancel(made.id))
-    return [shown(made), shown(again), shown(cancelled)], events
+    return [shown(made), shown(again), shown(cancelled)], events, checkpoints
 
 
 def stores(client):
@@ -106,98 +118,38 @@ async def vector_store(client):
     within = await settled(stores(client).files.create_and_poll(file_id=file.id, vector_store_id=made.id, **AT_ONCE))
     listed = [entry.id async for entry in each(stores(client).files.list(made.id))]
     again = await settled(stores(client).update(made.id, name="quay"))
+    seen = await settled(stores(client).retrieve(made.id))
+    [newest] = await first(stores(client).list(limit=1), 1)
     found = []
     if hasattr(stores(client), "search"):
-        found = [shown(hit) async for hit in each(stores(client).search(made.id, query="Grüße"))]
+        found.append([shown(hit) async for hit in each(stores(client).search(made.id, query="Grüße"))])
+        found.append([shown(part) async for part in each(stores(client).files.content(file.id, vector_store_id=made.id))])
+    out = await settled(stores(client).files.delete(file.id, vector_store_id=made.id))
     gone = await settled(stores(client).delete(made.id))
-    assert listed == [file.id]
-    return [shown(made), shown(within), shown(again), found, shown(gone)]
+    assert listed == [file.id] and newest.id == made.id
+    return [shown(made), shown(within), shown(again), shown(seen), found, shown(out), shown(gone)]
 
 
-async def assistant(client):
-    """A talk with an assistant: made, asked, read, forgotten."""
-    beta = client.beta
-    made = await settled(beta.assistants.create(model="gpt-4o", name="pilot", instructions="be brief"))
-    thread = await settled(beta.threads.create())
-    said = await settled(beta.threads.messages.create(thread.id, role="user", content="Grüße"))
-    asked = {"thread_id": thread.id, "assistant_id": made.id}
-    ran = await settled(beta.threads.runs.create_and_poll(**asked, **AT_ONCE))
-    steps = [shown(step) async for step in each(beta.threads.runs.steps.list(ran.id, thread_id=thread.id))]
-    heard = [shown(message) async for message in each(beta.threads.messages.list(thread.id))]
-    changed = await settled(beta.assistants.update(made.id, name="mate"))
-    [newest] = await first(beta.assistants.list(limit=1), 1)
-    gone = [
-        await settled(beta.threads.delete(thread.id)),
-        await settled(beta.assistants.delete(made.id)),
-    ]
-    assert newest.id == made.id
-    return [shown(made), shown(said), shown(ran), steps, heard, shown(changed), shown(gone)]
-
-
-async def assistant_streamed(client):
-    beta = client.beta
-    made = await settled(beta.assistants.create(model="gpt-4o"))
-    thread = await settled(beta.threads.create(messages=[{"role": "user", "content": "Grüße"}]))
-    events = beta.threads.runs.create(thread_id=thread.id, assistant_id=made.id, stream=True)
-    return [event.event async for event in each(events)]
-
-
-async def response(client):
-    """An answer that is kept, and one that builds upon it."""
-    made = await settled(respond(client))
-    next_one = await settled(respond(client, input="And?", previous_response_id=made.id))
-    again = await settled(client.responses.retrieve(made.id))
-    items = [shown(item) async for item in each(client.responses.input_items.list(next_one.id))]
-    await settled(client.responses.delete(made.id))
-    return [made.output_text, shown(made), shown(next_one), shown(again), items]
-
-
-def respond(client, input="Grüße", **options):
-    return client.responses.create(model="gpt-4o", input=input, **options)
-
-
-async def response_in_one(client):
-    return (await settled(respond(client))).output_text
-
-
-async def response_streamed(client):
-    events = [event async for event in each(respond(client, stream=True))]
-    deltas = (event.delta for event in events if event.type == "response.output_text.delta")
-    return "".join(deltas), [event.type for event in events]
-
-
-async def response_held_up(client):
-    """What came before the service fell silent is there, though the rest never comes."""
-    azure_answers("stall-mid-body")
-    return [event.type for event in await first(respond(client, stream=True, timeout=20), 3)]
-
-
-async def response_cut(client):
-    azure_answers("cut")
-    await response_streamed(client)
-
-
-async def response_in_the_background(client):
-    made = await settled(respond(client, background=True))
-    cancelled = await settled(client.responses.cancel(made.id))
-    return made.status, cancelled.status
+async def batch_of_files(client):
+    """Several files for a vector store at once."""
+    files = [(await upload(client)).id for _ in range(2)]
+    store = await settled(stores(client).create())
+    batches = stores(client).file_batches
+    done = await settled(batches.create_and_poll(store.id, file_ids=files, **AT_ONCE))
+    listed = [file.id async for file in each(batches.list_files(done.id, vector_store_id=store.id))]
+    assert sorted(listed) == sorted(files)
+    return shown(done)
 
 
 STORIES = {
     "files": files,
     "a file of 9 MB": large_file,
+    "a file in parts": in_parts,
     "batch": batch,
     "batch, cancelled": cancelled_batch,
     "fine-tuning": fine_tuning,
     "vector store": vector_store,
-    "assistant": assistant,
-    "assistant, streamed": assistant_streamed,
-}
-RESPONSES = {
-    "response": response,
-    "response, streamed": response_streamed,
-    "response, in the background": response_in_the_background,
-    "response, held up midway: what came so far is there": response_held_up,
+    "vector store, several files at once": batch_of_files,
 }
 # Each of them is one request, whoever asks.
 OPERATIONS = {
@@ -207,25 +159,11 @@ OPERATIONS = {
     "batch": lambda client: settled(batch_of(client)),
     "fine-tuning": lambda client: settled(client.fine_tuning.jobs.create(model="gpt-4o", training_file="file-0")),
     "vector store": lambda client: settled(stores(client).create(name="harbour")),
-    "assistant": lambda client: settled(client.beta.assistants.create(model="gpt-4o")),
-    "thread": lambda client: settled(client.beta.threads.create()),
-    "response": response_in_one,
-    "response, streamed": response_streamed,
 }
-
-
-def operations(openai):
-    """Those that this version of the SDK has."""
-    has_responses = hasattr(openai.OpenAI, "responses")
-    return {name: operation for name, operation in OPERATIONS.items() if has_responses or "response" not in name}
 
 
 def stored(way):
     """Registers all stories for one way to be a client."""
-    stories = STORIES
-    if hasattr(way.make, "responses"):
-        stories = stories | RESPONSES
-        way.case("response, cut midway", response_cut, refused=way.broken, requests=1)
-    for name, story in stories.items():
+    for name, story in STORIES.items():
         way.case(name, story)
     way.case("missing file", missing_file, refused="NotFoundError", requests=1)

@@ -4,6 +4,7 @@ send it, which is what the suites are for."""
 import openai_inference
 import openai_refusals
 import openai_stored
+import openai_talks
 from openai_clients import describe, ways
 from openai_inference import chat
 from recorder import door, run
@@ -14,10 +15,12 @@ def run_all(openai, http, api_version, broken=None, misplaced=()):
     for way in ways(openai, http, api_version, broken):
         openai_inference.inference(way, misplaced)
         openai_stored.stored(way)
+        openai_talks.talks(way)
         if way.is_asynchronous:
             openai_refusals.keys(way, {"chat": chat}, few=["chat"])
         else:
-            openai_refusals.keys(way, openai_inference.OPERATIONS | openai_stored.operations(openai))
+            stories = openai_stored.OPERATIONS | openai_talks.operations(way)
+            openai_refusals.keys(way, openai_inference.OPERATIONS | stories)
             openai_refusals.rows(way, chat)
             openai_refusals.unknown_deployments(way)
             openai_refusals.credentials(way, omit=openai._types.Omit())

@@ -43,7 +43,12 @@ async def indexer(way):
         ]
         changed = [
             await settled(client.create_or_update_data_source_connection(_blobs(source))),
+            await settled(client.create_or_update_skillset(await settled(client.get_skillset(skillset)))),
             await settled(client.create_or_update_indexer(_indexer(way, name, source, skillset))),
+        ]
+        again = [
+            await settled(client.get_data_source_connection(source)),
+            await settled(client.get_indexer(name)),
         ]
         for delete, what in (
             (client.delete_indexer, name),
@@ -51,7 +56,7 @@ async def indexer(way):
             (client.delete_data_source_connection, source),
         ):
             await settled(delete(what))
-        return [shown(made), status.status, listed, shown(changed)]
+        return [shown(made), status.status, listed, shown(changed), shown(again)]
 
 
 def _blobs(name):
@@ -77,11 +82,12 @@ async def alias(way):
     async with way.indexes() as client:
         made = await settled(client.create_alias(models.SearchAlias(name=name, indexes=[way.index])))
         changed = await settled(client.create_or_update_alias(models.SearchAlias(name=name, indexes=["hotels"])))
+        again = await settled(client.get_alias(name))
         listed = name in [found.name async for found in each(client.list_aliases())]
         async with way.documents(index=name) as documents:
             count = await settled(documents.get_document_count())
         await settled(client.delete_alias(name))
-        return [shown(made), shown(changed), listed, count]
+        return [shown(made), shown(changed), shown(again), listed, count]
 
 
 async def knowledge_base(way):
@@ -104,9 +110,14 @@ async def knowledge_base(way):
         async with way.knowledge(name) as base:
             intent = asked.KnowledgeRetrievalSemanticIntent(search="pool")
             answer = await settled(base.retrieve(asked.KnowledgeBaseRetrievalRequest(intents=[intent])))
+        changed = [
+            await settled(client.create_or_update_knowledge_source(await settled(client.get_knowledge_source(source)))),
+            await settled(client.create_or_update_knowledge_base(await settled(client.get_knowledge_base(name)))),
+        ]
+        await settled(client.get_knowledge_source_status(source))
         await settled(client.delete_knowledge_base(name))
         await settled(client.delete_knowledge_source(source))
-        return [shown(made), listed, len(answer.references)]
+        return [shown(made), shown(changed), listed, len(answer.references)]
 
 
 def objects(way):

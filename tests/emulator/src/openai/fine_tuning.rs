@@ -1,4 +1,5 @@
-//! Fine-tuning jobs. A job moves on when somebody asks for it: pending, running, succeeded. What comes of it is a name.
+//! Fine-tuning jobs. A job moves on when somebody asks for it: pending, running, succeeded. What comes of it is
+//! the name of a model, which can be deleted.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use crate::answer::Answer;
 use crate::openai::files::File;
 use crate::openai::page::Page;
 use crate::openai::store::{Collection, Object, Objects};
-use crate::openai::{Request, chat, refusal, reply};
+use crate::openai::{Request, chat, models, refusal, reply};
 use crate::{clock, entropy};
 
 /// Where checkpoints are made, and what was lost there.
@@ -66,6 +67,10 @@ pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
             let content = objects.files.get(&file).map(|file| file.content.clone()).unwrap_or_default();
             let results = objects.job(request)?.succeed(chat::words(&String::from_utf8_lossy(&content)));
             objects.keep(results);
+            let job = &objects.job(request)?.shown;
+            let text = |member: &str| job[member].as_str().unwrap_or_default();
+            let model = models::fine_tuned(text("fine_tuned_model"), text("model"));
+            objects.models.insert(model);
         }
         _ => {}
     }

@@ -83,6 +83,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     alone("models-list", GET, ACCOUNT, "models", "models", models::list),
     alone("models-get", GET, ACCOUNT, "models/{model}", "models", models::get),
+    object("models-delete", DELETE, "models/{model}", "models", models::delete),
     // Files, whole and in parts.
     object("files-create", POST, "files", "files", files::create),
     object("files-list", GET, "files", "files", files::list),

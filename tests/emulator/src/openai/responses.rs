@@ -66,15 +66,18 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Answer> {
     Ok(answer)
 }
 
-/// One that was made in the background moves on each time: queued, in progress, completed.
+/// One that was made in the background moves on each time: queued, in progress, completed. As a stream it is told again,
+/// whole or from a number on.
 pub(super) fn get(request: &Request<'_>) -> Result<Answer, Answer> {
     let mut objects = request.objects();
     let response = objects.response(request)?;
     response.polls += 1;
     if request.call.parameter("stream").as_deref() == Some("true") {
+        let seen = request.call.parameter("starting_after").and_then(|number| number.parse::<usize>().ok());
+        let frames = events::of(&response.whole).into_iter().skip(seen.map_or(0, |number| number + 1));
         return Ok(reply::stored(request.call, StatusCode::OK)
             .header("content-type", "text/event-stream; charset=utf-8")
-            .events(events::of(&response.whole)));
+            .events(frames.collect()));
     }
     Ok(show(request, &response.so_far()))
 }

@@ -28,6 +28,8 @@ pub(super) struct Objects {
     pub(super) uploads: Collection<Upload>,
     pub(super) vector_stores: Collection<VectorStore>,
     pub(super) jobs: Collection<Job>,
+    /// What fine-tuning has made.
+    pub(super) models: Collection<Value>,
     pub(super) batches: Collection<Value>,
     pub(super) chats: Collection<StoredChat>,
     pub(super) responses: Collection<Response>,

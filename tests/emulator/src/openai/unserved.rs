@@ -19,7 +19,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
     unserved("files-create", Method::POST, PROJECT_V1, "files"),
     unserved("batches-create", Method::POST, &["anthropic/v1"], "messages/batches"),
     unserved("responses-create", Method::POST, PROJECT_V1, "responses"),
-    unserved("models-delete", Method::DELETE, ACCOUNT, "models/{model}"),
     unserved("evals-create", Method::POST, ACCOUNT, "evals"),
     unserved("realtime-secrets", Method::POST, &["openai/v1"], "realtime/client_secrets"),
     unserved("realtime-secrets", Method::POST, &["openai"], "realtimeapi/sessions"),

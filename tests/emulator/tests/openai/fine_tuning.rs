@@ -28,6 +28,13 @@ async fn a_job_moves_on_with_each_poll_to_a_model() {
     assert_eq!(done["fine_tuned_model"], model);
     assert_eq!(world.get(&path).await, done);
 
+    assert_eq!(ids(&world.get("models").await).last(), Some(&model));
+    assert_eq!(world.get(&format!("models/{model}")).await["model"], "gpt-4o-mini-2024-07-18");
+    let deleted = world.delete(&format!("models/{model}")).await;
+    assert_eq!(deleted, json!({"id": model, "object": "model", "deleted": true}));
+    world.call("DELETE", &format!("models/{model}"), Value::Null, 404).await;
+    world.call("DELETE", "models/gpt-4o", Value::Null, 404).await;
+
     let results = done["result_files"][0].as_str().expect("a file");
     assert_eq!(world.get(&format!("files/{results}")).await["purpose"], "fine-tune-results");
     let events = world.get(&format!("{path}/events?order=asc")).await;

@@ -119,7 +119,10 @@ async fn a_stream_names_its_events_and_has_no_done() {
     let (first, last) = (&frames[0].1["response"], &frames.last().expect("frames").1["response"]);
     assert_eq!((&first["status"], &first["output"]), (&json!("in_progress"), &json!([])));
     assert_eq!(output(last), SAID);
-    assert_eq!(world.get(&format!("responses/{}", id(last))).await, *last);
+    let path = format!("responses/{}", id(last));
+    assert_eq!(world.get(&path).await, *last);
+    let again = world.ask("GET", &format!("/openai/v1/{path}?stream=true&starting_after=1")).send().await;
+    assert!(again.text().starts_with("event: response.output_item.added\n"), "{}", again.text());
 }
 
 #[tokio::test]
