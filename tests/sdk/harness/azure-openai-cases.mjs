@@ -97,7 +97,7 @@ function brings() {
     answer(await chat(connect(door.openai_key, door.openai_plain, plain))));
 
   const refused = { refused: REFUSED, requests: 1, forwarded: false };
-  const lost = "Azure's flat body is lost in this SDK; keyswap answers as to a wrong key";
+  const lost = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key";
   const none = { ...refused, refused: AT_KEYSWAP ? REFUSED : 'undefined', row: 'F-oai-none', differs: lost };
   test('no key', none, () => chat(connect(door.openai_key, door.openai, KEYLESS)));
 

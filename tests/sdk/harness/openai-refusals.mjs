@@ -29,7 +29,7 @@ export function brings(surface, connect) {
   const bearer = `Bearer ${door.openai_key}`;
 
   if (keyless(surface)) {
-    const differs = "Azure's flat body is lost in this SDK; keyswap answers as to a wrong key";
+    const differs = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key";
     test(`${surface}: no key`, { ...REFUSED, row: 'F-oai-none', differs }, () => ask(keyless(surface)));
     const expected = { requests: 1, row: 'F-oai-bearer' };
     if (surface === 'azure') {
