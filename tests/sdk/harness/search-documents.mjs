@@ -147,8 +147,8 @@ export const forAdmins = {
   'merge or upload': async (key) =>
     written(await documents({ key }).mergeOrUploadDocuments([{ id: '119', name: 'Harbour of old', rating: 1 }])),
   'delete a document': async (key) => written(await documents({ key }).deleteDocuments('id', ['119'])),
-  analyze: (key) =>
-    indexes(key).analyzeText(INDEX, { text: 'The harbour of Zürich', analyzerName: 'standard.lucene' }),
+  analyze: async (key) =>
+    shown(await indexes(key).analyzeText(INDEX, { text: 'The harbour of Zürich', analyzerName: 'standard.lucene' })),
   'index statistics': async (key) => (await indexes(key).getIndexStatistics(INDEX)).documentCount,
   'service statistics': async (key) => Object.keys((await indexes(key).getServiceStatistics()).counters).sort(),
 };
