@@ -1,15 +1,15 @@
-// All cases of the AI SDK with @ai-sdk/azure, which looks at the host that it is sent to: on another than Azure's own the
-// path is what it was told, so somebody has written /openai/v1, or asked for the URLs with deployments.
+// All cases of the AI SDK with @ai-sdk/azure, which looks at the host that it is sent to: on another than Azure's own
+// the path is what it was told, so somebody has written /openai/v1, or asked for the URLs with deployments.
 
 import { createAzure } from '@ai-sdk/azure';
 import { long, operations, streamed, text } from './ai-operations.mjs';
 import {
-  AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azureAnswers, brokenOff, countingFetch, door, pauses, runAll, test,
+  AT_KEYSWAP, BAD_KEYS, WRONG_KEY, azureAnswers, brokenOff, countingFetch, door, runAll, test, waited,
 } from './recorder.mjs';
 import { onDemand, ownFaults } from './section-f.mjs';
 
-const provider = (path, more) => ({ apiKey = door.openai_key, at = door.openai } = {}) =>
-  createAzure({ baseURL: `${at}/openai${path}`, apiKey, fetch: countingFetch, ...more });
+const provider = (path, fixed) => ({ apiKey = door.openai_key, at = door.openai, ...more } = {}) =>
+  createAzure({ baseURL: `${at}/openai${path}`, apiKey, fetch: countingFetch, ...fixed, ...more });
 
 /** By name: how a provider is made, and what talks in it. */
 const SURFACES = {
@@ -19,11 +19,6 @@ const SURFACES = {
     provider('', { useDeploymentBasedUrls: true, apiVersion: '2024-10-21' }),
     (azure, model) => azure.chat(model),
   ],
-};
-const KEYS = {
-  'wrong key': WRONG_KEY,
-  'nearly the key': NEARLY_THE_KEY,
-  "the search service's key": door.search_admin_key,
 };
 const MODEL = 'gpt-4o';
 
@@ -38,6 +33,7 @@ export async function runAI() {
     works(surface, run);
     streaming(surface, run);
     refusesKeys(surface, run);
+    brings(surface, run);
     rows(surface, run);
     repeats(surface, run);
   }
@@ -68,13 +64,26 @@ function streaming(surface, run) {
 
 function refusesKeys(surface, run) {
   const refused = { refused: 'APICallError', requests: 1, forwarded: false, row: 'F-oai-key' };
-  for (const [keyName, apiKey] of Object.entries(KEYS)) {
+  for (const [keyName, apiKey] of Object.entries(BAD_KEYS)) {
     for (const [name, operation] of Object.entries(operations)) {
       test(`${surface}: ${keyName}: ${name}`, refused, () => run(operation, { apiKey }));
     }
   }
   test(`${surface}: wrong key: text, plain http`, refused, () =>
     run(text, { apiKey: WRONG_KEY, at: door.openai_plain }));
+}
+
+/** The key twice, and a token in its place. */
+function brings(surface, run) {
+  const headers = { authorization: `Bearer ${door.openai_key}` };
+  test(`${surface}: the key twice`, { requests: 1, row: 'F-oai-both' }, () => run(text, { headers }));
+
+  const tokenProvider = async () => door.openai_token;
+  const refused = { refused: 'APICallError', forwarded: false };
+  const differs = 'tokens of clients pass only where a resource says so';
+  const held = door.tokens_pass ? {} : { differs, ...(AT_KEYSWAP && refused) };
+  test(`${surface}: a token of my own`, { requests: 1, row: 'F-oai-token', ...held }, () =>
+    run(text, { apiKey: null, tokenProvider }));
 }
 
 function rows(surface, run) {
@@ -89,7 +98,7 @@ function rows(surface, run) {
 function repeats(surface, run) {
   test(`${surface}: rate limit, then an answer`, { requests: 2 }, async () => {
     await azureAnswers('A1.12', { retry_after: 30, retry_after_ms: 700 });
-    return { said: await run(text), obeyed: pauses().every((pause) => pause >= 700 && pause < 10_000) };
+    return { said: await run(text), obeyed: waited(700) };
   });
   // it waits for seconds before it asks again: that is seen once
   if (surface !== 'deployments') return;

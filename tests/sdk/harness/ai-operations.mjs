@@ -1,13 +1,12 @@
-// What the AI SDK asks of @ai-sdk/azure, by name. Each operation takes a provider and the model that talks, and costs one
-// request unless its name is in `long`.
+// What the AI SDK asks of @ai-sdk/azure, by name. Each operation takes a provider and the model that talks, and costs
+// one request unless its name is in `long`.
 
-import { createHash } from 'node:crypto';
 import {
   Output, embed, embedMany, experimental_generateSpeech as generateSpeech, experimental_transcribe as transcribe,
   generateImage, generateObject, generateText, stepCountIs, streamObject, streamText, tool,
 } from 'ai';
 import { z } from 'zod';
-import { recording } from './recorder.mjs';
+import { heard, recording, sha256 } from './bytes.mjs';
 
 const prompt = 'Say hello, Grüße.';
 const schema = z.object({ text: z.string(), number: z.number() });
@@ -15,7 +14,7 @@ const weather = {
   description: 'The weather of a place',
   inputSchema: z.object({ place: z.string() }),
 };
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const SOUND = recording(1);
 
 export const text = async (_, model, options = {}) => {
   const { text, finishReason, usage } = await generateText({ model, prompt, ...options });
@@ -56,8 +55,8 @@ export const operations = {
   text,
   'text, streamed': streamed,
   'text with a tool': async (_, model) => {
-    const { toolCalls } = await generateText({ model, prompt, tools: { weather: tool(weather) }, toolChoice: 'required' });
-    return toolCalls.map(called);
+    const tools = { weather: tool(weather) };
+    return (await generateText({ model, prompt, tools, toolChoice: 'required' })).toolCalls.map(called);
   },
   'text with a tool that is used': usedTool,
   object: async (_, model) => (await generateObject({ model, prompt, schema })).object,
@@ -76,7 +75,7 @@ export const operations = {
     return images.map(({ base64 }) => sha256(base64));
   },
   transcription: async (provider) =>
-    (await transcribe({ model: provider.transcription('whisper'), audio: recording(1) })).text,
+    heard((await transcribe({ model: provider.transcription('whisper'), audio: SOUND })).text, SOUND),
   speech: async (provider) => {
     const { audio } = await generateSpeech({ model: provider.speech('tts'), text: 'Grüße' });
     return [audio.format, sha256(audio.uint8Array)];

@@ -1,10 +1,11 @@
-// All cases of @azure/openai, which was a package of its own for a while: it has Azure's operations under other names, no
-// /openai/v1, and no realtime. Its versions differ in how they stream and in how they make images.
+// All cases of @azure/openai, which was a package of its own for a while: it has Azure's operations under other names,
+// no /openai/v1, and no realtime. Its versions differ in how they stream and in how they make images.
 
 import { AzureKeyCredential, OpenAIClient } from '@azure/openai';
-import { OPTIONS, describe } from './azure-core.mjs';
+import { KEYLESS, OPTIONS, describe } from './azure-core.mjs';
+import { heard, recording } from './bytes.mjs';
 import {
-  AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azureAnswers, brokenOff, door, pauses, recording, runAll, test,
+  AT_KEYSWAP, BAD_KEYS, WRONG_KEY, azureAnswers, brokenOff, door, runAll, test, waited,
 } from './recorder.mjs';
 import { onDemand, ownFaults } from './section-f.mjs';
 
@@ -12,14 +13,9 @@ const MODEL = 'gpt-4o';
 const messages = [{ role: 'user', content: 'Say hello, Grüße.' }];
 const SOUND = recording();
 const NO_SUCH = 'no-such-deployment';
-const KEYS = {
-  'wrong key': WRONG_KEY,
-  'nearly the key': NEARLY_THE_KEY,
-  "the search service's key": door.search_admin_key,
-};
 
-const connect = (key = door.openai_key, endpoint = door.openai, options = OPTIONS) =>
-  new OpenAIClient(endpoint, new AzureKeyCredential(key), options);
+const connect = (key = door.openai_key, endpoint = door.openai, options = {}) =>
+  new OpenAIClient(endpoint, new AzureKeyCredential(key), { ...OPTIONS, ...options });
 
 const chat = (client, model = MODEL) => client.getChatCompletions(model, messages);
 const answer = ({ choices, usage }) => [usage, choices.map(({ message, finishReason }) => [message, finishReason])];
@@ -51,10 +47,10 @@ const single = {
     return [choices.map(({ text }) => text), usage];
   },
   embeddings: async (client) => (await client.getEmbeddings('text-embedding-3-small', ['one', 'two'])).data,
-  transcription: async (client) => (await client.getAudioTranscription('whisper', SOUND)).text,
+  transcription: async (client) => heard((await client.getAudioTranscription('whisper', SOUND)).text, SOUND),
   'transcription, verbose': (client) => client.getAudioTranscription('whisper', SOUND, 'verbose_json'),
   'transcription as subtitles': (client) => client.getAudioTranscription('whisper', SOUND, 'srt'),
-  translation: async (client) => (await client.getAudioTranslation('whisper', SOUND)).text,
+  translation: async (client) => heard((await client.getAudioTranslation('whisper', SOUND)).text, SOUND),
 };
 
 /** It throws what it finds in `error`; what is no JSON, or flat, is lost. */
@@ -76,7 +72,7 @@ export async function runAzureOpenAI({ streamed, images }) {
 
   for (const [name, operation] of Object.entries(operations)) {
     test(name, { requests: name === 'images' ? images.requests : 1 }, () => operation(connect()));
-    for (const [keyName, key] of Object.entries(KEYS)) {
+    for (const [keyName, key] of Object.entries(BAD_KEYS)) {
       const refused = { refused: REFUSED, requests: 1, forwarded: false, row: 'F-oai-key' };
       test(`${keyName}: ${name}`, refused, () => operation(connect(key)));
     }
@@ -86,11 +82,31 @@ export async function runAzureOpenAI({ streamed, images }) {
   test('unknown deployment: chat', unknown, () => chat(connect(), NO_SUCH));
   test('unknown deployment: stream', unknown, () => texts(streamed.chat(connect(), NO_SUCH)));
 
-  const once = { ...OPTIONS, retryOptions: { maxRetries: 0 } };
+  brings();
+  const once = { retryOptions: { maxRetries: 0 } };
   onDemand('chat', 'openai', { ask: () => chat(connect(door.openai_key, door.openai, once)), exceptionOf });
   ownFaults('chat', 'openai', { ask: () => chat(connect()), exceptionOf, tries: 4 });
   repeats();
   await runAll(describe);
+}
+
+/** A plain connection, no key, a token. */
+function brings() {
+  const plain = { allowInsecureConnection: true };
+  test('chat, plain http', { requests: 1, row: 'F-oai-plain' }, async () =>
+    answer(await chat(connect(door.openai_key, door.openai_plain, plain))));
+
+  const refused = { refused: REFUSED, requests: 1, forwarded: false };
+  const lost = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key";
+  const none = { ...refused, refused: AT_KEYSWAP ? REFUSED : 'undefined', row: 'F-oai-none', differs: lost };
+  test('no key', none, () => chat(connect(door.openai_key, door.openai, KEYLESS)));
+
+  const differs = 'tokens of clients pass only where a resource says so';
+  const held = door.tokens_pass ? {} : { differs, ...(AT_KEYSWAP && refused) };
+  test('a token of my own', { requests: 1, row: 'F-oai-token', ...held }, async () => {
+    const getToken = async () => ({ token: door.openai_token, expiresOnTimestamp: Date.now() + 600_000 });
+    return answer(await chat(new OpenAIClient(door.openai, { getToken }, OPTIONS)));
+  });
 }
 
 function streaming(name, open) {
@@ -114,7 +130,7 @@ function repeats() {
   test('rate limit, then an answer', { requests: 2 }, async () => {
     await azureAnswers('A1.12', { retry_after: 30, retry_after_ms: 700 });
     const said = answer(await chat(connect()));
-    return { said, obeyed: pauses().every((pause) => pause >= 700 && pause < 10_000) };
+    return { said, obeyed: waited(700) };
   });
   test('rate limit that does not end', { refused: REFUSED, requests: 4 }, async () => {
     await azureAnswers('A1.12', { retry_after: 30, retry_after_ms: 1, times: 9 });

@@ -2,16 +2,18 @@
 
 import { assisted } from './openai-assistants.mjs';
 import { describe, surfaces } from './openai-clients.mjs';
+import { filed } from './openai-files.mjs';
 import { chat, inference, streams, texts } from './openai-inference.mjs';
 import { brings, refusesKeys, rows } from './openai-refusals.mjs';
 import { repeats } from './openai-repeats.mjs';
-import { missing, responded, stored, streamedResponse, told } from './openai-stored.mjs';
+import { kept, keptOnV1, responded, streamedResponse, told } from './openai-responses.mjs';
 import { uploads } from './openai-uploads.mjs';
 import { overRealtime } from './realtime.mjs';
-import { azureAnswers, brokenOff, door, runAll, test } from './recorder.mjs';
+import { arrived, azureAnswers, brokenOff, door, runAll, test } from './recorder.mjs';
 
 const single = { ...inference, ...uploads, ...responded };
-const operations = { ...single, ...stored, ...assisted };
+const everywhere = { ...single, ...filed, ...kept, ...assisted };
+const operationsOf = { azure: everywhere, v1: { ...everywhere, ...keptOnV1 } };
 
 /**
  * Registers and runs them.
@@ -22,14 +24,12 @@ const operations = { ...single, ...stored, ...assisted };
  */
 export async function runOpenAI({ counting, realtime, astray = [] }) {
   for (const [surface, connect] of Object.entries(surfaces(counting))) {
-    works(surface, connect, surface === 'azure' ? astray : []);
+    const operations = operationsOf[surface];
+    works(surface, connect, operations, surface === 'azure' ? astray : []);
     streaming(surface, connect);
     refusesKeys(surface, connect, operations);
     brings(surface, connect);
     rows(surface, connect);
-    for (const [name, operation] of Object.entries(missing)) {
-      test(`${surface}: no such ${name}`, { refused: 'NotFoundError', requests: 1 }, () => operation(connect()));
-    }
     repeats(surface, connect);
     for (const [transport, Realtime] of Object.entries(realtime)) {
       const opened = {
@@ -42,7 +42,7 @@ export async function runOpenAI({ counting, realtime, astray = [] }) {
   await runAll(describe);
 }
 
-function works(surface, connect, astray) {
+function works(surface, connect, operations, astray) {
   for (const [name, operation] of Object.entries(operations)) {
     const refused = astray.includes(name) ? 'NotFoundError' : null;
     test(`${surface}: ${name}`, { refused, requests: name in single ? 1 : null }, () => operation(connect()));
@@ -51,6 +51,11 @@ function works(surface, connect, astray) {
     test(`${surface}: ${name}, plain http`, { requests: 1, row: 'F-oai-plain' }, () =>
       operations[name](connect({ endpoint: door.openai_plain })));
   }
+  test(`${surface}: a file stream is sent on as it comes`, { requests: 1 }, async () => {
+    await operations['upload of a file stream'](connect());
+    const [{ headers }] = await arrived();
+    return headers.map(([name]) => name).filter((name) => ['content-length', 'transfer-encoding'].includes(name));
+  });
   test(`${surface}: headers of an answer`, { requests: 1 }, async () => {
     const { response } = await chat(connect()).withResponse();
     // Azure's, and one of ours

@@ -21,8 +21,9 @@ export function surfaces(counting) {
 
 const IN_A_ROW = VERSION.startsWith('4.');
 
-/** The arguments that name a thing inside another, `within({ thread_id }, run)`: in a row until version 4. */
-export const within = (parents, id) => (IN_A_ROW ? [...Object.values(parents), id] : [id, parents]);
+/** The arguments that name a thing inside another, `within({ thread_id }, run, body)`: in a row until version 4. */
+export const within = (parents, id, body = {}) =>
+  IN_A_ROW ? [...Object.values(parents), id, body] : [id, { ...parents, ...body }];
 
 /** `del` until version 4. */
 export const gone = (resource, ...names) => (resource.delete ?? resource.del).apply(resource, names);
@@ -41,7 +42,7 @@ export async function first(list, count) {
 export function shown(value) {
   if (Array.isArray(value)) return value.map(shown);
   if (value === null || typeof value !== 'object') return value;
-  const decided = Object.entries(value).filter(([name]) => !/^id$|_(id|ids|at|file)$/.test(name));
+  const decided = Object.entries(value).filter(([name]) => !/^(id|created)$|_(id|ids|at|file)$/.test(name));
   return Object.fromEntries(decided.map(([name, inner]) => [name, shown(inner)]));
 }
 

@@ -1,8 +1,7 @@
 // What the openai package asks of models, by name. Each operation takes a client and gives what Azure decides.
 
-import { createHash } from 'node:crypto';
 import { toFile } from 'openai';
-import { recording } from './recorder.mjs';
+import { heard, recording, sha256 } from './bytes.mjs';
 
 export const MODEL = 'gpt-4o';
 export const messages = [{ role: 'user', content: 'Say hello.' }];
@@ -14,7 +13,8 @@ export const embeddings = (client, body = {}) =>
 const completions = (client, body = {}) =>
   client.completions.create({ model: 'gpt-35-turbo-instruct', prompt: 'Say hello.', ...body });
 const image = (client, body) => client.images.generate({ model: 'dall-e-3', prompt: 'a harbour', ...body });
-const sound = () => toFile(recording(1), 'recording.wav');
+const SOUND = recording(1);
+const sound = () => toFile(SOUND, 'recording.wav');
 const transcription = async (client, body = {}) =>
   client.audio.transcriptions.create({ model: 'whisper', file: await sound(), ...body });
 
@@ -34,8 +34,6 @@ export async function texts(stream, most = Infinity) {
   }
   return heard;
 }
-
-export const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 const tool = {
   type: 'function',
@@ -84,14 +82,15 @@ export const inference = {
   'completions, streamed': async (client) => (await texts(streams.completions(client))).join(''),
   embeddings: async (client) => (await embeddings(client)).data,
   'embeddings as numbers': async (client) => (await embeddings(client, { encoding_format: 'float' })).data,
-  transcription: async (client) => (await transcription(client)).text,
+  transcription: async (client) => heard((await transcription(client)).text, SOUND),
   'transcription, verbose': async (client) => {
     const { segments, language } = await transcription(client, { response_format: 'verbose_json' });
     return { segments, language };
   },
-  'transcription as subtitles': (client) => transcription(client, { response_format: 'srt' }),
+  'transcription as subtitles': async (client) =>
+    heard(await transcription(client, { response_format: 'srt' }), SOUND),
   translation: async (client) =>
-    (await client.audio.translations.create({ model: 'whisper', file: await sound() })).text,
+    heard((await client.audio.translations.create({ model: 'whisper', file: await sound() })).text, SOUND),
   speech: async (client) => {
     const spoken = await client.audio.speech.create({ model: 'tts', voice: 'alloy', input: 'Grüße' });
     return { type: spoken.headers.get('content-type'), sha256: sha256(Buffer.from(await spoken.arrayBuffer())) };

@@ -2,21 +2,16 @@
 
 import { exceptionOf, keyless } from './openai-clients.mjs';
 import { answer, chat, embeddings } from './openai-inference.mjs';
-import { AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, door, test } from './recorder.mjs';
+import { AT_KEYSWAP, BAD_KEYS, WRONG_KEY, door, test } from './recorder.mjs';
 import { onDemand, ownFaults } from './section-f.mjs';
 
-const KEYS = {
-  'wrong key': WRONG_KEY,
-  'nearly the key': NEARLY_THE_KEY,
-  "the search service's key": door.search_admin_key,
-};
 const REFUSED = { refused: 'AuthenticationError', requests: 1, forwarded: false };
 const noSuch = { model: 'no-such-deployment' };
 
 /** A key that is not good enough costs one request, whatever it was for. */
 export function refusesKeys(surface, connect, operations) {
   const refused = { ...REFUSED, row: 'F-oai-key' };
-  for (const [keyName, apiKey] of Object.entries(KEYS)) {
+  for (const [keyName, apiKey] of Object.entries(BAD_KEYS)) {
     for (const [name, operation] of Object.entries(operations)) {
       test(`${surface}: ${keyName}: ${name}`, refused, () => operation(connect({ apiKey })));
     }
@@ -34,7 +29,7 @@ export function brings(surface, connect) {
   const bearer = `Bearer ${door.openai_key}`;
 
   if (keyless(surface)) {
-    const differs = "without a key Azure's body is flat, which some SDKs lose; keyswap's is that to a wrong key";
+    const differs = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key";
     test(`${surface}: no key`, { ...REFUSED, row: 'F-oai-none', differs }, () => ask(keyless(surface)));
     const expected = { requests: 1, row: 'F-oai-bearer' };
     if (surface === 'azure') {
@@ -67,8 +62,24 @@ function limited(surface, connect) {
     (await connect().files.list({ limit: 1 })).data.length);
 }
 
+const NO_SUCH = 'no-such-thing';
+
+/** What is not there. */
+const missing = {
+  file: (client) => client.files.retrieve(NO_SUCH),
+  'content of a file': (client) => client.files.content(NO_SUCH),
+  batch: (client) => client.batches.retrieve(NO_SUCH),
+  'fine-tuning job': (client) => client.fineTuning.jobs.retrieve(NO_SUCH),
+  'vector store': (client) => client.vectorStores.retrieve(NO_SUCH),
+  response: (client) => client.responses.retrieve(NO_SUCH),
+};
+
+/** What Azure says instead of an answer. */
 export function rows(surface, connect) {
   const unknown = { refused: 'NotFoundError', requests: 1 };
+  for (const [name, operation] of Object.entries(missing)) {
+    test(`${surface}: no such ${name}`, unknown, () => operation(connect()));
+  }
   test(`${surface}: unknown deployment: chat`, unknown, () => chat(connect(), noSuch));
   test(`${surface}: unknown deployment: stream`, unknown, () => chat(connect(), { ...noSuch, stream: true }));
   test(`${surface}: unknown deployment: embeddings`, unknown, () => embeddings(connect(), noSuch));

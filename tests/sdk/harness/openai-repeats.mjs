@@ -1,7 +1,7 @@
 // What the openai package repeats, how often, and after which wait.
 
 import { answer, chat } from './openai-inference.mjs';
-import { AT_KEYSWAP, azureAnswers, door, pauses, test } from './recorder.mjs';
+import { AT_KEYSWAP, azureAnswers, door, test, waited } from './recorder.mjs';
 
 const TOLD = {
   refused: AT_KEYSWAP ? 'InternalServerError' : 'APIConnectionError',
@@ -14,7 +14,7 @@ export function repeats(surface, connect) {
 
   test(`${surface}: rate limit, then an answer`, { requests: 2 }, async () => {
     await azureAnswers('A1.12', { retry_after: 30, retry_after_ms: 700 });
-    return { said: await ask(), obeyed: pauses().every((pause) => pause >= 700 && pause < 10_000) };
+    return { said: await ask(), obeyed: waited(700) };
   });
   test(`${surface}: rate limit that does not end`, { refused: 'RateLimitError', requests: 3 }, async () => {
     await azureAnswers('A1.12', { retry_after: 30, retry_after_ms: 1, times: 9 });

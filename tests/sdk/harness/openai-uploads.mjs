@@ -2,20 +2,21 @@
 
 import { createReadStream, writeFileSync } from 'node:fs';
 import { toFile } from 'openai';
-import { recording } from './recorder.mjs';
+import { heard, recording } from './bytes.mjs';
 
-writeFileSync('recording.wav', recording());
-
+const SOUND = recording();
 const NAME = 'recording.wav';
-const webStream = () => new Blob([recording()]).stream();
+writeFileSync(NAME, SOUND);
 
-/** Each makes a file anew: most can be read once. The answer tells the size and the digest of what came. */
+const webStream = () => new Blob([SOUND]).stream();
+
+/** Each makes a file anew: most can be read once. */
 const kinds = {
-  'a Buffer': () => toFile(recording(), NAME),
+  'a Buffer': () => toFile(SOUND, NAME),
   // it has no length that the SDK knows: versions 6 and 7 send it chunked
   'a file stream': () => createReadStream(NAME),
-  'a File': () => new File([recording()], NAME, { type: 'audio/wav' }),
-  'a Blob': () => toFile(new Blob([recording()]), NAME),
+  'a File': () => new File([SOUND], NAME, { type: 'audio/wav' }),
+  'a Blob': () => toFile(new Blob([SOUND]), NAME),
   'a web stream': () => toFile(new Response(webStream()), NAME),
   'an iterable': () => toFile(webStream(), NAME),
 };
@@ -24,6 +25,9 @@ const kinds = {
 export const uploads = Object.fromEntries(
   Object.entries(kinds).map(([kind, file]) => [
     `upload of ${kind}`,
-    async (client) => (await client.audio.transcriptions.create({ model: 'whisper', file: await file() })).text,
+    async (client) => {
+      const { text } = await client.audio.transcriptions.create({ model: 'whisper', file: await file() });
+      return heard(text, SOUND);
+    },
   ]),
 );

@@ -73,7 +73,7 @@ def credentials(way, omit):
     way.case("the key twice", both, requests=1, row="F-oai-both")
 
     nothing = with_headers({"api-key": omit, "Authorization": omit})
-    differs = "without a key Azure's body is flat, which some SDKs lose; keyswap's is that to a wrong key"
+    differs = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key"
     way.case("no key", nothing, **REFUSED, row="F-oai-none", differs=differs)
 
     in_bearer = with_headers({"api-key": omit, "Authorization": f"Bearer {door.openai_key}"})

@@ -1,6 +1,6 @@
 // What every JavaScript suite does over realtime. The suites differ in how they connect.
 
-import { NEARLY_THE_KEY, WRONG_KEY, azureAnswers, door, requestSent, test } from './recorder.mjs';
+import { BAD_KEYS, azureAnswers, door, requestSent, test } from './recorder.mjs';
 
 const MODEL = 'gpt-4o-realtime-preview';
 const ANSWER = `You said “Grüße” to ${MODEL}. ✓ Zürich`;
@@ -31,12 +31,7 @@ export function overRealtime(name, { connect, refused = 'OpenAIRealtimeError' })
     return untilClosed(await open());
   });
 
-  const keys = {
-    'wrong key': WRONG_KEY,
-    'nearly the key': NEARLY_THE_KEY,
-    "the search service's key": door.search_admin_key,
-  };
-  for (const [keyName, key] of Object.entries(keys)) {
+  for (const [keyName, key] of Object.entries(BAD_KEYS)) {
     test(`${name}: ${keyName}`, { ...costsOne, refused, forwarded: false }, async () => untilClosed(await open(key)));
   }
   test(`${name}: unknown deployment`, { ...costsOne, refused }, async () =>

@@ -10,6 +10,13 @@ export const door = Object.fromEntries(
 export const WRONG_KEY = '0123456789abcdef0123456789abcdef';
 export const NEARLY_THE_KEY = door.openai_key.slice(0, -1) + (door.openai_key.endsWith('0') ? '1' : '0');
 
+/** Keys that open nothing at Azure OpenAI, by what they are. */
+export const BAD_KEYS = {
+  'wrong key': WRONG_KEY,
+  'nearly the key': NEARLY_THE_KEY,
+  "the search service's key": door.search_admin_key,
+};
+
 export const AT_KEYSWAP = door.journal === 'behind';
 
 const cases = [];
@@ -58,9 +65,14 @@ export function requestSent() {
   sentAt.push(performance.now());
 }
 
-/** The milliseconds between the requests of this case. */
-export function pauses() {
-  return sentAt.slice(1).map((later, index) => later - sentAt[index]);
+/** The requests of this case that arrived at Azure, as the emulator saw them. */
+export const arrived = async () =>
+  (await control('GET', '/journal')).filter((entry) => entry.door === door.journal);
+
+/** Whether so many milliseconds, and not many more, were between the requests of this case. */
+export function waited(milliseconds) {
+  const pauses = sentAt.slice(1).map((later, index) => later - sentAt[index]);
+  return pauses.every((pause) => pause >= milliseconds && pause < milliseconds + 9000);
 }
 
 /** A `fetch` for SDKs that take one: it sees every try, also what the SDK repeats by itself. */
@@ -82,25 +94,6 @@ export async function brokenOff(reading) {
   }
 }
 
-/** A WAV file of some 300 kB, as if somebody had recorded it. */
-export function recording(seconds = 10) {
-  const samples = Buffer.alloc(2 * 16_000 * seconds, Buffer.from(Array.from({ length: 251 }, (_, n) => (7 * n) % 251)));
-  const head = Buffer.alloc(44);
-  head.write('RIFF', 0);
-  head.writeUInt32LE(36 + samples.length, 4);
-  head.write('WAVEfmt ', 8);
-  head.writeUInt32LE(16, 16);
-  head.writeUInt16LE(1, 20); // PCM
-  head.writeUInt16LE(1, 22); // one channel
-  head.writeUInt32LE(16_000, 24);
-  head.writeUInt32LE(32_000, 28);
-  head.writeUInt16LE(2, 32);
-  head.writeUInt16LE(16, 34);
-  head.write('data', 36);
-  head.writeUInt32LE(samples.length, 40);
-  return Buffer.concat([head, samples]);
-}
-
 /** Runs all cases in order; `describe` lists what an application can see of the suite's exceptions. */
 export async function runAll(describe) {
   print({ cases: cases.map(({ name }) => name) });
@@ -110,11 +103,11 @@ export async function runAll(describe) {
     sentAt = [];
     const outcome = await outcomeOf(run, describe);
     const requests = sentAt.length;
-    const arrived = (await control('GET', '/journal')).filter((entry) => entry.door === door.journal);
-    const leaked = arrived.map((entry) => entry.violation).filter(Boolean);
-    const completed = arrived.filter((entry) => entry.completed).map((entry) => entry.operation);
+    const entries = await arrived();
+    const leaked = entries.map((entry) => entry.violation).filter(Boolean);
+    const completed = entries.filter((entry) => entry.completed).map((entry) => entry.operation);
     const operations = [...new Set(completed)].sort();
-    print({ case: name, outcome, requests, arrived: arrived.length, leaked, operations, expected });
+    print({ case: name, outcome, requests, arrived: entries.length, leaked, operations, expected });
   }
   // some SDKs keep a connection whose answer nobody reads any more
   process.exit();

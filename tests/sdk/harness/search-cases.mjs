@@ -1,11 +1,11 @@
 // All cases of @azure/search-documents. Its versions differ in what they have, and in what they make of an empty body.
 
 import { KEYLESS, describe } from './azure-core.mjs';
-import { AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azureAnswers, door, pauses, runAll, test } from './recorder.mjs';
+import { AT_KEYSWAP, NEARLY_THE_KEY, WRONG_KEY, azureAnswers, door, runAll, test, waited } from './recorder.mjs';
 import { ADMIN, INDEX, QUERY, all, documents, indexers, indexes } from './search-clients.mjs';
 import {
-  DOCUMENTS, NO_SUCH, buffered, count, createIndex, deleteIndex, everyAction, forAdmins, getIndex, lookup, pages, queries,
-  reads, resumed, search, updateIndexThatChanged, upload,
+  DOCUMENTS, NO_SUCH, buffered, count, createIndex, deleteIndex, everyAction, forAdmins, getIndex, lookup, pages,
+  queries, reads, resumed, search, updateIndexThatChanged, upload,
 } from './search-documents.mjs';
 import { objects } from './search-objects.mjs';
 import { onDemand, ownFaults } from './section-f.mjs';
@@ -72,7 +72,8 @@ function refusesKeys(emptied) {
       test(`${keyName}: ${name}`, { ...REFUSED, row }, () => operation(key));
     }
   }
-  test('wrong key: count, plain http', { ...REFUSED, row: 'F-ais-key' }, () => count(WRONG_KEY, door.search_plain, PLAIN));
+  test('wrong key: count, plain http', { ...REFUSED, row: 'F-ais-key' }, () =>
+    count(WRONG_KEY, door.search_plain, PLAIN));
 
   const differs = "without a key Azure's answer has no body, which breaks some SDKs; keyswap's is that to a wrong key";
   const none = { ...REFUSED, refused: AT_KEYSWAP ? 'RestError' : emptied, row: 'F-ais-none', differs };
@@ -89,7 +90,7 @@ function repeats(ask) {
     test(`${answer}: throttled, then an answer`, { requests: 2 }, async () => {
       await azureAnswers(answer, { plane: 'search', retry_after: 1 });
       const { found } = await ask();
-      return { found, obeyed: pauses().every((pause) => pause >= 1000 && pause < 10_000) };
+      return { found, obeyed: waited(1000) };
     });
   }
   test('throttled for too long', { ...FAILED, requests: 4 }, async () => {

@@ -15,12 +15,19 @@ export const documents = ({ key = QUERY, index = INDEX, at = door.search, ...mor
 export const indexes = (key = ADMIN) => new SearchIndexClient(door.search, credential(key), OPTIONS);
 export const indexers = (key = ADMIN) => new SearchIndexerClient(door.search, credential(key), OPTIONS);
 
-/** What the service decides of an object: not its tag, which is new each time, nor times. */
+/** What the service decides of an object: not its tag, which is new each time, nor times. Links lead to who was asked. */
 export function shown(value) {
   if (Array.isArray(value)) return value.map(shown);
   if (value === null || typeof value !== 'object') return value;
   const decided = Object.entries(value).filter(([name]) => !/^etag$|Time$/i.test(name));
-  return Object.fromEntries(decided.map(([name, inner]) => [name, shown(inner)]));
+  return Object.fromEntries(
+    decided.map(([name, inner]) => [name, name === '@odata.context' ? relative(inner) : shown(inner)]),
+  );
+}
+
+function relative(link) {
+  if (!link.startsWith(`${door.search}/`)) throw new Error(`${link} leads elsewhere`);
+  return link.slice(door.search.length);
 }
 
 export async function all(iterator) {

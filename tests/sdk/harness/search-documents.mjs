@@ -1,5 +1,5 @@
-// One index of @azure/search-documents: its definition, what is written into it, and all ways to read it. Each operation takes
-// the key that it is done with, and costs one request.
+// One index of @azure/search-documents: its definition, what is written into it, and all ways to read it. Each
+// operation takes the key that it is done with, and costs one request.
 
 import { IndexDocumentsBatch, SearchIndexingBufferedSender, odata } from '@azure/search-documents';
 import { door } from './recorder.mjs';
@@ -99,7 +99,8 @@ export async function resumed() {
 
 export const count = (key = QUERY, at = door.search, options = {}) =>
   documents({ key, at, ...options }).getDocumentsCount();
-export const lookup = (key = QUERY, id = '001') => documents({ key }).getDocument(id, { selectedFields: ['id', 'name'] });
+export const lookup = (key = QUERY, id = '001') =>
+  documents({ key }).getDocument(id, { selectedFields: ['id', 'name'] });
 const suggest = async (key = QUERY) => (await documents({ key }).suggest('harb', 'sg', { top: 3 })).results;
 const autocomplete = (key = QUERY) => documents({ key }).autocomplete('harb', 'sg', { top: 3 });
 
@@ -123,7 +124,7 @@ export const queries = {
   'of Lucene': ['name:harbour AND 00*', { ...shortly, queryType: 'full', orderBy: ['id'] }],
   'of all words': ['harbour view', { ...shortly, searchMode: 'all', orderBy: ['id'] }],
   highlighted: ['harbour', { ...shortly, highlightFields: 'name', orderBy: ['id'] }],
-  'of fields, with a minimum': ['harbour', { ...shortly, searchFields: ['name'], minimumCoverage: 80, orderBy: ['id'] }],
+  'of fields': ['harbour', { ...shortly, searchFields: ['name'], minimumCoverage: 80, orderBy: ['id'] }],
   'with facets and a count': ['*', { ...shortly, facets: ['rating,count:3'], includeTotalCount: true, top: 1 }],
   'by vector': [undefined, { ...shortly, vectorSearchOptions: near() }],
   'by words and vector': ['harbour', { ...shortly, vectorSearchOptions: near() }],
@@ -146,8 +147,8 @@ export const forAdmins = {
   'merge or upload': async (key) =>
     written(await documents({ key }).mergeOrUploadDocuments([{ id: '119', name: 'Harbour of old', rating: 1 }])),
   'delete a document': async (key) => written(await documents({ key }).deleteDocuments('id', ['119'])),
-  analyze: (key) =>
-    indexes(key).analyzeText(INDEX, { text: 'The harbour of Zürich', analyzerName: 'standard.lucene' }),
+  analyze: async (key) =>
+    shown(await indexes(key).analyzeText(INDEX, { text: 'The harbour of Zürich', analyzerName: 'standard.lucene' })),
   'index statistics': async (key) => (await indexes(key).getIndexStatistics(INDEX)).documentCount,
   'service statistics': async (key) => Object.keys((await indexes(key).getServiceStatistics()).counters).sort(),
 };

@@ -1,5 +1,5 @@
-// What a search service keeps beside indexes: made, looked at, changed, listed and deleted. A refused story ends at its first
-// request.
+// What a search service keeps beside indexes: made, looked at, changed, listed and deleted. A refused story ends at its
+// first request.
 
 import * as sdk from '@azure/search-documents';
 import { ADMIN, INDEX, all, documents, indexers, indexes, shown } from './search-clients.mjs';
@@ -96,7 +96,8 @@ async function knowledgeBase(key = ADMIN) {
     (await all(client.listKnowledgeSources())).some((one) => one.name === source),
     (await all(client.listKnowledgeBases())).some((one) => one.name === name),
   ];
-  const answer = await client.getKnowledgeRetrievalClient(name).retrieve({ intents: [{ kind: 'semantic', search: 'pool' }] });
+  const intents = [{ kind: 'semantic', search: 'pool' }];
+  const answer = await client.getKnowledgeRetrievalClient(name).retrieve({ intents });
   await client.deleteKnowledgeBase(name);
   await client.deleteKnowledgeSource(source);
   return [shown([made, status, seen, listed]), shown(answer.response), answer.references.length];

@@ -8,7 +8,10 @@ await runAzureOpenAI({
     completions: (client) => client.streamCompletions('gpt-35-turbo-instruct', ['Say hello.']),
   },
   images: {
-    make: async (client) => (await client.getImages('dall-e-3', 'a harbour')).data.map(({ revisedPrompt }) => revisedPrompt),
+    make: async (client) => {
+      const { data } = await client.getImages('dall-e-3', 'a harbour');
+      return data.map(({ revisedPrompt }) => revisedPrompt);
+    },
     requests: 1,
   },
 });

@@ -1,4 +1,4 @@
-// @azure/openai 1.0.0-beta.7, the last one that has its images made in the background and asks for them again and again.
+// @azure/openai 1.0.0-beta.7, the last one that has its images made in the background, and asks until they are there.
 
 import { runAzureOpenAI } from './azure-openai-cases.mjs';
 

@@ -1,5 +1,5 @@
-// openai 4.104.0 for JavaScript, which sends by node-fetch; on node 22, since its `native` realtime (both are its beta) is
-// the platform's own WebSocket, which cannot send a header.
+// openai 4.104.0 for JavaScript, which sends by node-fetch; on node 22, since its `native` realtime (both are its beta)
+// is the platform's own WebSocket, which cannot send a header.
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';

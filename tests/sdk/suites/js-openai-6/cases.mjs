@@ -1,5 +1,5 @@
-// openai 6.49.0 for JavaScript, the newest for node 20, on node 22: its `native` realtime is the platform's own WebSocket,
-// which cannot send a header.
+// openai 6.49.0 for JavaScript, the newest for node 20, on node 22: its `native` realtime is the platform's own
+// WebSocket, which cannot send a header.
 
 import { OpenAIRealtimeWebSocket } from 'openai/realtime/websocket';
 import { OpenAIRealtimeWS } from 'openai/realtime/ws';

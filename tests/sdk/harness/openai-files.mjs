@@ -1,8 +1,11 @@
-// What the openai package keeps at Azure: each story begins with nothing, and tells everything that Azure decides.
+// Files of the openai package, and what is made of files: each story begins with nothing, and tells everything that
+// Azure decides. A refused one ends at its first request.
 
+import { equal } from 'node:assert/strict';
 import { toFile } from 'openai';
+import { sha256 } from './bytes.mjs';
 import { first, gone, shown, within } from './openai-clients.mjs';
-import { MODEL, sha256 } from './openai-inference.mjs';
+import { MODEL } from './openai-inference.mjs';
 
 const LINE = {
   custom_id: 'one',
@@ -21,15 +24,15 @@ const contentOf = async (client, { id }) => Buffer.from(await (await client.file
 async function files(client) {
   const made = await put(client, 'fine-tune');
   const again = await client.files.retrieve(made.id);
-  const content = await contentOf(client, made);
-  return shown([made, again, content.toString(), await gone(client.files, made.id)]);
+  equal((await contentOf(client, made)).toString(), TEXT);
+  return shown([made, again, await gone(client.files, made.id)]);
 }
 
 async function largeFile(client) {
   const made = await put(client, 'batch', LARGE, 'large.jsonl');
-  const content = await contentOf(client, made);
+  equal(sha256(await contentOf(client, made)), sha256(LARGE));
   await gone(client.files, made.id);
-  return [made.bytes, sha256(content)];
+  return made.bytes;
 }
 
 async function filesInPages(client) {
@@ -39,6 +42,21 @@ async function filesInPages(client) {
   const listed = await first(client.files.list({ limit: 2, order: 'desc' }), 3);
   for (const { id } of made) await gone(client.files, id);
   return shown(listed);
+}
+
+async function fileInParts(client) {
+  const whole = Buffer.from(TEXT);
+  const of = { bytes: whole.length, filename: 'parts.jsonl', mime_type: 'text/jsonl', purpose: 'batch' };
+  const upload = await client.uploads.create(of);
+  const part_ids = [];
+  // in the midst of a letter
+  for (const part of [whole.subarray(0, 3), whole.subarray(3)]) {
+    const data = await toFile(part, 'part');
+    part_ids.push((await client.uploads.parts.create(upload.id, { data })).id);
+  }
+  const { status, file } = await client.uploads.complete(upload.id, { part_ids });
+  equal((await contentOf(client, file)).toString(), TEXT);
+  return [shown(upload), status];
 }
 
 async function batches(client) {
@@ -70,92 +88,50 @@ async function fineTuning(client) {
   const again = await jobs.retrieve(made.id);
   const events = [];
   for await (const { message } of jobs.listEvents(made.id)) events.push(message);
+  const checkpoints = (await jobs.checkpoints.list(made.id)).data.length;
   const [newest] = await first(jobs.list({ limit: 1 }), 1);
-  return [shown([made, again, await jobs.cancel(made.id)]), events, newest.id === made.id];
+  return [shown([made, again, await jobs.cancel(made.id)]), events, checkpoints, newest.id === made.id];
 }
 
 async function vectorStores(client) {
   const file = await put(client, 'assistants');
   const stores = client.vectorStores;
   const made = await stores.create({ name: 'harbours' });
-  const parents = { vector_store_id: made.id };
+  const of = { vector_store_id: made.id };
   const added = await stores.files.createAndPoll(made.id, { file_id: file.id }, { pollIntervalMs: 20 });
   const [held] = await first(stores.files.list(made.id), 1);
-  const one = await stores.files.retrieve(...within(parents, held.id));
+  const one = await stores.files.retrieve(...within(of, held.id));
+  const marked = await stores.files.update(...within(of, held.id, { attributes: { of: 'tests' } }));
+  const text = await first(stores.files.content(...within(of, held.id)), 1);
   const [found] = await first(stores.search(made.id, { query: 'Grüße' }), 1);
+  const again = await stores.retrieve(made.id);
   const changed = await stores.update(made.id, { name: 'ports' });
   const [newest] = await first(stores.list({ limit: 1 }), 1);
-  const taken = await gone(stores.files, ...within(parents, held.id));
-  const all = shown([made, added, one, found, changed, taken, await gone(stores, made.id)]);
+  const taken = await gone(stores.files, ...within(of, held.id));
+  const all = shown([made, added, one, marked, text, found, again, changed, taken, await gone(stores, made.id)]);
   return [all, held.id === file.id, newest.id === made.id];
 }
 
-const respond = (client, body = {}, options = {}) =>
-  client.responses.create({ model: MODEL, input: 'Say hello.', ...body }, options);
-
-async function responses(client) {
-  const made = await respond(client, { instructions: 'be brief' });
-  const next = await respond(client, { input: 'And again.', previous_response_id: made.id });
-  const again = await client.responses.retrieve(made.id);
-  const items = await first(client.responses.inputItems.list(next.id), 1);
-  await gone(client.responses, made.id);
-  return shown([made, next, again, items]);
+async function filesTogether(client) {
+  const file = await put(client, 'assistants');
+  const stores = client.vectorStores;
+  const { id } = await stores.create({ name: 'harbours' });
+  const of = { vector_store_id: id };
+  const batch = await stores.fileBatches.createAndPoll(id, { file_ids: [file.id] }, { pollIntervalMs: 20 });
+  const listed = await first(stores.fileBatches.listFiles(...within(of, batch.id)), 1);
+  const cancelled = await stores.fileBatches.cancel(...within(of, batch.id));
+  await gone(stores, id);
+  return shown([batch, listed, cancelled]);
 }
 
-async function inTheBackground(client) {
-  const made = await respond(client, { background: true });
-  const cancelled = await client.responses.cancel(made.id);
-  // version 4 throws the answer away
-  return [made.status, cancelled?.status ?? null];
-}
-
-async function inAShape(client) {
-  const properties = { text: { type: 'string' } };
-  const schema = { type: 'object', properties, required: ['text'], additionalProperties: false };
-  const format = { type: 'json_schema', name: 'greeting', strict: true, schema };
-  return (await respond(client, { text: { format } })).output_text;
-}
-
-/** A stream of a response, and what it tells: at most so many texts. */
-export const streamedResponse = (client) => respond(client, { stream: true });
-export async function told(stream, most = Infinity) {
-  const events = [];
-  const texts = [];
-  for await (const { type, delta } of await stream) {
-    events.push(type);
-    if (type === 'response.output_text.delta') texts.push(delta);
-    if (texts.length === most) break;
-  }
-  return { events, texts };
-}
-
-/** Each costs many requests; a refused one ends at its first. */
-export const stored = {
+export const filed = {
   files,
   'a file of 9 MB': largeFile,
   'files in pages': filesInPages,
+  'a file in parts': fileInParts,
   batches,
   'batch, cancelled': cancelledBatch,
   'fine-tuning': fineTuning,
   'vector stores': vectorStores,
-  responses,
-  'responses in the background': inTheBackground,
-};
-
-/** Each costs one. */
-export const responded = {
-  'responses in a shape': inAShape,
-  'responses, streamed': (client) => told(streamedResponse(client)),
-};
-
-const NO_SUCH = 'no-such-thing';
-
-/** What is not there. */
-export const missing = {
-  file: (client) => client.files.retrieve(NO_SUCH),
-  'content of a file': (client) => client.files.content(NO_SUCH),
-  batch: (client) => client.batches.retrieve(NO_SUCH),
-  'fine-tuning job': (client) => client.fineTuning.jobs.retrieve(NO_SUCH),
-  'vector store': (client) => client.vectorStores.retrieve(NO_SUCH),
-  response: (client) => client.responses.retrieve(NO_SUCH),
+  'files together': filesTogether,
 };
