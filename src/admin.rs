@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
 
 use axum::Router;
 use axum::extract::State;
@@ -23,36 +26,58 @@ use crate::token::{Outcome, Standing};
 /// What the admin address serves from.
 #[derive(Clone)]
 struct Admin {
-    gateway: Arc<Gateway>,
+    gateway: Arc<ArcSwap<Gateway>>,
     registry: Arc<Registry>,
     phase: watch::Receiver<Phase>,
+    generation: watch::Receiver<Generation>,
+    was_ready: Arc<AtomicBool>,
+}
+
+/// Which settings are in effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Generation {
+    /// How many times settings and keys were taken, the start included.
+    pub(crate) number: u64,
+    /// Whether newer ones are refused, and these stay for that.
+    pub(crate) stale: bool,
+    /// The settings that have changed, but will do so in effect at the next start only.
+    pub(crate) at_next_start: Vec<&'static str>,
 }
 
 /// The paths of the admin address.
-pub(crate) fn router(gateway: Arc<Gateway>, phase: watch::Receiver<Phase>) -> Router {
-    let registry = Arc::new(gateway.metrics.registry(gateway.tokens.clone()));
+pub(crate) fn router(
+    gateway: Arc<ArcSwap<Gateway>>,
+    phase: watch::Receiver<Phase>,
+    generation: watch::Receiver<Generation>,
+) -> Router {
+    let current = gateway.clone();
+    let standings = move || current.load().tokens.standings();
+    let registry = Arc::new(gateway.load().metrics.registry(standings));
     Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape))
-        .with_state(Admin { gateway, registry, phase })
+        .with_state(Admin { gateway, registry, phase, generation, was_ready: Arc::default() })
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    let standings = admin.gateway.tokens.standings();
+    let standings = admin.gateway.load().tokens.standings();
     let draining = *admin.phase.borrow() != Phase::Serving;
     let tried = standings.iter().all(|standing| standing.outcome != Outcome::Pending);
     let works = standings.iter().any(|standing| standing.fetched > 0);
-    let (status, word) = match (draining, tried && works) {
+    // Once for all: tokens that new settings need are waited for by those who need them.
+    let ready = admin.was_ready.load(Ordering::Relaxed) || (tried && works);
+    admin.was_ready.store(ready, Ordering::Relaxed);
+    let (status, word) = match (draining, ready) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
         (false, true) => (StatusCode::OK, "ready"),
     };
-    (status, page(word, &standings)).into_response()
+    (status, page(word, &standings, &admin.generation.borrow())).into_response()
 }
 
-/// The word, and a line for every token.
-fn page(word: &str, standings: &[Standing]) -> String {
+/// The word, a line for every token, and which settings are in effect.
+fn page(word: &str, standings: &[Standing], generation: &Generation) -> String {
     let mut page = format!("{word}\n");
     for Standing { purpose, outcome, left, .. } in standings {
         let stands = match (outcome, left) {
@@ -64,6 +89,14 @@ fn page(word: &str, standings: &[Standing]) -> String {
         };
         // Writing to a String cannot fail.
         writeln!(page, "{} {}: {stands}", purpose.identity, purpose.scope).unwrap_or_default();
+    }
+    let Generation { number, stale, at_next_start } = generation;
+    writeln!(page, "settings: generation {number}").unwrap_or_default();
+    if *stale {
+        writeln!(page, "settings: newer ones are refused, the log says why").unwrap_or_default();
+    }
+    if !at_next_start.is_empty() {
+        writeln!(page, "settings: at the next start only: {}", at_next_start.join(", ")).unwrap_or_default();
     }
     page
 }

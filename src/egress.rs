@@ -27,8 +27,10 @@ use tunnel::Tunnels;
 /// Makes connections to Azure. Cheap to clone: what is trusted is shared.
 #[derive(Clone, Debug)]
 pub struct Egress {
+    settings: Arc<settings::Egress>,
     names: Names,
     proxy: Option<Arc<Tunnels>>,
+    roots: Arc<RootCertStore>,
     tls: Arc<ClientConfig>,
     timeouts: EgressTimeouts,
     ourselves: Arc<Ourselves>,
@@ -61,12 +63,33 @@ impl Egress {
             let fix = "this system has no trusted authorities: install ca-certificates, or set egress.ca";
             return Err(Mistakes::of_file("egress".as_ref(), fix));
         }
+        let roots = Arc::new(roots);
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| Mistakes::of_file("egress".as_ref(), error.to_string()))?
-            .with_root_certificates(roots)
+            .with_root_certificates(roots.clone())
             .with_no_client_auth();
-        Ok(Self { names, proxy, tls: Arc::new(tls), timeouts, ourselves: Arc::default() })
+        let (settings, tls) = (Arc::new(settings.clone()), Arc::new(tls));
+        Ok(Self { settings, names, proxy, roots, tls, timeouts, ourselves: Arc::default() })
+    }
+
+    /// The way out that these settings lead to now. It is this one, if neither they nor what they name have changed.
+    ///
+    /// # Errors
+    /// As [`Egress::new`].
+    pub fn renewed(&self, settings: &settings::Egress, timeouts: EgressTimeouts) -> Result<Self, Mistakes> {
+        let new = Self::new(settings, timeouts)?;
+        let shows = |egress: &Self| egress.proxy.as_ref().and_then(|proxy| proxy.credentials().cloned());
+        let unchanged = *self.settings == *new.settings
+            && self.timeouts == new.timeouts
+            && self.roots.roots == new.roots.roots
+            && shows(self) == shows(&new);
+        Ok(if unchanged { self.clone() } else { new })
+    }
+
+    /// Whether connections of one are as good as those of the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tls, &other.tls)
     }
 
     /// The same way out, but to ourselves.
@@ -83,7 +106,7 @@ impl Egress {
 
     /// A connector that speaks HTTP/1.1, with TLS where the URL says https.
     pub fn connector(&self) -> Connector {
-        let Self { names, proxy, tls, timeouts, ourselves } = self.clone();
+        let Self { names, proxy, tls, timeouts, ourselves, .. } = self.clone();
         Connector::new(names, proxy, tls, timeouts, ourselves)
     }
 }

@@ -40,6 +40,7 @@ pub struct Forward<B>(Arc<Worker<B>>);
 /// What the forwarding of one worker stands on.
 #[derive(Debug)]
 struct Worker<B> {
+    egress: Egress,
     connector: Connector,
     limits: UpstreamTimeouts,
     /// Where it keeps its connections, by the resource's name.
@@ -49,7 +50,19 @@ struct Worker<B> {
 impl<B> Forward<B> {
     /// A forwarder with no connection yet. Those with the same pools keep to one limit together.
     pub fn new(egress: &Egress, pools: &Pools<B>) -> Self {
-        Self(Arc::new(Worker { connector: egress.connector(), limits: pools.limits(), shelves: pools.shelves() }))
+        let (connector, limits) = (egress.connector(), pools.limits());
+        Self(Arc::new(Worker { egress: egress.clone(), connector, limits, shelves: pools.shelves(|_| None) }))
+    }
+
+    /// The forwarder that follows on this one, in the same worker. It takes over the connections that are kept, where the
+    /// way there is still the same.
+    #[must_use]
+    pub fn succeeding(&self, egress: &Egress, pools: &Pools<B>) -> Self {
+        let worker = &self.0;
+        let is_same_way = worker.egress.is_same(egress) && worker.limits == pools.limits();
+        let kept = |name: &str| worker.shelves.get(name).filter(|_| is_same_way).cloned();
+        let (connector, limits) = (egress.connector(), pools.limits());
+        Self(Arc::new(Worker { egress: egress.clone(), connector, limits, shelves: pools.shelves(kept) }))
     }
 }
 

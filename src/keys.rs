@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tokio_util::sync::CancellationToken;
 use wildmatch::WildMatch;
 
 use crate::document::Mistakes;
@@ -42,6 +43,22 @@ pub struct Key {
     pub not_before: Option<SystemTime>,
     /// From when on it is no longer good; never if `None`.
     pub expires: Option<SystemTime>,
+    /// Whether it was taken back.
+    pub revoked: Revoked,
+    /// Cancelled when whatever runs with it must end. The same for as long as the key is listed, whatever else changes.
+    pub(crate) cut: CancellationToken,
+}
+
+/// Whether a key was taken back, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is good.
+    #[default]
+    No,
+    /// The next request is refused; what runs may end as it would.
+    ForRequests,
+    /// What runs is cut, too: for emergencies.
+    AtOnce,
 }
 
 /// Somebody we gave keys to.
@@ -99,6 +116,30 @@ impl Keys {
     /// The key whose text this is, good or not.
     pub fn find(&self, text: &[u8]) -> Option<&Arc<Key>> {
         self.by_digest.get(&Digest::of(text))
+    }
+
+    /// Takes the place of the keys before: what runs with one of those, or will begin to in this moment, is cut if that key
+    /// is now to be cut, and if not, goes on.
+    pub(crate) fn take_over(&mut self, before: &Self) {
+        for (digest, key) in &mut self.by_digest {
+            let Some(earlier) = before.by_digest.get(digest) else { continue };
+            // A key that is good again has to do with nothing that was cut.
+            let is_good_again = earlier.cut.is_cancelled() && key.revoked != Revoked::AtOnce;
+            // Nobody else has any of them yet.
+            if let Some(key) = Arc::get_mut(key).filter(|_| !is_good_again) {
+                key.cut = earlier.cut.clone();
+            }
+        }
+    }
+
+    /// Cuts whatever runs with keys that are to be cut; gives their names.
+    pub(crate) fn cut(&self) -> Vec<&str> {
+        let cut = self.by_digest.values().filter(|key| key.revoked == Revoked::AtOnce && !key.cut.is_cancelled());
+        cut.map(|key| {
+            key.cut.cancel();
+            &*key.id
+        })
+        .collect()
     }
 
     /// How many keys are known.
@@ -170,12 +211,20 @@ impl fmt::Debug for Digest {
 // === impl Key ===
 
 impl Key {
+    /// A key that is good at any time.
+    pub(crate) fn new(id: impl Into<Arc<str>>, client: Arc<Client>) -> Self {
+        let (id, revoked, cut) = (id.into(), Revoked::No, CancellationToken::new());
+        Self { id, client, not_before: None, expires: None, revoked, cut }
+    }
+
     /// Whether the key is good at a moment, and if not, why: for the log alone.
     ///
     /// # Errors
-    /// `"expired"` or `"not-yet-valid"`.
+    /// `"revoked"`, `"expired"` or `"not-yet-valid"`.
     pub fn good_at(&self, now: SystemTime) -> Result<(), &'static str> {
-        if self.expires.is_some_and(|expires| now >= expires) {
+        if self.revoked != Revoked::No {
+            Err("revoked")
+        } else if self.expires.is_some_and(|expires| now >= expires) {
             Err("expired")
         } else if self.not_before.is_some_and(|not_before| now < not_before) {
             Err("not-yet-valid")

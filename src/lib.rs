@@ -61,6 +61,13 @@
 //! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
+//! # A change of settings
+//! [`sources`] reads everything that stands in files, and knows how those looked. [`server`] looks again and again; what has
+//! changed and settled is tried whole, and then every worker has another [`swap::Gateway`] and another
+//! [`forward::Forward`]: another generation. Whatever has begun ends with the one that it began with, so that nothing on
+//! the path of a request ever sees two. Counts, tokens of identities that are the same, and connections that lead to the
+//! same place go on from one to the next.
+//!
 //! # Invariants
 //! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
 //!    hold.
@@ -73,6 +80,7 @@
 //! 5. A refusal is rendered in one place, in the plane's dialect, and told once, with a stable reason.
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
 //! 7. Whatever can be read in two ways is refused, and what no rule places is granted to nobody.
+//! 8. A broken new file never replaces a working one.
 
 // Words.
 pub mod plane;
@@ -86,6 +94,7 @@ pub mod document;
 pub mod settings;
 pub mod keys;
 pub mod certificate;
+pub mod sources;
 
 // The path of a request.
 pub mod listen;

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -54,7 +55,14 @@ use origin::Origin;
 pub(crate) struct Listener {
     socket: Bound,
     front: Front,
-    proxies: Arc<TrustedProxies>,
+    doorway: Doorway,
+}
+
+/// What whoever connects is shown, and whether it is believed, at the moment: all listeners look at it anew each time.
+#[derive(Clone, Debug)]
+pub(crate) struct Doorway {
+    certificates: Arc<ArcSwap<Certificates>>,
+    proxies: Arc<ArcSwap<TrustedProxies>>,
 }
 
 #[derive(Debug)]
@@ -117,14 +125,13 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after the system had no socket to give: it may have one when a connection has closed.
 const STARVED: Duration = Duration::from_millis(100);
 
-/// Binds every address of the settings; the one that speaks TLS shows these certificates.
+/// Binds every address of the settings, behind one doorway.
 ///
 /// # Errors
 /// An address that cannot be bound.
-pub(crate) async fn bind(listen: &Listen, certificates: &Certificates) -> Result<(Vec<Listener>, Addresses), Mistakes> {
+pub(crate) async fn bind(listen: &Listen, doorway: &Doorway) -> Result<(Vec<Listener>, Addresses), Mistakes> {
     let mut listeners = Vec::new();
-    let proxies = Arc::new(listen.proxies.clone());
-    let mut listening = |socket, front| listeners.push(Listener { socket, front, proxies: proxies.clone() });
+    let mut listening = |socket, front| listeners.push(Listener { socket, front, doorway: doorway.clone() });
     let mut addresses = Addresses::default();
     if let Some(address) = listen.http {
         let (socket, address) = tcp(address).await?;
@@ -132,7 +139,7 @@ pub(crate) async fn bind(listen: &Listen, certificates: &Certificates) -> Result
         listening(socket, Front::Plain);
     }
     if let Some(https) = &listen.https {
-        let config = tls::config(certificates.clone())?;
+        let config = tls::config(doorway.certificates.clone())?;
         let (socket, address) = tcp(https.address).await?;
         addresses.https = Some(address);
         listening(socket, Front::Tls(config));
@@ -176,6 +183,22 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
+// === impl Doorway ===
+
+impl Doorway {
+    /// Shows these certificates, and believes the proxies of these settings.
+    pub(crate) fn new(listen: &Listen, certificates: Certificates) -> Self {
+        let proxies = Arc::new(ArcSwap::from_pointee(listen.proxies.clone()));
+        Self { certificates: Arc::new(ArcSwap::from_pointee(certificates)), proxies }
+    }
+
+    /// Does so from the next connection on.
+    pub(crate) fn change(&self, listen: &Listen, certificates: Certificates) {
+        self.certificates.store(Arc::new(certificates));
+        self.proxies.store(Arc::new(listen.proxies.clone()));
+    }
+}
+
 // === impl Listener ===
 
 impl Listener {
@@ -205,7 +228,7 @@ impl Listener {
                 (Handed::Unix(stream.into_std()?), None)
             }
         };
-        let origin = Origin::of(from, &self.proxies);
+        let origin = Origin::of(from, &self.doorway.proxies.load());
         Ok(Accepted { socket, front: self.front.clone(), origin, place: None })
     }
 }

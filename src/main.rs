@@ -1,7 +1,7 @@
 //! The command line of keyswap.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +17,7 @@ use keyswap::plane::{Access, Plane};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
+use keyswap::sources::{self, Reading};
 use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
@@ -160,8 +161,7 @@ fn serve(source: &Source, log: Option<LogFormat>, requests: RequestFormat) -> Ex
         Ok(log) => log,
         Err(error) => return complain(&error, ExitCode::FAILURE),
     };
-    let server = source.load().and_then(|(settings, keys)| Server::bind(settings, keys));
-    let served = server.map(|server| run(server, requests));
+    let served = Server::follow(source.into()).map(|server| run(server, requests));
     // What has been logged stands before the complaint.
     log.close(LOG_LIMIT);
     match served {
@@ -181,10 +181,8 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 }
 
 fn check(source: &Source) -> ExitCode {
-    let checked = source.load().and_then(|(settings, keys)| {
+    let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates }| {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
-        let https = settings.listen.https.as_ref();
-        let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
         Ok(report(&settings, &keys, &certificates))
     });
     show(checked)
@@ -314,10 +312,8 @@ fn start_log(format: Option<LogFormat>) -> std::io::Result<Outlet> {
     Ok(outlet)
 }
 
-impl Source {
-    fn load(&self) -> Result<(Settings, Keys), Mistakes> {
-        let settings = Settings::load(self.config.as_deref().map(Path::new), &self.single)?;
-        let keys = Keys::read(&settings)?;
-        Ok((settings, keys))
+impl From<&Source> for sources::Source {
+    fn from(source: &Source) -> Self {
+        Self { file: source.config.clone(), single: source.single.clone() }
     }
 }

@@ -1,7 +1,5 @@
 //! What is counted. Labels are bounded: planes, stable reasons, status classes, the settings' own names.
 
-use std::sync::Arc;
-
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -14,7 +12,7 @@ use crate::authenticate::GuessCounters;
 use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
-use crate::token::Tokens;
+use crate::token::Standing;
 
 /// The counters of the request path, shared by all workers.
 #[derive(Clone, Debug)]
@@ -34,6 +32,9 @@ pub struct Metrics {
     links_hidden: Counter,
     lines_dropped: Counter,
     guesses: GuessCounters,
+    generation: Gauge,
+    settings_stale: Gauge,
+    settings_refused: Counter,
 }
 
 /// What is counted of every request of a plane.
@@ -77,9 +78,8 @@ struct PurposeLabels {
     scope: String,
 }
 
-/// Reads the tokens when somebody asks.
-#[derive(Debug)]
-struct TokenCollector(Arc<Tokens>);
+/// Reads how the tokens stand when somebody asks.
+struct TokenCollector(Box<dyn Fn() -> Vec<Standing> + Send + Sync>);
 
 /// In seconds: from a refusal to a reasoning model that thinks for half an hour.
 const DURATIONS: [f64; 12] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 1800.0];
@@ -112,6 +112,9 @@ impl Metrics {
             links_hidden: Counter::default(),
             lines_dropped: Counter::default(),
             guesses,
+            generation: Gauge::default(),
+            settings_stale: Gauge::default(),
+            settings_refused: Counter::default(),
         }
     }
 
@@ -157,6 +160,18 @@ impl Metrics {
         self.links_hidden.inc();
     }
 
+    /// Another generation of settings is in effect.
+    pub(crate) fn settings_taken(&self, generation: u64) {
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.settings_stale.set(0);
+    }
+
+    /// New settings were refused; those before stay in effect.
+    pub(crate) fn settings_refused(&self) {
+        self.settings_refused.inc();
+        self.settings_stale.set(1);
+    }
+
     /// Where request lines are counted that nobody will see.
     pub(crate) fn lines_dropped(&self) -> &Counter {
         &self.lines_dropped
@@ -168,7 +183,7 @@ impl Metrics {
     }
 
     /// Everything that can be scraped.
-    pub fn registry(&self, tokens: Arc<Tokens>) -> Registry {
+    pub fn registry(&self, standings: impl Fn() -> Vec<Standing> + Send + Sync + 'static) -> Registry {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register("requests_in_flight", "Requests whose answer has not ended", self.in_flight.clone());
@@ -189,7 +204,15 @@ impl Metrics {
         let delayed = "Refusals of such keys that were delayed, since their source brought many";
         registry.register("refusals_delayed", delayed, self.guesses.delayed.clone());
         registry.register("refusals_held", "Refusals that are delayed now", self.guesses.held.clone());
-        registry.register_collector(Box::new(TokenCollector(tokens)));
+        registry.register(
+            "generation",
+            "How many times settings and keys were taken, the start included",
+            self.generation.clone(),
+        );
+        let stale = "1 while files of the settings are refused, so that those before them are in effect";
+        registry.register("settings_stale", stale, self.settings_stale.clone());
+        registry.register("settings_refused", "Changes of files that were refused", self.settings_refused.clone());
+        registry.register_collector(Box::new(TokenCollector(Box::new(standings))));
         registry
     }
 }
@@ -208,9 +231,15 @@ pub fn render(registry: &Registry) -> Result<String, std::fmt::Error> {
     Ok(page)
 }
 
+impl std::fmt::Debug for TokenCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenCollector")
+    }
+}
+
 impl Collector for TokenCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let standings = self.0.standings();
+        let standings = (self.0)();
         let labels = |purpose: &crate::token::Purpose| PurposeLabels {
             identity: purpose.identity.to_string(),
             scope: purpose.scope.to_string(),

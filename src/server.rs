@@ -4,14 +4,16 @@
 //! for signals. Each worker is a thread with a runtime, a service and upstream connections of its own. They share the
 //! keys, the tokens and the counters, and nothing that a worker would have to wait for.
 
+mod reload;
 mod worker;
 
+use std::future::pending;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -21,16 +23,16 @@ use tokio::task::JoinSet;
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use crate::admin;
-use crate::certificate::Certificates;
+use crate::admin::{self, Generation};
 use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
-use crate::keys::Keys;
-use crate::listen::{self, Addresses, Dispatch, Listener, Phase};
+use crate::listen::{self, Addresses, Dispatch, Doorway, Listener, Phase};
 use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
-use crate::swap::{Gateway, SwapLayer};
+use crate::sources::{Looks, Reading, Source};
+use crate::swap::Gateway;
+use reload::{Live, hang_ups, swap_layer, warn_of_ends};
 use worker::Worker;
 
 /// A gateway that has bound its addresses and serves none of them yet.
@@ -41,10 +43,13 @@ pub struct Server {
     egress: Egress,
     gateway: Arc<Gateway>,
     lines: Option<RequestLines>,
+    doorway: Doorway,
     listeners: Vec<Listener>,
     admin: TcpListener,
     addresses: Addresses,
     admin_address: SocketAddr,
+    /// What is followed, and how it looked when it was read.
+    source: Option<(Source, Looks)>,
 }
 
 /// Why a server stopped that nobody had asked to.
@@ -52,23 +57,30 @@ pub struct Server {
 pub struct Broken(String);
 
 impl Server {
-    /// Binds every address.
+    /// Reads what a source leads to, binds every address, and will follow the source: its changes take effect while the
+    /// server runs.
     ///
     /// # Errors
-    /// An address that cannot be bound, or a certificate or CA file that cannot be used.
-    pub fn bind(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
+    /// Whatever is wrong with what is read; and as [`Server::bind`].
+    pub fn follow(source: Source) -> Result<Self, Mistakes> {
+        let attempt = source.attempt();
+        let server = Self::bind(attempt.reading?)?;
+        Ok(Self { source: Some((source, attempt.looks)), ..server })
+    }
+
+    /// Binds every address, for settings that do not change.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, or a CA file that cannot be used.
+    pub fn bind(reading: Reading) -> Result<Self, Mistakes> {
+        let Reading { settings, keys, certificates } = reading;
         allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
         let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
-        let https = settings.listen.https.as_ref();
-        let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
-        for pair in certificates.each() {
-            if let Some(end) = pair.near_its_end(SystemTime::now()) {
-                warn!(file = %pair.file().display(), "a certificate {end}");
-            }
-        }
-        let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &certificates))?;
+        warn_of_ends(&certificates);
+        let doorway = Doorway::new(&settings.listen, certificates.clone());
+        let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &doorway))?;
         let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));
         let wrong = |error: std::io::Error| {
             Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
@@ -76,7 +88,20 @@ impl Server {
         let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
         let gateway = Arc::new(Gateway::new(&settings, keys));
-        Ok(Self { control, settings, egress, gateway, lines: None, listeners, admin, addresses, admin_address })
+        let (lines, source) = (None, None);
+        Ok(Self {
+            control,
+            settings,
+            egress,
+            gateway,
+            lines,
+            doorway,
+            listeners,
+            admin,
+            addresses,
+            admin_address,
+            source,
+        })
     }
 
     /// Tells of every request in a line of this file. Nothing is told of them otherwise.
@@ -132,41 +157,76 @@ impl Server {
     /// # Errors
     /// A part that can never end has ended.
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
-        let Self { control, settings, egress, gateway, lines, listeners, admin, addresses, admin_address } = self;
+        let Self {
+            control,
+            settings,
+            egress,
+            gateway,
+            lines,
+            doorway,
+            listeners,
+            admin,
+            addresses,
+            admin_address,
+            source,
+        } = self;
+        let broken = |error: std::io::Error| Broken(error.to_string());
         let (phase, phases) = watch::channel(Phase::Serving);
         let pools = Pools::new(&settings);
-        let workers = (0..settings.workers.get()).map(|n| {
-            let swap = SwapLayer::new(gateway.clone());
-            let swap = match &lines {
-                Some(lines) => swap.telling(lines.lines()),
-                None => swap,
-            };
-            Worker::start(n, swap, egress.clone(), pools.clone(), settings.timeouts.client, phases.clone())
-        });
-        let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(|error| Broken(error.to_string()))?;
+        let swap = swap_layer(&gateway, lines.as_ref());
+        let workers = (0..settings.workers.get())
+            .map(|n| Worker::start(n, &swap, &egress, &pools, settings.timeouts.client, phases.clone()));
+        let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(broken)?;
         let dispatch =
             Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect(), settings.listen.connections);
+        let first = Generation { number: 1, stale: false, at_next_start: Vec::new() };
+        gateway.metrics.settings_taken(first.number);
+        let (generation, generations) = watch::channel(first);
+        let mut live = {
+            let _control = control.enter();
+            Live {
+                keeper: gateway.tokens.keep(&settings, &egress),
+                gateway: Arc::new(ArcSwap::new(gateway)),
+                at_start: settings.clone(),
+                settings,
+                egress,
+                pools,
+                workers,
+                lines,
+                addresses,
+                doorway,
+                generation,
+            }
+        };
 
         let served = control.block_on(async {
-            let mut tokens = gateway.tokens.keep(&settings, &egress);
+            let hang_ups = hang_ups().map_err(broken)?;
             let mut accepting = JoinSet::new();
             for listener in listeners {
                 accepting.spawn(listener.accept(dispatch.clone()));
             }
             drop(dispatch);
-            let mut admin = tokio::spawn(axum::serve(admin, admin::router(gateway.clone(), phases)).into_future());
-            let Addresses { http, https, unix } = addresses;
+            let router = admin::router(live.gateway.clone(), phases, generations);
+            let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
+            let Addresses { http, https, unix } = live.addresses.clone();
             let (http, https) = (http.map(display), https.map(display));
             let unix = unix.as_ref().map(|path| display(path.display()));
-            info!(http, https, unix, admin = %admin_address, keys = gateway.keys.len(), "serving");
+            let keys = live.gateway.load().keys.len();
+            info!(http, https, unix, admin = %admin_address, keys, "serving");
 
+            let following = async {
+                match source {
+                    Some((source, looks)) => live.follow(&source, looks, hang_ups).await,
+                    None => live.keep().await,
+                }
+            };
             tokio::select! {
-                stop = stops.recv() => if stop.is_none() { std::future::pending().await },
-                Some(_) = tokens.join_next() => return Err(Broken("a token task ended".to_owned())),
+                () = told(&mut stops) => {}
+                () = following => return Err(Broken("a token task ended".to_owned())),
                 Some(_) = accepting.join_next() => return Err(Broken("an accept loop ended".to_owned())),
                 _ = &mut admin => return Err(Broken("the admin address is no longer served".to_owned())),
             }
-            let drain = settings.drain;
+            let drain = live.drain();
             info!(delay_s = drain.delay.as_secs(), deadline_s = drain.deadline.as_secs(), "stopping");
             phase.send_replace(Phase::Closing);
             tokio::select! {
@@ -176,7 +236,7 @@ impl Server {
             accepting.shutdown().await;
             phase.send_replace(Phase::Stopping);
             let idle = async {
-                for worker in &mut workers {
+                for worker in &mut live.workers {
                     worker.idle().await;
                 }
             };
@@ -187,7 +247,8 @@ impl Server {
             }
         });
         // Whatever still runs is dropped with its worker's runtime, and that is nobody's doing but ours.
-        gateway.cut_off();
+        live.gateway.load().cut_off();
+        let Live { workers, lines, .. } = live;
         for worker in workers {
             worker.end();
         }
@@ -211,6 +272,13 @@ fn allow_open_files() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Waits until a stop is asked for. Where nobody can, that is never.
+async fn told(stops: &mut mpsc::UnboundedReceiver<()>) {
+    if stops.recv().await.is_none() {
+        pending::<()>().await;
     }
 }
 

@@ -91,7 +91,7 @@ pub struct ClientTimeouts {
 }
 
 /// How long a connection may take to come about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EgressTimeouts {
     /// Until bytes can go through: the look-up of the name, TCP, and the proxy's tunnel if there is one.
     pub connect: Duration,
@@ -100,7 +100,7 @@ pub struct EgressTimeouts {
 }
 
 /// How long an upstream may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
     /// To begin its answer. Reasoning models are silent for very long.
     pub answer: Duration,
@@ -125,7 +125,7 @@ pub struct Drain {
 }
 
 /// How we reach Azure.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Egress {
     /// A PEM file of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
@@ -246,6 +246,9 @@ pub enum KeySource {
 // === impl Settings ===
 
 impl Settings {
+    /// The file of settings where none is named.
+    pub const DEFAULT_FILE: &str = "keyswap.toml";
+
     /// The settings that a command line leads to: its flags if they name an upstream, else the file.
     ///
     /// # Errors
@@ -254,7 +257,7 @@ impl Settings {
         if !single.upstream.is_empty() {
             return single.settings();
         }
-        let default = Path::new("keyswap.toml");
+        let default = Path::new(Self::DEFAULT_FILE);
         if file.is_none() && !default.exists() {
             return Err(single::nothing_said(default));
         }
@@ -327,7 +330,26 @@ fn default_workers() -> NonZeroUsize {
 
 // === impl SecretSource ===
 
+impl Identity {
+    /// The files with which it proves itself.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let file = match &self.kind {
+            IdentityKind::ClientSecret { secret, .. } => secret.file(),
+            IdentityKind::ManagedIdentity { .. } => None,
+        };
+        file.into_iter()
+    }
+}
+
 impl SecretSource {
+    /// The file, if it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Environment(_) => None,
+        }
+    }
+
     /// The secret as it is at this moment: the first line, without blanks around it.
     ///
     /// # Errors

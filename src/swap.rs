@@ -34,11 +34,11 @@ use crate::family::Family;
 use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
-use crate::keys::Keys;
+use crate::keys::{Key, Keys};
 use crate::links::{LinkedBody, Links, Reached};
 use crate::metrics::Metrics;
 use crate::plane::Plane;
-use crate::refusal::{Failure, Refusal, Verdict};
+use crate::refusal::{Failure, Refusal, UnknownKey, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::{Hosts, Route};
@@ -48,13 +48,16 @@ use crate::websocket::{NotOpened, Opening};
 use alarms::{Alarms, warn_of, warn_of_hidden_links};
 use ongoing::{Ongoing, Tunnel};
 
-/// What every worker shares: the keys, who guesses some, the tokens, the counters.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What every worker shares: the keys, who guesses some, the tokens, the counters. It never changes: other settings make
+/// another one, and whatever has begun ends with the one that it began with.
 #[derive(Debug)]
 pub struct Gateway {
     /// The allowlist.
     pub keys: Keys,
     /// Who tries keys that are not on it.
-    pub guesses: Guesses,
+    pub guesses: Arc<Guesses>,
     /// The resources by the hosts that clients call.
     pub hosts: Hosts,
     /// The resources that take clients' own tokens.
@@ -72,7 +75,7 @@ pub struct Gateway {
     /// What the operator is told of.
     alarms: Alarms,
     /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
-    cut: AtomicBool,
+    stopped: Arc<AtomicBool>,
 }
 
 /// Puts the walk from key to token in front of a service.
@@ -100,27 +103,53 @@ struct Desk {
 impl Gateway {
     /// A gateway that has no token yet: [`Tokens::keep`] gets them.
     pub fn new(settings: &Settings, keys: Keys) -> Self {
-        let tokens = Arc::new(Tokens::new(settings, &keys));
-        let guesses = Guesses::new(settings.guessing);
+        let tokens = Tokens::new(&keys);
+        let guesses = Arc::new(Guesses::new(settings.guessing));
         let metrics = Metrics::new(guesses.counters().clone());
+        Self::of(settings, keys, guesses, tokens, metrics, Arc::default())
+    }
+
+    /// The gateway of other settings and keys. Counts go on, and so do the tokens of identities that are the same in both
+    /// settings.
+    #[must_use]
+    pub fn succeeding(&self, before: &Settings, settings: &Settings, mut keys: Keys) -> Self {
+        keys.take_over(&self.keys);
+        let is_same = |identity: &str| before.identity(identity) == settings.identity(identity);
+        let tokens = self.tokens.succeeding(&keys, is_same);
+        let guesses = if before.guessing == settings.guessing {
+            self.guesses.clone()
+        } else {
+            Arc::new(self.guesses.under(settings.guessing))
+        };
+        Self::of(settings, keys, guesses, tokens, self.metrics.clone(), self.stopped.clone())
+    }
+
+    fn of(
+        settings: &Settings,
+        keys: Keys,
+        guesses: Arc<Guesses>,
+        tokens: Tokens,
+        metrics: Metrics,
+        stopped: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             keys,
             guesses,
             hosts: Hosts::of(settings),
             passages: Passages::of(settings),
             cors: Cors::of(&settings.cors),
-            tokens,
+            tokens: Arc::new(tokens),
             metrics,
             websocket_idle: settings.timeouts.websocket,
             condition_wait: settings.timeouts.upstream.stream,
             alarms: Alarms::of(&settings.identities),
-            cut: AtomicBool::new(false),
+            stopped,
         }
     }
 
     /// From now on, whatever has not ended is cut off by a stop.
     pub(crate) fn cut_off(&self) {
-        self.cut.store(true, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
     }
 }
 
@@ -153,7 +182,7 @@ where
     S::Error: Into<Failure>,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     U: Body<Data = Bytes> + Send + Unpin + 'static,
-    U::Error: Send,
+    U::Error: Into<BoxError> + Send,
 {
     type Response = Response<ToldBody<AnswerBody<LinkedBody<U>>>>;
     type Error = Infallible;
@@ -265,7 +294,8 @@ impl<S> Swap<S> {
             let mut request = Request::from_parts(head.clone(), body);
             links.ask(request.headers_mut());
             let (admitted, mut outcome) = Admitted::new(request, permit.clone(), bearer.clone())?;
-            let sent = send(forward, admitted, &mut outcome, gateway.condition_wait).await;
+            let sent = send(forward, admitted, &mut outcome, gateway.condition_wait);
+            let sent = until_cut(sent, permit.caller().key()).await;
             let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
             let failure = match sent {
                 Ok((response, model)) => {
@@ -343,6 +373,15 @@ where
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)?;
     let sent = forward.call(admitted).await.map_err(Into::into);
     outcome.settle(sent, limit).await
+}
+
+/// What a future comes to, unless its key is cut before.
+async fn until_cut<T>(sent: impl Future<Output = Result<T, Verdict>>, key: &Key) -> Result<T, Verdict> {
+    tokio::select! {
+        biased;
+        sent = sent => sent,
+        () = key.cut.cancelled() => Err(Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), "revoked")).into()),
+    }
 }
 
 /// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.

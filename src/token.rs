@@ -7,6 +7,7 @@
 mod aadsts;
 mod clock;
 mod issuer;
+mod keeper;
 mod refresh;
 mod slot;
 mod transport;
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use moka::sync::Cache;
-use tokio::task::JoinSet;
 
 use crate::authenticate::ClientToken;
 use crate::authorize::Permit;
@@ -29,15 +29,15 @@ use crate::keys::{Digest, Keys};
 use crate::refusal::Failure;
 use crate::settings::Settings;
 use clock::{Clock, Moment};
-use issuer::{Issue, Issuer};
+pub use keeper::Keeper;
 use slot::Slot;
 
 /// Every token that some request may need.
 #[derive(Debug)]
 pub struct Tokens {
-    /// The newest token of each purpose. moka is told nothing of expiry: its clock stands still while the machine
-    /// sleeps, and would be a second opinion beside [`Bearer`]'s own, which every reader asks.
-    cache: Cache<Purpose, Bearer>,
+    /// The newest token of each slot, by its number. moka is told nothing of expiry: its clock stands still while the
+    /// machine sleeps, and would be a second opinion beside [`Bearer`]'s own, which every reader asks.
+    cache: Cache<u64, Bearer>,
     slots: HashMap<Purpose, Arc<Slot>>,
     clock: Clock,
 }
@@ -48,7 +48,7 @@ pub struct Bearer(Arc<Cached>);
 
 #[derive(Debug)]
 struct Cached {
-    purpose: Purpose,
+    slot: Arc<Slot>,
     token: Token,
 }
 
@@ -102,18 +102,8 @@ const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
 impl Tokens {
     /// Finds out which tokens the keys can lead to. Nothing is fetched before [`Tokens::keep`].
-    pub fn new(settings: &Settings, keys: &Keys) -> Self {
-        let clients = keys.clients();
-        let grants = clients.iter().flat_map(|client| &client.grants);
-        let purposes = grants.flat_map(|grant| {
-            let scope = &grant.resource.scope;
-            grant
-                .accesses()
-                .map(move |access| Purpose { identity: grant.identity.at(access).clone(), scope: scope.clone() })
-        });
-        let tokens = Self::of(purposes, Clock::default());
-        debug_assert!(tokens.slots.keys().all(|purpose| settings.identity(&purpose.identity).is_some()));
-        tokens
+    pub fn new(keys: &Keys) -> Self {
+        Self::of(purposes(keys), Clock::default())
     }
 
     fn of(purposes: impl Iterator<Item = Purpose>, clock: Clock) -> Self {
@@ -121,22 +111,29 @@ impl Tokens {
         Self { cache: Cache::builder().build(), slots, clock }
     }
 
-    /// Starts the control tasks, one for each purpose, on the current runtime. They never end; if one does, something
-    /// is broken beyond repair.
-    pub fn keep(&self, settings: &Settings, egress: &Egress) -> JoinSet<()> {
-        self.keep_from(|purpose| {
-            let identity = settings.identity(&purpose.identity)?;
-            Some(Issuer::new(identity.kind.clone(), egress, self.clock.clone()))
-        })
+    /// Those that other keys lead to. The tokens of identities that are the `same` go on being used; an identity that is
+    /// another under the name of one before never gets that one's.
+    #[must_use]
+    pub fn succeeding(&self, keys: &Keys, same: impl Fn(&str) -> bool) -> Self {
+        let slots = purposes(keys).map(|purpose| {
+            let before = self.slots.get(&purpose).filter(|_| same(&purpose.identity)).cloned();
+            let slot = before.unwrap_or_else(|| Arc::new(Slot::new(purpose.clone())));
+            (purpose, slot)
+        });
+        Self { cache: self.cache.clone(), slots: slots.collect(), clock: self.clock.clone() }
     }
 
-    fn keep_from<I: Issue>(&self, issuer: impl Fn(&Purpose) -> Option<I>) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        for (purpose, slot) in &self.slots {
-            let Some(issuer) = issuer(purpose) else { continue };
-            tasks.spawn(refresh::keep(slot.clone(), self.cache.clone(), issuer, self.clock.clone()));
-        }
-        tasks
+    /// Starts the control tasks, one for each purpose, on the current runtime. They never end; if one does, something
+    /// is broken beyond repair.
+    pub fn keep(&self, settings: &Settings, egress: &Egress) -> Keeper {
+        let mut keeper = Keeper::new(egress.clone());
+        keeper.keep(self, settings, egress);
+        keeper
+    }
+
+    /// Has the tokens of an identity fetched at once: what it proves itself with has changed.
+    pub fn fetch_anew(&self, identity: &str) {
+        self.slots.values().filter(|slot| &*slot.purpose.identity == identity).for_each(|slot| slot.demand());
     }
 
     /// The token that a permitted request rides.
@@ -151,15 +148,15 @@ impl Tokens {
     }
 
     async fn bearer_for(&self, purpose: Purpose) -> Result<Bearer, Failure> {
-        if let Some(bearer) = self.cached(&purpose) {
+        let slot = self.slots.get(&purpose).ok_or(Failure::TokenUnavailable)?;
+        if let Some(bearer) = self.cached(slot) {
             return Ok(bearer);
         }
-        let slot = self.slots.get(&purpose).ok_or(Failure::TokenUnavailable)?;
         let mut state = slot.subscribe();
         let first = async {
             loop {
                 let outcome = state.borrow_and_update().outcome.clone();
-                if let Some(bearer) = self.cached(&purpose) {
+                if let Some(bearer) = self.cached(slot) {
                     return Ok(bearer);
                 }
                 match outcome {
@@ -178,8 +175,8 @@ impl Tokens {
     /// from a fetch that it asks for, at most once a minute for each purpose. `None`, at once, where the issuer failed
     /// last; and where it gives the same token again, which is no failure of its own.
     pub(crate) async fn replace(&self, refused: &Bearer) -> Option<Bearer> {
-        let other = || self.cached(&refused.0.purpose).filter(|bearer| bearer.header() != refused.header());
-        let slot = self.slots.get(&refused.0.purpose)?;
+        let slot = &refused.0.slot;
+        let other = || self.cached(slot).filter(|bearer| bearer.header() != refused.header());
         // Counted before the cache is read: a fetch that ends in between is not asked for again.
         let mut state = slot.subscribe();
         let ended = state.borrow().ended();
@@ -211,7 +208,7 @@ impl Tokens {
 
     fn standing(&self, slot: &Slot) -> Standing {
         let state = slot.state();
-        let left = self.cache.get(&slot.purpose).map(|bearer| bearer.left(self.clock.now()));
+        let left = self.cache.get(&slot.number).map(|bearer| bearer.left(self.clock.now()));
         Standing {
             purpose: slot.purpose.clone(),
             outcome: state.outcome,
@@ -221,16 +218,26 @@ impl Tokens {
         }
     }
 
-    fn cached(&self, purpose: &Purpose) -> Option<Bearer> {
-        self.cache.get(purpose).filter(|bearer| !bearer.left(self.clock.now()).is_zero())
+    fn cached(&self, slot: &Slot) -> Option<Bearer> {
+        self.cache.get(&slot.number).filter(|bearer| !bearer.left(self.clock.now()).is_zero())
     }
+}
+
+/// What the grants of these keys lead to.
+fn purposes(keys: &Keys) -> impl Iterator<Item = Purpose> {
+    let grants = keys.clients().into_iter().flat_map(|client| &client.grants);
+    grants.flat_map(|grant| {
+        let purpose =
+            |access| Purpose { identity: grant.identity.at(access).clone(), scope: grant.resource.scope.clone() };
+        grant.accesses().map(purpose)
+    })
 }
 
 // === impl Bearer ===
 
 impl Bearer {
-    fn new(purpose: Purpose, token: Token) -> Self {
-        Self(Arc::new(Cached { purpose, token }))
+    fn new(slot: Arc<Slot>, token: Token) -> Self {
+        Self(Arc::new(Cached { slot, token }))
     }
 
     /// The value of `Authorization`, marked sensitive.

@@ -14,9 +14,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use keyswap::egress::{Connector, Egress};
-use keyswap::keys::Keys;
 use keyswap::server::{Broken, Server};
-use keyswap::settings::Settings;
+use keyswap::sources::Source;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -53,15 +52,15 @@ impl Stage {
         file("keys.toml", &keys(&emulator, &others))?;
         file("keyswap.toml", &settings(&emulator))?;
 
-        let settings = Settings::read(&directory.join("keyswap.toml"))?;
-        let keys = Keys::read(&settings)?;
+        let source = Source { file: Some(directory.join("keyswap.toml")), ..Source::default() };
+        let settings = source.read()?.settings;
         let ca = directory.join("ca.pem");
         let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         let (stop, stops) = mpsc::unbounded_channel();
         // The gateway has runtimes of its own, and one may not be made inside another.
         let (told, addresses) = std::sync::mpsc::channel();
         let gateway = std::thread::spawn(move || {
-            let server = Server::bind(settings, keys).map_err(|mistakes| mistakes.to_string());
+            let server = Server::follow(source).map_err(|mistakes| mistakes.to_string());
             match server {
                 Ok(server) => {
                     drop(told.send(Ok((server.addresses().clone(), server.admin_address()))));

@@ -80,6 +80,12 @@ impl Guesses {
         Self { settings, sources, room: Semaphore::new(settings.held), pace, counters: Counters::default() }
     }
 
+    /// The same under other settings: what is remembered and counted goes on.
+    pub(crate) fn under(&self, settings: Guessing) -> Self {
+        let (sources, counters) = (self.sources.clone(), self.counters.clone());
+        Self { sources, counters, ..Self::new(settings) }
+    }
+
     /// Takes note of a refusal, and holds it for a while if it is that of a guess too many.
     pub async fn hold(&self, refusal: &Refusal, from: Option<ClientAddress>) {
         if *refusal != Refusal::UnknownKey(UnknownKey::NotListed) {

@@ -54,6 +54,11 @@ impl Tunnels {
         Ok(Self { proxy, url, credentials })
     }
 
+    /// What the proxy is shown.
+    pub(super) fn credentials(&self) -> Option<&HeaderValue> {
+        self.credentials.as_ref()
+    }
+
     /// Whether a host is reached through the proxy.
     pub(super) fn serves(&self, host: &str) -> bool {
         self.proxy.serves(host)

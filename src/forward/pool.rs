@@ -12,13 +12,20 @@ use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::shelf::Shelf;
-use crate::settings::{Settings, UpstreamTimeouts};
+use crate::settings::{Resource, Settings, UpstreamTimeouts};
 
 /// The connections to every resource, of all workers.
 #[derive(Debug)]
 pub struct Pools<B> {
     limits: UpstreamTimeouts,
-    of_resources: Arc<HashMap<Arc<str>, Arc<Pool<B>>>>,
+    of_resources: Arc<HashMap<Arc<str>, Shared<B>>>,
+}
+
+/// A resource, and the pool that all workers have for it.
+#[derive(Debug)]
+struct Shared<B> {
+    resource: Arc<Resource>,
+    pool: Arc<Pool<B>>,
 }
 
 /// The connections to one resource.
@@ -31,8 +38,10 @@ pub(super) struct Pool<B> {
 
 #[derive(Debug)]
 struct State<B> {
-    /// How many more may be opened.
-    free: usize,
+    /// How many there may be.
+    limit: usize,
+    /// How many there are, and are just being opened.
+    taken: usize,
     /// Who came when there was none and none could be opened, in that order.
     waiting: VecDeque<Waiting<B>>,
     shelves: Vec<Weak<Shelf<B>>>,
@@ -62,8 +71,18 @@ pub(super) struct Place<B>(Weak<Pool<B>>);
 impl<B> Pools<B> {
     /// No connection yet, and as many as the settings allow.
     pub fn new(settings: &Settings) -> Self {
-        let resources = settings.resources.iter();
-        let pools = resources.map(|resource| (resource.name.clone(), Arc::new(Pool::new(resource.connections))));
+        Self { limits: settings.timeouts.upstream, of_resources: Arc::default() }.succeeding(settings)
+    }
+
+    /// The pools of other settings. The connections that a resource has count there, too.
+    #[must_use]
+    pub fn succeeding(&self, settings: &Settings) -> Self {
+        let pools = settings.resources.iter().map(|resource| {
+            let before = self.of_resources.get(&resource.name).map(|shared| shared.pool.clone());
+            let pool = before.unwrap_or_else(|| Arc::new(Pool::new()));
+            pool.resize(resource.connections);
+            (resource.name.clone(), Shared { resource: resource.clone(), pool })
+        });
         Self { limits: settings.timeouts.upstream, of_resources: Arc::new(pools.collect()) }
     }
 
@@ -72,13 +91,15 @@ impl<B> Pools<B> {
         self.limits
     }
 
-    /// A shelf for one worker in each pool, by the resource's name.
-    pub(super) fn shelves(&self) -> HashMap<Arc<str>, Arc<Shelf<B>>> {
-        let pools = self.of_resources.iter();
-        let shelves = pools.map(|(resource, pool)| {
-            let shelf = Arc::new(Shelf::new(pool.clone(), self.limits));
-            pool.state().shelves.push(Arc::downgrade(&shelf));
-            (resource.clone(), shelf)
+    /// A shelf for one worker in each pool, by the resource's name: the one that is there, if it leads to the same place.
+    pub(super) fn shelves(&self, there: impl Fn(&str) -> Option<Arc<Shelf<B>>>) -> HashMap<Arc<str>, Arc<Shelf<B>>> {
+        let shelves = self.of_resources.iter().map(|(name, Shared { resource, pool })| {
+            let shelf = there(name).filter(|shelf| shelf.leads_to(resource)).unwrap_or_else(|| {
+                let shelf = Arc::new(Shelf::new(resource.clone(), pool.clone(), self.limits));
+                pool.state().shelves.push(Arc::downgrade(&shelf));
+                shelf
+            });
+            (name.clone(), shelf)
         });
         shelves.collect()
     }
@@ -93,9 +114,26 @@ impl<B> Clone for Pools<B> {
 // === impl Pool ===
 
 impl<B> Pool<B> {
-    fn new(connections: usize) -> Self {
-        let state = State { free: connections, waiting: VecDeque::new(), shelves: Vec::new() };
+    fn new() -> Self {
+        let state = State { limit: 0, taken: 0, waiting: VecDeque::new(), shelves: Vec::new() };
         Self { state: Mutex::new(state), is_waited_for: AtomicBool::new(false) }
+    }
+
+    /// Allows so many from now on. Where there are more, they are not replaced when they close.
+    fn resize(self: &Arc<Self>, limit: usize) {
+        let mut state = self.state();
+        state.limit = limit;
+        let next = state.admit();
+        drop(state);
+        self.tell(next);
+    }
+
+    /// Gives their places to those whose turn it is.
+    fn tell(self: &Arc<Self>, next: Vec<Waiting<B>>) {
+        for waiting in next {
+            // If who waited goes just now, the place comes back, is dropped here, and goes to the next.
+            drop(waiting.tell.send(Turn::Open(Place(Arc::downgrade(self)))));
+        }
     }
 
     /// Nothing that runs under this lock waits or panics. A shelf's own may be taken under it, not the other way round.
@@ -106,8 +144,8 @@ impl<B> Pool<B> {
     /// Leave to open a connection; else where a request of this shelf will be told of its turn.
     pub(super) fn place(self: &Arc<Self>, shelf: &Arc<Shelf<B>>) -> Result<Place<B>, oneshot::Receiver<Turn<B>>> {
         let mut state = self.state();
-        if state.free > 0 {
-            state.free -= 1;
+        if state.taken < state.limit {
+            state.taken += 1;
             return Ok(Place(Arc::downgrade(self)));
         }
         // Those who have gone leave the queue here, too: no connection may end for long.
@@ -156,6 +194,16 @@ impl<B> State<B> {
         self.waiting.front()
     }
 
+    /// Takes those from the queue for whom there is a place, and the places for them.
+    fn admit(&mut self) -> Vec<Waiting<B>> {
+        let mut next = Vec::new();
+        while self.taken < self.limit && self.first_waiting().is_some() {
+            self.taken += 1;
+            next.extend(self.waiting.pop_front());
+        }
+        next
+    }
+
     /// The connection that has been kept for the longest time, whoever has it.
     fn take_idlest(&mut self) -> Option<Connection<B>> {
         self.shelves.retain(|shelf| shelf.strong_count() > 0);
@@ -170,17 +218,13 @@ impl<B> State<B> {
 impl<B> Drop for Place<B> {
     fn drop(&mut self) {
         let Some(pool) = self.0.upgrade() else { return };
-        let next = {
-            let mut state = pool.state();
-            if state.first_waiting().is_none() {
-                state.free += 1;
-                pool.is_waited_for.store(false, Ordering::Relaxed);
-            }
-            state.waiting.pop_front()
-        };
-        if let Some(waiting) = next {
-            // If who waited goes just now, the place comes back, is dropped here, and goes to the next.
-            drop(waiting.tell.send(Turn::Open(Self(Arc::downgrade(&pool)))));
+        let mut state = pool.state();
+        state.taken -= 1;
+        let next = state.admit();
+        if state.waiting.is_empty() {
+            pool.is_waited_for.store(false, Ordering::Relaxed);
         }
+        drop(state);
+        pool.tell(next);
     }
 }

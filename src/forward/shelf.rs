@@ -10,11 +10,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::Connection;
 use super::pool::{Pool, Turn};
-use crate::settings::UpstreamTimeouts;
+use crate::settings::{Resource, UpstreamTimeouts};
 
 /// What one worker keeps.
 #[derive(Debug)]
 pub(super) struct Shelf<B> {
+    resource: Arc<Resource>,
     pool: Arc<Pool<B>>,
     limits: UpstreamTimeouts,
     row: Mutex<Row<B>>,
@@ -52,8 +53,13 @@ const SETTLING: Duration = Duration::from_secs(5);
 // === impl Shelf ===
 
 impl<B> Shelf<B> {
-    pub(super) fn new(pool: Arc<Pool<B>>, limits: UpstreamTimeouts) -> Self {
-        Self { pool, limits, row: Mutex::new(Row { kept: Vec::new(), is_tended: false }) }
+    pub(super) fn new(resource: Arc<Resource>, pool: Arc<Pool<B>>, limits: UpstreamTimeouts) -> Self {
+        Self { resource, pool, limits, row: Mutex::new(Row { kept: Vec::new(), is_tended: false }) }
+    }
+
+    /// Whether what it keeps is what would be opened to a resource.
+    pub(super) fn leads_to(&self, resource: &Resource) -> bool {
+        self.resource.endpoint == resource.endpoint && self.resource.address == resource.address
     }
 
     /// Gives a request a connection, or leave to open one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::samples::Samples;
-use super::{Client, Digest, Grant, Key, Keys, Targets};
+use super::{Client, Digest, Grant, Key, Keys, Revoked, Targets};
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::family::{Families, Family};
 use crate::plane::{Access, Plane};
@@ -51,8 +51,27 @@ fn key(section: &Section<'_>, client: &Arc<Client>, samples: &Samples) -> Option
         None => Some(None),
     };
     let (not_before, expires) = (moment("not_before"), moment("expires"));
-    let key = Key { id: id?.text()?.into(), client: client.clone(), not_before: not_before?, expires: expires? };
-    Some((digest?, key))
+    let revoked = revoked(section);
+    let key = Key::new(id?.text()?, client.clone());
+    if revoked == Some(Revoked::AtOnce) {
+        key.cut.cancel();
+    }
+    Some((digest?, Key { not_before: not_before?, expires: expires?, revoked: revoked?, ..key }))
+}
+
+/// Whether a key was taken back. It may stay listed: then the log names it where somebody still uses it.
+fn revoked(section: &Section<'_>) -> Option<Revoked> {
+    let is_said = |key| section.get(key).map_or(Some(false), |value| value.truth());
+    let (revoked, cut) = (is_said("revoked"), is_said("cut"));
+    match (revoked?, cut?) {
+        (false, false) => Some(Revoked::No),
+        (true, false) => Some(Revoked::ForRequests),
+        (true, true) => Some(Revoked::AtOnce),
+        (false, true) => {
+            section.wrong("has cut without revoked = true: only what a revoked key began is cut");
+            None
+        }
+    }
 }
 
 /// The digest of a key, and not of what is none.
@@ -244,7 +263,7 @@ keys.toml:11:12: clients.app.grants[1].resource: names no resource of the settin
 keys.toml:15:10: clients.app.grants[2].access: leaves nothing of what is allowed: list read, write or manage, or leave it out for all
 keys.toml:15:20: clients.app.grants[2].access[1]: must be one of: read, write, manage
 keys.toml:20:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
-keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: expires, id, not_before, sha256
+keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: cut, expires, id, not_before, revoked, sha256
 keys.toml:21:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty
 keys.toml:22:24: clients.two.keys[3].sha256: is the digest of a sample that everybody knows (<your-api-key>): hash a key of your own
 keys.toml:23:24: clients.two.keys[4].sha256: is the digest of a sample that everybody knows (AZURE_OPENAI_API_KEY, and a newline): hash a key of your own"

@@ -44,8 +44,7 @@ pub(super) fn read(file: &Path, allow: &[String], settings: &Settings) -> Result
             wrong(fix);
             continue;
         }
-        let id = format!("line-{}", n + 1).into();
-        let entry = Key { id, client: client.clone(), not_before: None, expires: None };
+        let entry = Key::new(format!("line-{}", n + 1), client.clone());
         if let Some(other) = keys.insert(Digest::of(key.as_bytes()), entry) {
             wrong(format!("the same key as {}: remove one", other.id));
         }

@@ -94,6 +94,11 @@ where
         Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)), tell }
     }
 
+    /// The same, but for the time that clients have.
+    pub(crate) fn within(&self, limits: ClientTimeouts) -> Self {
+        Self { limits, ..self.clone() }
+    }
+
     /// Serves one connection to its end.
     pub(crate) async fn serve(self, accepted: Accepted) {
         let Accepted { socket, front, origin, place } = accepted;

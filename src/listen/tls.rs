@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -14,10 +15,10 @@ use crate::document::Mistakes;
 /// Shows each client the certificate for the name that it asks for. One that asks for a name which none has, where
 /// there is no default, is shown none, and its handshake ends.
 #[derive(Debug)]
-struct ByName(Certificates);
+struct ByName(Arc<ArcSwap<Certificates>>);
 
-/// A configuration that shows these, and speaks HTTP/2 to who asks for it.
-pub(super) fn config(certificates: Certificates) -> Result<Arc<ServerConfig>, Mistakes> {
+/// A configuration that shows whichever these are at the moment, and speaks HTTP/2 to who asks for it.
+pub(super) fn config(certificates: Arc<ArcSwap<Certificates>>) -> Result<Arc<ServerConfig>, Mistakes> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Mistakes::of_file(Path::new("tls"), error.to_string()))?
@@ -29,6 +30,6 @@ pub(super) fn config(certificates: Certificates) -> Result<Arc<ServerConfig>, Mi
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.find(hello.server_name()).cloned()
+        self.0.load().find(hello.server_name()).cloned()
     }
 }

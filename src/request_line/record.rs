@@ -68,6 +68,8 @@ pub(crate) enum Outcome {
     ClientGone,
     /// Our own stop cut it off: its deadline had passed, or it was told to end at once.
     Stopped,
+    /// Its key was revoked at once.
+    Revoked,
     /// The upstream broke its answer off.
     UpstreamBroke,
     /// It had become a tunnel, and nobody said anything for too long.
@@ -238,6 +240,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::ClientGone => "client-gone",
             Self::Stopped => "stopped",
+            Self::Revoked => "revoked",
             Self::UpstreamBroke => "upstream-broke",
             Self::Idle => "idle",
         }

@@ -1,27 +1,45 @@
 //! A worker: a thread that carries requests.
 
+use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
+use http::Request;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tower::Layer;
+use tower::{Layer, Service};
 
 use crate::egress::Egress;
 use crate::forward::{Forward, Pools, Replay};
 use crate::listen::{Accepted, Connections, Phase, RequestBody};
 use crate::settings::ClientTimeouts;
-use crate::swap::SwapLayer;
+use crate::swap::{Swap, SwapLayer};
 
 /// A running worker.
 #[derive(Debug)]
 pub(super) struct Worker {
+    serving: Arc<ArcSwap<Serving>>,
     intake: Option<mpsc::Sender<Accepted>>,
     idle: oneshot::Receiver<()>,
     end: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
+
+/// What a worker serves with, until the settings change.
+#[derive(Debug)]
+struct Serving {
+    swap: Swap<Forward<Replay<RequestBody>>>,
+    forward: Forward<Replay<RequestBody>>,
+    timeouts: ClientTimeouts,
+}
+
+/// The service of a worker: what it serves with at the moment. A request that has begun ends with what it began with.
+#[derive(Clone, Debug)]
+struct Current(Arc<ArcSwap<Serving>>);
 
 /// How many accepted connections may wait for a worker.
 const WAITING: usize = 1024;
@@ -30,12 +48,17 @@ impl Worker {
     /// Starts the `n`th worker.
     pub(super) fn start(
         n: usize,
-        swap: SwapLayer,
-        egress: Egress,
-        pools: Pools<Replay<RequestBody>>,
+        swap: &SwapLayer,
+        egress: &Egress,
+        pools: &Pools<Replay<RequestBody>>,
         timeouts: ClientTimeouts,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<Self> {
+        let forward = Forward::new(egress, pools);
+        let serving = Serving { swap: swap.layer(forward.clone()), forward, timeouts };
+        let serving = Arc::new(ArcSwap::from_pointee(serving));
+        let connections = Connections::new(Current(serving.clone()), phase, timeouts, swap.mishaps());
+        let current = serving.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (intake, accepted) = mpsc::channel(WAITING);
         let (tell_idle, idle) = oneshot::channel();
@@ -43,7 +66,7 @@ impl Worker {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = carry(&swap, &egress, pools, timeouts, phase, accepted) => drop(tell_idle.send(())),
+                    () = carry(&connections, &current, accepted) => drop(tell_idle.send(())),
                     _ = ended => {}
                 }
             });
@@ -51,7 +74,20 @@ impl Worker {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(work)?;
-        Ok(Self { intake: Some(intake), idle, end, thread })
+        Ok(Self { serving, intake: Some(intake), idle, end, thread })
+    }
+
+    /// Serves with these from the next request on. Connections that are kept upstream stay so where they lead to the same
+    /// place.
+    pub(super) fn serve(
+        &self,
+        swap: &SwapLayer,
+        egress: &Egress,
+        pools: &Pools<Replay<RequestBody>>,
+        timeouts: ClientTimeouts,
+    ) {
+        let forward = self.serving.load().forward.succeeding(egress, pools);
+        self.serving.store(Arc::new(Serving { swap: swap.layer(forward.clone()), forward, timeouts }));
     }
 
     /// Where to hand connections; to be had once. When it is dropped, the worker takes no more.
@@ -73,25 +109,34 @@ impl Worker {
 }
 
 /// Serves connections until no more come and the last has ended.
-async fn carry(
-    swap: &SwapLayer,
-    egress: &Egress,
-    pools: Pools<Replay<RequestBody>>,
-    timeouts: ClientTimeouts,
-    phase: watch::Receiver<Phase>,
-    mut accepted: mpsc::Receiver<Accepted>,
-) {
-    let service = swap.layer(Forward::new(egress, &pools));
-    let connections = Connections::new(service, phase, timeouts, swap.mishaps());
+async fn carry(connections: &Connections<Current>, current: &ArcSwap<Serving>, mut accepted: mpsc::Receiver<Accepted>) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             accepted = accepted.recv() => match accepted {
-                Some(accepted) => drop(open.spawn(connections.clone().serve(accepted))),
+                Some(accepted) => {
+                    let timeouts = current.load().timeouts;
+                    drop(open.spawn(connections.within(timeouts).serve(accepted)));
+                }
                 None => break,
             },
             Some(_) = open.join_next() => {}
         }
     }
     while open.join_next().await.is_some() {}
+}
+
+impl Service<Request<RequestBody>> for Current {
+    type Response = <Swap<Forward<Replay<RequestBody>>> as Service<Request<RequestBody>>>::Response;
+    type Error = Infallible;
+    type Future = <Swap<Forward<Replay<RequestBody>>> as Service<Request<RequestBody>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let mut swap = self.0.load().swap.clone();
+        swap.call(request)
+    }
 }

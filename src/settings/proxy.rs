@@ -13,7 +13,7 @@ use super::{Network, SecretSource};
 use crate::document::{Section, Value};
 
 /// A proxy that makes tunnels (`CONNECT`) to the hosts that we name to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Proxy {
     /// Host and port. It is spoken to in plain HTTP: whatever goes through it is TLS already, end to end.
     pub authority: Authority,
@@ -24,13 +24,13 @@ pub struct Proxy {
 }
 
 /// Hosts that are reached without the proxy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NoProxy {
     written: String,
     hosts: Hosts,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Hosts {
     Named(WildMatch),
     Within(Network),

@@ -3,18 +3,21 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Desk;
 use crate::listen::Upgrade;
 use crate::request_line::{Outcome, Record};
 use crate::tunnel::{self, Traffic};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request that has not ended. When it is dropped, it has.
 #[derive(Debug)]
@@ -31,7 +34,13 @@ pub struct ToldBody<B> {
     body: B,
     /// `None` where the answer is only the head of a tunnel, which tells of it when that has ended.
     ongoing: Option<Ongoing>,
+    /// The wait for the key to be cut, once there was something else to wait for. Most answers are there at once.
+    cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
+
+/// The key of a request was revoked at once, and its answer broken off.
+#[derive(Debug)]
+struct Cut;
 
 /// The two connections of a websocket that is open upstream.
 #[derive(Debug)]
@@ -54,7 +63,7 @@ impl Ongoing {
         if self.record.method() == Some(&Method::HEAD) || response.body().is_end_stream() {
             self.end(Outcome::Complete);
         }
-        response.map(|body| ToldBody { body, ongoing: Some(self) })
+        response.map(|body| ToldBody { body, ongoing: Some(self), cut: None })
     }
 
     /// The request has become a tunnel, which is open when this answer has reached the client. It lives beside its
@@ -68,10 +77,15 @@ impl Ongoing {
             let Tunnel { client, upstream } = tunnel;
             // A client that went before it was told is gone.
             let Ok(client) = client.take().await else { return };
-            let end = tunnel::carry(client, TokioIo::new(upstream), self.desk.gateway.websocket_idle, &traffic).await;
-            self.end(end.into());
+            let cut = self.cut();
+            let carried = tunnel::carry(client, TokioIo::new(upstream), self.desk.gateway.websocket_idle, &traffic);
+            let outcome = tokio::select! {
+                end = carried => end.into(),
+                () = cut.cancelled() => Outcome::Revoked,
+            };
+            self.end(outcome);
         });
-        response.map(|body| ToldBody { body, ongoing: None })
+        response.map(|body| ToldBody { body, ongoing: None, cut: None })
     }
 
     /// The head of the answer is there.
@@ -83,6 +97,11 @@ impl Ongoing {
             body.let_go();
         }
         self.desk.gateway.metrics.count(record.plane(), by, response.status());
+    }
+
+    /// What cuts the request off when its key is revoked at once.
+    fn cut(&self) -> CancellationToken {
+        self.record.key.as_ref().map(|key| key.cut.clone()).unwrap_or_default()
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -99,20 +118,31 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        let cut = self.desk.gateway.cut.load(Ordering::Relaxed);
-        self.end(if cut { Outcome::Stopped } else { Outcome::ClientGone });
+        let stopped = self.desk.gateway.stopped.load(Ordering::Relaxed);
+        self.end(if stopped { Outcome::Stopped } else { Outcome::ClientGone });
     }
 }
 
 // === impl ToldBody ===
 
-impl<B: Body<Data = Bytes> + Unpin> Body for ToldBody<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for ToldBody<B>
+where
+    B::Error: Into<BoxError>,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let Some(ongoing) = &mut this.ongoing else { return Poll::Pending };
+            let cut = this.cut.get_or_insert_with(|| Box::pin(ongoing.cut().cancelled_owned()));
+            return cut.as_mut().poll(cx).map(|()| {
+                ongoing.end(Outcome::Revoked);
+                Some(Err(Cut.into()))
+            });
+        };
+        let frame = frame.map(|frame| frame.map_err(Into::into));
         let Some(ongoing) = &mut this.ongoing else { return Poll::Ready(frame) };
         match &frame {
             Some(Ok(frame)) => {
@@ -137,3 +167,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ToldBody<B> {
         self.body.size_hint()
     }
 }
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the key was revoked")
+    }
+}
+
+impl std::error::Error for Cut {}

@@ -31,7 +31,7 @@ const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Fetches tokens for a purpose and keeps the newest in the cache. Never ends.
-pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Bearer>, issuer: impl Issue, clock: Clock) {
+pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<u64, Bearer>, issuer: impl Issue, clock: Clock) {
     let Purpose { identity, scope } = slot.purpose.clone();
     // Failed fetches in a row without a token.
     let mut cold = 0;
@@ -43,13 +43,13 @@ pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<Purpose, Bearer>, issuer:
             Ok(token) => {
                 let life = token.expires.left(now);
                 info!(%identity, %scope, life_s = life.as_secs(), "token fetched");
-                cache.insert(slot.purpose.clone(), Bearer::new(slot.purpose.clone(), token));
+                cache.insert(slot.number, Bearer::new(slot.clone(), token));
                 cold = 0;
                 slot.settle(Outcome::Fresh);
                 half(life)
             }
             Err(denial) => {
-                let left = cache.get(&slot.purpose).map(|bearer| bearer.left(now)).unwrap_or_default();
+                let left = cache.get(&slot.number).map(|bearer| bearer.left(now)).unwrap_or_default();
                 cold = if left.is_zero() { cold + 1 } else { 0 };
                 let wait = if left.is_zero() { without_token(cold, denial.may_pass) } else { with_token(left) };
                 let retry_ms = wait.as_millis();

@@ -1,5 +1,6 @@
 //! What the workers and the control task of one purpose tell each other.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -10,6 +11,8 @@ use super::{Outcome, Purpose};
 /// The meeting point of one purpose.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Its own, of all that there ever were: what is cached for it is nobody else's, whatever the purpose.
+    pub(super) number: u64,
     pub(super) purpose: Purpose,
     state: watch::Sender<State>,
     /// Has the control task look at the clock and at [`State::asked`]. It fetches only if one of them says so: a second
@@ -41,9 +44,11 @@ const ASKED_APART: Duration = Duration::from_secs(60);
 
 impl Slot {
     pub(super) fn new(purpose: Purpose) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let state =
             State { outcome: Outcome::Pending, fetched: 0, failed: 0, fetching: false, asked: false, ask_again: None };
-        Self { purpose, state: watch::Sender::new(state), nudge: Notify::new() }
+        Self { number, purpose, state: watch::Sender::new(state), nudge: Notify::new() }
     }
 
     /// The state as it is.
@@ -83,6 +88,12 @@ impl Slot {
             self.nudge();
         }
         worth
+    }
+
+    /// Asks for a fetch, whatever the last one came to.
+    pub(super) fn demand(&self) {
+        self.change(|state| state.asked = true);
+        self.nudge();
     }
 
     /// Begins a fetch, for whatever reasons there are.

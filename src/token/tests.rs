@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::issuer::Denial;
+use super::issuer::{Denial, Issue};
 use super::*;
+use crate::egress::Egress;
+use crate::settings::Timeouts;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,7 +22,7 @@ struct World {
     tokens: Arc<Tokens>,
     script: Script,
     wall: Wall,
-    kept: JoinSet<()>,
+    kept: Keeper,
 }
 
 /// A wall clock that goes as tokio's does, and can be moved.
@@ -98,7 +101,8 @@ impl World {
         let clock = Clock::with_wall(move || shown.now());
         let tokens = Arc::new(Tokens::of([Self::purpose()].into_iter(), clock.clone()));
         let script = Script { step, clock, asked: Arc::default() };
-        let kept = tokens.keep_from(|_| Some(script.clone()));
+        let mut kept = Keeper::new(Egress::new(&Default::default(), Timeouts::DEFAULT.egress).unwrap());
+        kept.keep_from(&tokens, |_| Some(script.clone()));
         Self { tokens, script, wall, kept }
     }
 
@@ -345,6 +349,5 @@ async fn a_refused_token_leaves_an_issuer_in_trouble_alone() {
 async fn a_control_task_that_ends_is_noticed() {
     let mut world = World::of(|number| if number == 0 { gives("the last") } else { panic!("as written") });
     assert_eq!(world.token().await.as_deref(), Ok("the last"));
-    let ended = world.kept.join_next().await.expect("a task");
-    assert!(ended.is_err_and(|error| error.is_panic()));
+    world.kept.broken().await;
 }

@@ -11,7 +11,7 @@ fn the_examples_can_be_used_as_they_are() {
     let settings = Settings::read(&directory.join("example.toml")).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let keys = Keys::read(&settings).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!(settings.resources.len(), 2);
-    assert_eq!(keys.len(), 3);
+    assert_eq!(keys.len(), 4);
 }
 
 /// The reader itself says which keys it knows, when it meets one that it does not: so every table of the example is

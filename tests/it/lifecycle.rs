@@ -46,7 +46,7 @@ async fn it_is_not_ready_before_its_first_token() {
     };
     let world = plan.start().await;
     let page = "not ready\napp https://cognitiveservices.azure.com/.default: no token yet\n\
-                app https://search.azure.com/.default: no token yet\n";
+                app https://search.azure.com/.default: no token yet\nsettings: generation 1\n";
     assert_eq!(world.admin("/health/ready").await, (503, page.to_owned()));
     assert_eq!(world.gateway.health(), (Some(1), page.to_owned()));
 }

@@ -49,6 +49,7 @@ mod client_tokens;
 mod certificates;
 mod preflight;
 mod lifecycle;
+mod reload;
 mod request_line;
 mod canary;
 mod mount;

@@ -21,6 +21,9 @@ const OLD_ONE_SERVES: &str = "token not refreshed, the old one serves";
 const NO_TOKEN: &str = "no token: requests that need it fail";
 
 /// The scope of chat's tokens.
+/// How the page ends that says how every token stands.
+const FIRST: &str = "settings: generation 1\n";
+
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -101,7 +104,8 @@ async fn an_identity_that_entra_refuses_is_not_ready_and_its_secret_is_told_nobo
         assert!(log.contains(code), "{log}");
         assert!(!log.contains(&secret), "the secret is in the log");
         let stands = format!("no token: Entra refuses it ({code})");
-        let page = format!("not ready\napp {SCOPE}: {stands}\napp https://search.azure.com/.default: {stands}\n");
+        let page =
+            format!("not ready\napp {SCOPE}: {stands}\napp https://search.azure.com/.default: {stands}\n{FIRST}");
         assert_eq!(world.admin("/health/ready").await, (503, page));
         assert_eq!(world.arrived().len(), 0);
     }
@@ -121,7 +125,8 @@ async fn an_entra_in_trouble_is_a_503_that_asks_to_come_again_and_is_got_over() 
         is_unavailable(&chat(&world).await);
         is_unavailable(&search(&world).await);
         let stands = "no token: its issuer cannot be reached or is busy";
-        let page = format!("not ready\napp {SCOPE}: {stands}\napp https://search.azure.com/.default: {stands}\n");
+        let page =
+            format!("not ready\napp {SCOPE}: {stands}\napp https://search.azure.com/.default: {stands}\n{FIRST}");
         assert_eq!(world.admin("/health/ready").await, (503, page));
         let (fetched, failed, held) = counted(&world).await;
         assert_eq!((fetched, failed > 0, held), (0, true, false));
@@ -203,7 +208,7 @@ async fn an_outage_within_the_life_of_the_token_fails_no_request() {
             let (status, page) = world.admin("/health/ready").await;
             assert_eq!(status, 200);
             assert!(page.starts_with(&format!("ready\napp {SCOPE}: token valid for ")), "{page}");
-            assert!(page.ends_with(" s, its refresh fails\n"), "{page}");
+            assert!(page.ends_with(&format!(" s, its refresh fails\n{FIRST}")), "{page}");
             let old = world.arrived()[0].header("authorization").map(str::to_owned);
             let new = |entry: &Entry| entry.door.is_some() && entry.header("authorization") != old.as_deref();
             world.emulator.journal().wait_for(new, LIMIT).await.expect("a new token");
@@ -228,7 +233,7 @@ async fn an_outage_beyond_the_life_of_the_token_is_a_503_until_it_is_over() {
     world.emulator.next(Plane::Entra, Fault::named("reset"), 9999).unwrap();
     world.gateway.logged(of_chat(NO_TOKEN)).await;
     is_unavailable(&chat(&world).await);
-    let page = format!("ready\napp {SCOPE}: no token: its issuer cannot be reached or is busy\n");
+    let page = format!("ready\napp {SCOPE}: no token: its issuer cannot be reached or is busy\n{FIRST}");
     assert_eq!(world.admin("/health/ready").await, (200, page));
     let (_, failed, held) = counted(&world).await;
     assert_eq!((failed > 1, held), (true, false));
