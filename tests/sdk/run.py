@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 from runner import namespace, processes, readme, rows
 from runner.comparison import Verdict, compare
@@ -106,7 +107,8 @@ def conclude(judged, options):
     """Compares or writes what is told of the whole; gives how much has failed."""
     failed = sum(not verdict.passed for verdicts in judged.values() for verdict in verdicts)
     if options.rows:
-        options.rows.write(rows.table(judged))
+        options.rows.parent.mkdir(parents=True, exist_ok=True)
+        options.rows.write_text(rows.table(judged))
     whole = not (options.suite or options.transparent or failed)
     if whole and options.bless:
         readme.bless(judged)
@@ -124,7 +126,7 @@ def parse_options():
     option("--list", action="store_true", help="print the suites' names and end")
     option("--transparent", action="store_true", help="through Azure's own names; needs root, and what is built")
     option("--inside", action="store_true", help=argparse.SUPPRESS)
-    option("--rows", type=argparse.FileType("w"), metavar="FILE", help="write section F, by SDK, as a table")
+    option("--rows", type=Path, metavar="FILE", help="write section F, by SDK, as a table")
     option("--bless", action="store_true", help="write the README's table from what was found")
     option("--demo", type=shlex.split, default=DEMO, metavar="CMD", help="default: %(default)s")
     return parser.parse_args()

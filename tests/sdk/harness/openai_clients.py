@@ -1,6 +1,5 @@
-"""The clients of Python's openai 1 and newer: AzureOpenAI, and the plain OpenAI on /openai/v1, each synchronous and not.
-
-What is done with them is written once for all four (`either.py`).
+"""The clients of Python's openai 1 and newer: AzureOpenAI, and the plain OpenAI on /openai/v1, each synchronous and
+not. What is done with them is written once for all four (`either.py`).
 """
 
 from contextlib import asynccontextmanager
@@ -52,7 +51,7 @@ class Way:
 
 
 def ways(openai, http, api_version, broken=None):
-    """All four. `broken` is the class of the exception of a stream that breaks off, where it is one of the SDK's own."""
+    """All four. `broken` is the class of the exception of a stream that breaks off, if the SDK has its own."""
     sync, asynchronous = (broken or "RemoteProtocolError", broken or "ReadError")
     azure = {"base": "azure_endpoint", "path": "", "fixed": {"api_version": api_version}}
     v1 = {"base": "base_url", "path": "/openai/v1/"}

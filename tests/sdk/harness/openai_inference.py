@@ -158,8 +158,10 @@ OPERATIONS = {
 
 
 def inference(way, misplaced=()):
-    """Registers all of it for one way to be a client; `misplaced` is what AzureOpenAI of this version looks for where Azure
-    has nothing."""
+    """Registers all of it for one way to be a client.
+
+    `misplaced` is what AzureOpenAI of this version looks for where Azure has nothing.
+    """
     for name, operation in OPERATIONS.items():
         is_there = name not in misplaced or not way.is_azure
         way.case(name, operation, requests=1, refused=None if is_there else "NotFoundError")

@@ -1,5 +1,5 @@
-"""What openai 1 and newer, and what is built upon it, makes of refusals and of trouble: keys, section F, what is repeated
-and how often. `chat` is an operation of one request, however it is asked for.
+"""What openai 1 and newer, and what is built upon it, makes of refusals and of trouble: keys, section F, what is
+repeated and how often. `chat` is an operation of one request, however it is asked for.
 """
 
 from functools import partial
@@ -33,9 +33,11 @@ def keys(way, operations, few=FEW):
             way.case(f"{key_name}: {name}", operations[name], key=key, **REFUSED)
 
 
-def rows(way, chat, repeats=True):
-    """Registers the rows of section F that Azure gives on demand, and plain HTTP; `repeats` unless this repeats even what it
-    is told not to."""
+def rows(way, chat, faults=None):
+    """Registers the rows of section F that Azure gives on demand, and plain HTTP.
+
+    `faults` is what the client is told besides where it would repeat even what must not be.
+    """
 
     def register(name, prepare, client, **expected):
         async def asked(client):
@@ -46,7 +48,7 @@ def rows(way, chat, repeats=True):
 
     at_once = {"max_retries": 0}
     section_f.on_demand("openai", partial(register, client=at_once), CLASSES)
-    section_f.own_faults("openai", partial(register, client={} if repeats else at_once), CLASSES)
+    section_f.own_faults("openai", partial(register, client=faults or {}), CLASSES)
     way.case("plain http", chat, at=door.openai_plain, requests=1, row="F-oai-plain")
     way.case("plain http: wrong key", chat, key=WRONG_KEY, at=door.openai_plain, **REFUSED)
 
@@ -59,8 +61,10 @@ def unknown_deployments(way):
 
 
 def credentials(way, omit):
-    """Registers other places of a key, other credentials, and a key of less worth; `omit` is how the SDK leaves a header
-    out."""
+    """Registers other places of a key, other credentials, and a key of less worth.
+
+    `omit` is how the SDK leaves a header out.
+    """
 
     def with_headers(headers):
         return partial(inference.chat, extra_headers=headers)
@@ -69,7 +73,7 @@ def credentials(way, omit):
     way.case("the key twice", both, requests=1, row="F-oai-both")
 
     nothing = with_headers({"api-key": omit, "Authorization": omit})
-    differs = "without a key Azure's answer has another form, which some SDKs lose; keyswap's is that to a wrong one"
+    differs = "without a key Azure's body is flat, which some SDKs lose; keyswap answers as to a wrong key"
     way.case("no key", nothing, **REFUSED, row="F-oai-none", differs=differs)
 
     in_bearer = with_headers({"api-key": omit, "Authorization": f"Bearer {door.openai_key}"})

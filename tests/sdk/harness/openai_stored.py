@@ -123,7 +123,8 @@ async def vector_store(client):
     found = []
     if hasattr(stores(client), "search"):
         found.append([shown(hit) async for hit in each(stores(client).search(made.id, query="Grüße"))])
-        found.append([shown(part) async for part in each(stores(client).files.content(file.id, vector_store_id=made.id))])
+        content = stores(client).files.content(file.id, vector_store_id=made.id)
+        found.append([shown(part) async for part in each(content)])
     out = await settled(stores(client).files.delete(file.id, vector_store_id=made.id))
     gone = await settled(stores(client).delete(made.id))
     assert listed == [file.id] and newest.id == made.id

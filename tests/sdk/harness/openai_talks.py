@@ -1,5 +1,5 @@
-"""What openai 1 and newer has Azure remember of what is said: assistants and their threads, responses and conversations,
-chats that are kept. Stories, as in `openai_stored.py`.
+"""What openai 1 and newer has Azure remember of what is said: assistants and their threads, responses and
+conversations, chats that are kept. Stories, as in `openai_stored.py`.
 """
 
 import json

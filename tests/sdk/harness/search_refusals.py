@@ -11,8 +11,8 @@ from search_clients import QUERY
 from search_documents import FOR_ADMINS, NO_SUCH, READS
 
 REFUSED = {"refused": "HttpResponseError", "requests": 1, "forwarded": False}
-CLASSES = {404: "ResourceNotFoundError", 400: "HttpResponseError", 412: "HttpResponseError", 413: "HttpResponseError"}
-CLASSES |= {401: "ClientAuthenticationError", 403: "HttpResponseError", 429: "HttpResponseError", "5xx": "HttpResponseError"}
+CLASSES = dict.fromkeys([400, 403, 412, 413, 429, "5xx"], "HttpResponseError")
+CLASSES |= {401: "ClientAuthenticationError", 404: "ResourceNotFoundError"}
 QUICK = {"retry_backoff_factor": 0.05}
 
 
@@ -32,8 +32,8 @@ def keys(way, operations):
         "query key": (QUERY, {name: run for name, run in operations.items() if name in FOR_ADMINS}),
         "empty key": ("", READS),
     }
-    for key_name, (key, operations) in refusals.items():
-        for name, operation in operations.items():
+    for key_name, (key, refused) in refusals.items():
+        for name, operation in refused.items():
             row = {("wrong key", "search"): "F-ais-key", ("query key", "upload"): "F-ais-query"}.get((key_name, name))
             way.case(f"{key_name}: {name}", partial(operation, key=key), **REFUSED, row=row)
 
@@ -51,15 +51,15 @@ async def nothing(way):
 def rows(way):
     """Registers the rows of section F, and the operations that Azure itself refuses."""
 
-    def register(name, prepare, **expected):
+    def register(name, prepare, options, **expected):
         async def asked(way):
             prepare()
-            await ask(way, retry_total=0)
+            await ask(way, **options)
 
         way.case(name, asked, **expected)
 
-    section_f.on_demand("search", register, CLASSES)
-    section_f.own_faults("search", register, CLASSES)
+    section_f.on_demand("search", partial(register, options={"retry_total": 0}), CLASSES)
+    section_f.own_faults("search", partial(register, options=QUICK), CLASSES)
     missing = {"refused": "ResourceNotFoundError", "requests": 1}
     way.case("unknown index: search", partial(search_documents.search, index=NO_SUCH), **missing)
     way.case("unknown index: get index", partial(search_documents.get_index, name=NO_SUCH), **missing)
@@ -69,7 +69,7 @@ def rows(way):
     way.case("wrong key: plain http", partial(search_documents.count, key=WRONG_KEY, at=door.search_plain), **REFUSED)
     # in one release of the SDK a header, in another a policy
     no_key = partial(ask, policies=[WithoutKey()], authentication_policy=SansIOHTTPPolicy())
-    differs = "without a key Azure's answer has no body; keyswap says what it says to a wrong one"
+    differs = "without a key Azure's answer has no body, which breaks some SDKs; keyswap's is that to a wrong key"
     way.case("no key", no_key, **REFUSED, row="F-ais-none", differs=differs)
 
 
@@ -85,26 +85,35 @@ async def look(way, **options):
         return await settled(client.get_document_count())
 
 
-def repeats(way):
-    """Registers what is repeated, how often, and after which wait: a POST less than a GET."""
+def waits(way):
+    """Registers that a wait which is asked for is kept."""
     way.case("throttled, then an answer", waited_for("B1.14", retry_after=1), requests=2)
     way.case("too many requests, then an answer", waited_for("B1.14-429", retry_after=1), requests=2)
     way.case("throttled for too long", throttled, refused="HttpResponseError", requests=4)
-    for name, (operation, tries) in {"search": (ask, 1), "count": (look, 4)}.items():
-        told = {"refused": "HttpResponseError" if AT_KEYSWAP else "ServiceRequestError", "alive": False}
-        dead = partial(operation, key=door.stranded_key, at=door.nobody, **QUICK)
-        if door.nobody and operation is ask:
-            differs = "a search that was not sent keyswap lets be sent again; the SDK repeats no POST whose connection fails"
-            way.case("nobody listens: search", dead, **told, requests=4 if AT_KEYSWAP else 1, row="F-ais-dead", differs=differs)
-        elif door.nobody:
-            way.case(f"nobody listens: {name}", dead, **told, requests=tries, row="F-ais-dead", differs=TOLD)
-        for fault in ("close", "reset"):
-            lost = {"refused": "HttpResponseError" if AT_KEYSWAP else "ServiceResponseError", "differs": TOLD}
-            after = after_fault(operation, fault)
-            way.case(f"{fault} before any answer: {name}", after, **lost, requests=1 + tries, replayed=1, row="F-ais-lost")
 
 
 TOLD = "a gateway can say what became of Azure"
+
+
+def dead(way):
+    """Registers what it costs that nobody is there. By itself the SDK repeats a GET, and no POST."""
+    if not door.nobody:
+        return
+    nobody = {"key": door.stranded_key, "at": door.nobody, **QUICK}
+    told = {"refused": "HttpResponseError" if AT_KEYSWAP else "ServiceRequestError"}
+    told |= {"alive": False, "row": "F-ais-dead"}
+    way.case("nobody listens: count", partial(look, **nobody), **told, requests=4, differs=TOLD)
+    told["differs"] = "a search that was not sent keyswap lets be sent again; the SDK repeats no POST that finds nobody"
+    way.case("nobody listens: search", partial(ask, **nobody), **told, requests=4 if AT_KEYSWAP else 1)
+
+
+def losses(way):
+    """Registers what it costs that the connection is lost."""
+    told = {"refused": "HttpResponseError" if AT_KEYSWAP else "ServiceResponseError", "differs": TOLD}
+    told |= {"replayed": 1, "row": "F-ais-lost"}
+    for fault in ("close", "reset"):
+        way.case(f"{fault} before any answer: count", after_fault(look, fault), **told, requests=1 + 4)
+        way.case(f"{fault} before any answer: search", after_fault(ask, fault), **told, requests=1 + 1)
 
 
 def after_fault(operation, fault):

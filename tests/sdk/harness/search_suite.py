@@ -18,7 +18,9 @@ def run_all():
         else:
             search_refusals.keys(way, READS | FOR_ADMINS)
             search_refusals.rows(way)
-            search_refusals.repeats(way)
+            search_refusals.waits(way)
+            search_refusals.dead(way)
+            search_refusals.losses(way)
         search_refusals.nothing_written(way)
         search_documents.end(way)
     run(describe)

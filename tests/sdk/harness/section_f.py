@@ -1,6 +1,6 @@
-"""The rows of section F of azure-wire.md for which a legacy client has an expectation: what Azure says to it, and what
-keyswap may not change. `section_f.json` is the list. A row with an `answer` is one that the emulator gives on demand; one
-with a `fault` is what Azure says to keyswap alone, whose token or role it is, and which no legacy client expects.
+"""The rows of section F of azure-wire.md for which a legacy client has an expectation: what Azure says to it, and
+what keyswap may not change. `section_f.json` is the list. A row with an `answer` is one that the emulator gives on
+demand; one with a `fault` is what Azure says to keyswap alone, whose token or role it is: no legacy client expects it.
 """
 
 import json
@@ -27,7 +27,7 @@ def on_demand(plane, register, classes):
 
 
 def own_faults(plane, register, classes):
-    """Registers a case for each fault of keyswap's own identity: no SDK repeats what it is told, and each shows the cure."""
+    """Registers a case for each fault of keyswap's own identity: no SDK repeats it, and each shows the cure."""
     for row in _ROWS:
         if row["plane"] == plane and "fault" in row:
             status = row["keyswap" if AT_KEYSWAP else "azure"]

@@ -16,6 +16,7 @@ class Normalisation:
 NORMALISATIONS = [
     Normalisation(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID", "each request has an id of its own"),
     Normalisation(r"(127\.0\.0\.1|localhost):\d+", "HOST", "the two doors are two ports of this machine"),
+    Normalisation(r"contoso\.(openai\.azure\.com|search\.windows\.net)", "HOST", "or one is Azure's own name"),
 ]
 
 LONGEST = 300  # characters of a value in the report

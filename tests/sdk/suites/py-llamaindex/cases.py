@@ -82,7 +82,7 @@ for way in CHATS:
     way.case("stream, cut midway", cut, refused=way.broken, requests=1)
     openai_refusals.keys(way, {"chat": chat, "stream": stream, "complete": complete}, few=["chat"])
     if not way.is_asynchronous:
-        openai_refusals.rows(way, chat, repeats=False)
+        openai_refusals.rows(way, chat, faults={"max_retries": 0})
 for way in EMBEDDINGS:
     *_, text, query = operations(way)
     way.case("embeddings", text, requests=1)

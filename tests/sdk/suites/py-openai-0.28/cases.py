@@ -116,7 +116,8 @@ async def completion_streamed(do):
 
 
 async def embeddings(do, engine="text-embedding-3-small"):
-    return [entry.embedding for entry in (await do(openai.Embedding, "create", engine=engine, input=["one", "two"])).data]
+    answer = await do(openai.Embedding, "create", engine=engine, input=["one", "two"])
+    return [entry.embedding for entry in answer.data]
 
 
 async def transcription(do, file=None):
@@ -225,7 +226,7 @@ def works(way):
     way.case("stream, held up midway: what came so far is there", stream_held_up, requests=1)
     broken = "ClientPayloadError" if way.is_asynchronous else "ChunkedEncodingError"
     way.case("stream, cut midway", stream_cut, refused=broken, requests=1)
-    # Azure says where to ask for them, and the SDK goes there with the key: once it is told to wait, then they are there.
+    # Azure says where to ask for them, and the SDK goes there with the key: it is told to wait, then they are there
     way.case("images", images, requests=3)
     way.case("files", files, **STORED)
     way.case("fine-tuning", fine_tuning, **STORED)
@@ -270,8 +271,8 @@ def rows(way):
 def tokens(way):
     """A token of the client's own; and the key where a token belongs."""
     bearer = {"settings": {"api_type": "azure_ad"}, "requests": 1}
-    in_bearer = {"row": "F-oai-bearer", "differs": "Azure takes a key from Authorization on /openai/v1 alone; keyswap everywhere"}
-    in_bearer["refused"] = None if AT_KEYSWAP else "APIError"
+    in_bearer = {"row": "F-oai-bearer", "refused": None if AT_KEYSWAP else "APIError"}
+    in_bearer["differs"] = "Azure takes a key from Authorization on /openai/v1 alone; keyswap everywhere"
     way.case("the key in Authorization alone", chat, **bearer, **in_bearer)
     own = {"key": door.openai_token, **bearer}
     if door.tokens_pass:
@@ -287,7 +288,8 @@ def tokens(way):
 
 def trouble(way):
     """It repeats nothing by itself."""
-    told = {"refused": "APIError" if AT_KEYSWAP else "APIConnectionError", "differs": "a gateway can say what became of Azure"}
+    told = {"refused": "APIError" if AT_KEYSWAP else "APIConnectionError"}
+    told["differs"] = "a gateway can say what became of Azure"
     if door.nobody:
         dead = {"settings": {"api_base": door.nobody}, "key": door.stranded_key, "alive": False}
         way.case("nobody listens", chat, **dead, **told, requests=1, row="F-oai-dead")

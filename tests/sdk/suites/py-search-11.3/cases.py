@@ -1,5 +1,5 @@
-"""azure-search-documents 11.3.0: before there were vectors, with an api-version of 2020. And what people of that time wrote
-by hand, with requests: keys in URLs, and links that are followed as they are.
+"""azure-search-documents 11.3.0: before there were vectors, with an api-version of 2020. And what people of that time
+wrote by hand, with requests: keys in URLs, and links that are followed as they are.
 """
 
 import requests
