@@ -17,12 +17,16 @@ AZURE = {OPENAI: "127.0.0.2", SEARCH: "127.0.0.3"}
 _SCRIPT = 'mount --bind "$0" /etc/hosts && ip link set lo up && exec "$@"'
 
 
+# Whatever was started inside ends with the first process there.
+_ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
 def run_inside(command, limit):
     """Runs a command inside, as `processes.run` does. Needs root."""
     with tempfile.NamedTemporaryFile("w") as hosts:
         hosts.write(f"127.0.0.1 localhost {' '.join(AZURE)}\n")
         hosts.flush()
-        return processes.run(["unshare", "--net", "--mount", "sh", "-c", _SCRIPT, hosts.name, *command], limit)
+        return processes.run([*_ALONE, "sh", "-c", _SCRIPT, hosts.name, *command], limit)
 
 
 def be_azure(name, port):
