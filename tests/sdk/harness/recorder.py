@@ -89,11 +89,6 @@ _EXPECTATIONS = {
 }
 
 
-def refused_key(name, error, **more):
-    """Registers a case in which the key is not good enough: that costs one request and ends at keyswap."""
-    return case(name, refused=error, requests=1, forwarded=False, **more)
-
-
 def azure_answers(answer, plane="openai", **details):
     """The emulator's next answer, instead of the right one; `answer` is one of its names (`A1.12`)."""
     _control("POST", "/next", {"at": plane, "answer": answer, **details})

@@ -58,13 +58,12 @@ def _compare_case(name, direct, through, runs):
     verdict = Verdict(
         name,
         _summary(at_keyswap["outcome"]),
-        row=expected.get("row"),
-        realtime=expected.get("realtime", False),
-        operations=at_keyswap.get("operations", []),
+        row=expected["row"],
+        realtime=expected["realtime"],
+        operations=at_keyswap["operations"],
     )
     verdict.complaints += [f"keys enabled: {complaint}" for complaint in _unexpected(at_azure, True, 0)]
-    replayed = expected.get("replayed", 0)
-    by_keyswap = _unexpected(at_keyswap, expected["forwarded"], replayed)
+    by_keyswap = _unexpected(at_keyswap, expected["forwarded"], expected["replayed"])
     verdict.complaints += [f"keyswap: {complaint}" for complaint in by_keyswap]
     if verdict.complaints:
         return verdict
@@ -90,7 +89,7 @@ def _unexpected(line, reaches_azure, replayed):
         yield f"expected {expected['refused'] or 'a value'}, got {_short(outcome)}"
     if expected["requests"] not in (None, line["requests"]):
         yield f"expected requests: {expected['requests']}, the SDK sent {line['requests']}"
-    arrivals = line["requests"] if reaches_azure and expected.get("alive", True) else 0
+    arrivals = line["requests"] if reaches_azure and expected["alive"] else 0
     if not arrivals <= line["arrived"] <= arrivals + replayed:
         yield f"expected at Azure: {arrivals} requests, there arrived {line['arrived']}"
     if line["leaked"]:
