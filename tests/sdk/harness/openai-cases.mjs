@@ -36,7 +36,7 @@ export async function runOpenAI({ counting, realtime, astray = [] }) {
         azure: (client, deploymentName) => Realtime.azure(client, { deploymentName }),
         v1: (client, model) => new Realtime({ model }, client),
       }[surface];
-      overRealtime(`${surface}, ${transport}`, { connect: (apiKey, model) => opened(connect({ apiKey }), model) });
+      overRealtime(`${surface}, ${transport}`, (apiKey, model) => opened(connect({ apiKey }), model));
     }
   }
   await runAll(describe);

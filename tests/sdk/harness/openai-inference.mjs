@@ -4,7 +4,7 @@ import { toFile } from 'openai';
 import { heard, recording, sha256 } from './bytes.mjs';
 
 export const MODEL = 'gpt-4o';
-export const messages = [{ role: 'user', content: 'Say hello.' }];
+const messages = [{ role: 'user', content: 'Say hello.' }];
 
 export const chat = (client, body = {}, options = {}) =>
   client.chat.completions.create({ model: MODEL, messages, ...body }, options);
@@ -53,7 +53,7 @@ const shape = {
 
 /** Streams, each as what asks for it. */
 export const streams = {
-  chat: (client, options) => chat(client, { stream: true }, options),
+  chat: (client) => chat(client, { stream: true }),
   completions: (client) => completions(client, { stream: true }),
 };
 

@@ -6,8 +6,7 @@ import { first, gone, shown, within } from './openai-clients.mjs';
 import { MODEL, chat } from './openai-inference.mjs';
 import { door } from './recorder.mjs';
 
-const respond = (client, body = {}, options = {}) =>
-  client.responses.create({ model: MODEL, input: 'Say hello.', ...body }, options);
+const respond = (client, body = {}) => client.responses.create({ model: MODEL, input: 'Say hello.', ...body });
 
 async function responses(client) {
   const made = await respond(client, { instructions: 'be brief' });

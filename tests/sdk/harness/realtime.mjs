@@ -8,19 +8,15 @@ const ANSWER = `You said “Grüße” to ${MODEL}. ✓ Zürich`;
 /** How long a talk may take: one that hangs shows how far it came. */
 const LIMIT = 10_000;
 
-/**
- * Registers the cases of one way to connect.
- *
- * connect: takes a key and a deployment and gives the SDK's own object, or a promise of it
- * refused: the class of the exception of an opening that is refused
- */
-export function overRealtime(name, { connect, refused = 'OpenAIRealtimeError' }) {
+/** Registers the cases of one way to connect, which takes a key and a deployment and gives the SDK's own object. */
+export function overRealtime(name, connect) {
   const open = async (apiKey = door.openai_key, model = MODEL) => {
     requestSent();
     return connect(apiKey, model);
   };
 
   const costsOne = { requests: 1, realtime: true };
+  const refused = 'OpenAIRealtimeError';
   test(`${name}: a talk`, costsOne, async () => talk(await open()));
   test(`${name}: ended by the service`, costsOne, async () => {
     await azureAnswers('close-frame', { code: 4321 });

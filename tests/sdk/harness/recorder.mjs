@@ -8,12 +8,13 @@ export const door = Object.fromEntries(
 );
 
 export const WRONG_KEY = '0123456789abcdef0123456789abcdef';
-export const NEARLY_THE_KEY = door.openai_key.slice(0, -1) + (door.openai_key.endsWith('0') ? '1' : '0');
+/** A key that differs from another in its last letter. */
+export const nearly = (key) => key.slice(0, -1) + (key.endsWith('0') ? '1' : '0');
 
 /** Keys that open nothing at Azure OpenAI, by what they are. */
 export const BAD_KEYS = {
   'wrong key': WRONG_KEY,
-  'nearly the key': NEARLY_THE_KEY,
+  'nearly the key': nearly(door.openai_key),
   "the search service's key": door.search_admin_key,
 };
 

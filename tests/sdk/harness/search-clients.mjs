@@ -15,7 +15,7 @@ export const documents = ({ key = QUERY, index = INDEX, at = door.search, ...mor
 export const indexes = (key = ADMIN) => new SearchIndexClient(door.search, credential(key), OPTIONS);
 export const indexers = (key = ADMIN) => new SearchIndexerClient(door.search, credential(key), OPTIONS);
 
-/** What the service decides of an object: not its tag, which is new each time, nor times. Links lead to who was asked. */
+/** What the service decides of an object: not its tag, which is new each time, nor times; and links lead to us. */
 export function shown(value) {
   if (Array.isArray(value)) return value.map(shown);
   if (value === null || typeof value !== 'object') return value;

@@ -101,12 +101,10 @@ export const count = (key = QUERY, at = door.search, options = {}) =>
   documents({ key, at, ...options }).getDocumentsCount();
 export const lookup = (key = QUERY, id = '001') =>
   documents({ key }).getDocument(id, { selectedFields: ['id', 'name'] });
-const suggest = async (key = QUERY) => (await documents({ key }).suggest('harb', 'sg', { top: 3 })).results;
-const autocomplete = (key = QUERY) => documents({ key }).autocomplete('harb', 'sg', { top: 3 });
+const suggest = async (key) => (await documents({ key }).suggest('harb', 'sg', { top: 3 })).results;
+const autocomplete = (key) => documents({ key }).autocomplete('harb', 'sg', { top: 3 });
 
-const near = (fields = ['place']) => ({
-  queries: [{ kind: 'vector', vector: [0.1, 0.9, 0.5], kNearestNeighborsCount: 3, fields }],
-});
+const near = { queries: [{ kind: 'vector', vector: [0.1, 0.9, 0.5], kNearestNeighborsCount: 3, fields: ['place'] }] };
 const meaning = {
   queryType: 'semantic',
   semanticSearchOptions: {
@@ -126,8 +124,8 @@ export const queries = {
   highlighted: ['harbour', { ...shortly, highlightFields: 'name', orderBy: ['id'] }],
   'of fields': ['harbour', { ...shortly, searchFields: ['name'], minimumCoverage: 80, orderBy: ['id'] }],
   'with facets and a count': ['*', { ...shortly, facets: ['rating,count:3'], includeTotalCount: true, top: 1 }],
-  'by vector': [undefined, { ...shortly, vectorSearchOptions: near() }],
-  'by words and vector': ['harbour', { ...shortly, vectorSearchOptions: near() }],
+  'by vector': [undefined, { ...shortly, vectorSearchOptions: near }],
+  'by words and vector': ['harbour', { ...shortly, vectorSearchOptions: near }],
   'by meaning': ['harbour', { ...shortly, ...meaning }],
   'the sample index': ['*', { top: 2, orderBy: ['HotelId'] }, { index: 'hotels' }],
 };
