@@ -122,9 +122,10 @@ impl Live {
                 && identity.files().any(|file| changed.contains(file))
         });
         of_changed.for_each(|identity| gateway.tokens.fetch_anew(&identity.name));
+        self.doorway.believe(settings.listen.proxies.clone());
         // What is still listened on must go on being served, whatever the next start will do.
         if settings.listen.https.is_some() {
-            self.doorway.change(&settings.listen, certificates);
+            self.doorway.show(certificates);
         }
         self.pools = self.pools.succeeding(&settings);
         let swap = swap_layer(&gateway, self.lines.as_ref());
