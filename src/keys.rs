@@ -10,6 +10,7 @@ mod weak;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -39,6 +40,10 @@ pub struct Key {
     pub id: Arc<str>,
     /// Whose it is.
     pub client: Arc<Client>,
+    /// When it was made or came to be listed, if somebody has written that down. Nothing depends on it.
+    pub created: Option<SystemTime>,
+    /// What its owners want to know of it.
+    pub note: Option<Arc<str>>,
     /// From when on it is good; always if `None`.
     pub not_before: Option<SystemTime>,
     /// From when on it is no longer good; never if `None`.
@@ -107,10 +112,25 @@ impl Keys {
             KeySource::Digests(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| Mistakes::of_file(path, format!("cannot be read: {error}")))?;
-                file::parse(path, &text, settings)
+                Self::parse(path, &text, settings)
             }
             KeySource::Plain { file, allow } => plain::read(file, allow, settings),
         }
+    }
+
+    /// Reads `text` as if it were the content of the `keys.toml` at `path`.
+    ///
+    /// # Errors
+    /// As [`Keys::read`].
+    pub(crate) fn parse(path: &Path, text: &str, settings: &Settings) -> Result<Self, Mistakes> {
+        file::parse(path, text, settings)
+    }
+
+    /// Every key: by the name of its client, then in the order in which they were made.
+    pub fn each(&self) -> Vec<&Arc<Key>> {
+        let mut keys: Vec<_> = self.by_digest.values().collect();
+        keys.sort_by(|a, b| (&a.client.name, a.created, &a.id).cmp(&(&b.client.name, b.created, &b.id)));
+        keys
     }
 
     /// The key whose text this is, good or not.
@@ -214,7 +234,12 @@ impl Key {
     /// A key that is good at any time.
     pub(crate) fn new(id: impl Into<Arc<str>>, client: Arc<Client>) -> Self {
         let (id, revoked, cut) = (id.into(), Revoked::No, CancellationToken::new());
-        Self { id, client, not_before: None, expires: None, revoked, cut }
+        Self { id, client, created: None, note: None, not_before: None, expires: None, revoked, cut }
+    }
+
+    /// Whether the key is good at a moment, or will be: neither taken back nor expired.
+    pub(crate) fn lives_at(&self, now: SystemTime) -> bool {
+        matches!(self.good_at(now), Ok(()) | Err("not-yet-valid"))
     }
 
     /// Whether the key is good at a moment, and if not, why: for the log alone.

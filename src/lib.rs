@@ -123,4 +123,5 @@ mod admin;
 pub mod health;
 pub mod authority;
 pub mod trust;
+pub mod keyring;
 pub mod server;

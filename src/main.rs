@@ -1,5 +1,8 @@
 //! The command line of keyswap.
 
+#[path = "main/keys.rs"]
+mod keys;
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +63,7 @@ enum Command {
         #[command(subcommand)]
         wanted: Wanted,
     },
+    Keys(keys::Command),
     /// Print what makes a client trust an authority, as lines for a shell: eval "$(keyswap env ...)"
     Env {
         /// The client; may be given more than once
@@ -152,6 +156,7 @@ fn main() -> ExitCode {
         Command::Serve { source, log, requests } => serve(&source, log, requests),
         Command::Check { source } => check(&source),
         Command::Cert { wanted } => cert(&wanted),
+        Command::Keys(command) => command.run(),
         Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Health { admin, live } => health(admin, live),
     }

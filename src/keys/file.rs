@@ -50,13 +50,18 @@ fn key(section: &Section<'_>, client: &Arc<Client>, samples: &Samples) -> Option
         Some(value) => value.moment().map(|moment| Some(SystemTime::from(moment))),
         None => Some(None),
     };
-    let (not_before, expires) = (moment("not_before"), moment("expires"));
+    let (created, not_before, expires) = (moment("created"), moment("not_before"), moment("expires"));
+    let note = match section.get("note") {
+        Some(value) => value.text().map(|note| Some(note.into())),
+        None => Some(None),
+    };
     let revoked = revoked(section);
     let key = Key::new(id?.text()?, client.clone());
     if revoked == Some(Revoked::AtOnce) {
         key.cut.cancel();
     }
-    Some((digest?, Key { not_before: not_before?, expires: expires?, revoked: revoked?, ..key }))
+    let (created, note) = (created?, note?);
+    Some((digest?, Key { created, note, not_before: not_before?, expires: expires?, revoked: revoked?, ..key }))
 }
 
 /// Whether a key was taken back. It may stay listed: then the log names it where somebody still uses it.
@@ -243,7 +248,7 @@ access = ["write", "all"]
 grants = []
 keys = [
   { id = "a", sha256 = "8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd" },
-  { id = "b", sha256 = "8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd", note = "x" },
+  { id = "b", sha256 = "8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd", remark = "x" },
   { id = "c", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
   { id = "d", sha256 = "a90d808d3f083069c408d90cae3e55dee28bb704b4ddd1faa729326db1e7a61e" },
   { id = "e", sha256 = "295583d68e400f6a932311453bd3fdae3bf07eaf07f9b2066b61687599ab8cc0" },
@@ -263,7 +268,7 @@ keys.toml:11:12: clients.app.grants[1].resource: names no resource of the settin
 keys.toml:15:10: clients.app.grants[2].access: leaves nothing of what is allowed: list read, write or manage, or leave it out for all
 keys.toml:15:20: clients.app.grants[2].access[1]: must be one of: read, write, manage
 keys.toml:20:3: clients.two.keys[1]: is the same key as a of client two: one key, one owner
-keys.toml:20:92: clients.two.keys[1].note: unknown key; known here: cut, expires, id, not_before, revoked, sha256
+keys.toml:20:92: clients.two.keys[1].remark: unknown key; known here: created, cut, expires, id, not_before, note, revoked, sha256
 keys.toml:21:24: clients.two.keys[2].sha256: is the digest of nothing: the variable that was hashed was empty
 keys.toml:22:24: clients.two.keys[3].sha256: is the digest of a sample that everybody knows (<your-api-key>): hash a key of your own
 keys.toml:23:24: clients.two.keys[4].sha256: is the digest of a sample that everybody knows (AZURE_OPENAI_API_KEY, and a newline): hash a key of your own"

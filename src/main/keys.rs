@@ -1,0 +1,218 @@
+//! `keyswap keys`: its command line, and what it says. The key alone goes to standard output, whatever is said of it to
+//! standard error: KEY=$(keyswap keys new ...) holds the key.
+
+#[path = "keys/list.rs"]
+mod list;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use keyswap::document::Mistakes;
+use keyswap::keyring::{Former, Keyring, Labels, Looks, Made, Owner, parse_moment, parse_term, written};
+use keyswap::keys::{Keys, Revoked};
+use keyswap::settings::{KeySource, Settings};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{EXIT_MISTAKES, complain};
+
+/// Make keys, rotate them, take them back: in the file of keys, which a running keyswap follows
+///
+/// The file holds digests, never keys. Every edit keeps its comments and its order, is whole or not at all, and is read as
+/// the server will read it before it is written.
+///
+/// Exit status: 0 done; 1 the answer is no, or what was done could not be told; 2 something is wrong with the file or
+/// with what was asked for, and nothing was written.
+#[derive(Args)]
+pub(super) struct Command {
+    #[command(flatten)]
+    place: Place,
+    /// Say it as JSON, on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// Where the keys are.
+#[derive(Args)]
+struct Place {
+    /// The file of settings, which names the file of keys and what can be granted
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_CONFIG", default_value = Settings::DEFAULT_FILE, global = true)]
+    config: PathBuf,
+    /// Another file of keys than the settings name, for the same resources
+    #[arg(long, value_name = "FILE", global = true)]
+    keys: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a key and print it, once; its client is added if it is new
+    ///
+    /// A client may have two good keys at once, so that it can change over; keyswap keys rotate makes the second.
+    New {
+        #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
+        looks: Looks,
+        #[command(flatten)]
+        labels: Labels,
+    },
+    /// Show every key: whose it is, whether it is good, what it may do
+    List,
+    /// Make a client's second key and print it, once; the first one expires after a while
+    Rotate {
+        /// The client
+        client: String,
+        /// How long the first key is still good, like 7d or 12h; never longer than it was
+        #[arg(long, value_name = "TIME", value_parser = parse_term, default_value = "7d")]
+        keep: Duration,
+        #[command(flatten)]
+        looks: Looks,
+        #[command(flatten)]
+        labels: Labels,
+    },
+    /// Take a key back: its next request is refused, what runs with it ends as it would
+    Revoke {
+        /// The key's id, as keyswap keys list shows it
+        #[arg(value_name = "KEY-ID")]
+        id: String,
+        /// Cut what runs with it, too: for emergencies
+        #[arg(long)]
+        now: bool,
+    },
+    /// Say when a key expires
+    Expire {
+        /// The key's id, as keyswap keys list shows it
+        #[arg(value_name = "KEY-ID")]
+        id: String,
+        #[command(flatten)]
+        when: When,
+    },
+}
+
+/// When a key expires.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct When {
+    /// A day in UTC, like 2027-01-31, whose beginning is meant, or a moment, like 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "DATE", value_parser = parse_moment)]
+    at: Option<OffsetDateTime>,
+    /// A time from now, like 30d or 12h
+    #[arg(long = "in", value_name = "TIME", value_parser = parse_term)]
+    after: Option<Duration>,
+}
+
+/// What is said when it is done.
+struct Told {
+    /// For standard output: all that there is, if somebody wants JSON.
+    json: Value,
+    /// For standard output.
+    answer: String,
+    /// For standard error: about the answer.
+    besides: String,
+}
+
+impl Command {
+    /// Does it, and says so.
+    pub(super) fn run(&self) -> ExitCode {
+        match self.settings().and_then(|settings| self.action.act(settings)) {
+            Ok(told) => self.tell(&told),
+            Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
+        }
+    }
+
+    fn settings(&self) -> Result<Settings, Mistakes> {
+        let mut settings = Settings::read(&self.place.config)?;
+        if let Some(keys) = &self.place.keys {
+            settings.keys = KeySource::Digests(keys.clone());
+        }
+        Ok(settings)
+    }
+
+    fn tell(&self, told: &Told) -> ExitCode {
+        let (answer, besides) =
+            if self.json { (&format!("{}\n", told.json), "") } else { (&told.answer, &*told.besides) };
+        let mut out = std::io::stdout();
+        let written = out.write_all(answer.as_bytes()).and_then(|()| out.flush());
+        drop(std::io::stderr().write_all(besides.as_bytes()));
+        match written {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&format!("it is done, but standard output takes no word of it: {error}"), ExitCode::FAILURE)
+            }
+        }
+    }
+}
+
+impl Action {
+    fn act(&self, settings: Settings) -> Result<Told, Mistakes> {
+        match self {
+            Self::New { owner, looks, labels } => {
+                let mut keyring = Keyring::open(settings)?;
+                let made = keyring.add(owner, *looks, labels)?;
+                keyring.save()?;
+                Ok(told_made(&owner.client, &made, labels, None))
+            }
+            Self::List => Ok(list::told(&Keys::read(&settings)?, OffsetDateTime::now_utc())),
+            Self::Rotate { client, keep, looks, labels } => {
+                let mut keyring = Keyring::open(settings)?;
+                let (made, former) = keyring.rotate(client, *keep, *looks, labels)?;
+                keyring.save()?;
+                Ok(told_made(client, &made, labels, Some(&former)))
+            }
+            Self::Revoke { id, now } => {
+                let how = if *now { Revoked::AtOnce } else { Revoked::ForRequests };
+                let mut keyring = Keyring::open(settings)?;
+                let key = keyring.revoke(id, how)?;
+                keyring.save()?;
+                let cut = if *now { ", and what runs with it is cut" } else { "" };
+                let client = &key.client.name;
+                Ok(Told {
+                    json: json!({ "client": &**client, "id": id, "revoked": true, "cut": now }),
+                    answer: format!("key {id} of {client}: revoked{cut}\n"),
+                    besides: String::new(),
+                })
+            }
+            Self::Expire { id, when } => {
+                let mut keyring = Keyring::open(settings)?;
+                let at = when.moment();
+                let key = keyring.expire(id, at)?;
+                keyring.save()?;
+                let (client, at) = (&key.client.name, written(at));
+                Ok(Told {
+                    json: json!({ "client": &**client, "id": id, "expires": at }),
+                    answer: format!("key {id} of {client}: good until {at}\n"),
+                    besides: String::new(),
+                })
+            }
+        }
+    }
+}
+
+impl When {
+    fn moment(&self) -> OffsetDateTime {
+        let now = OffsetDateTime::now_utc();
+        // Beyond all years is late enough to be refused.
+        let after = self.after.map(|after| now.checked_add(after.try_into().unwrap_or(time::Duration::MAX)));
+        self.at.or(after.flatten()).unwrap_or(OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT))
+    }
+}
+
+fn told_made(client: &str, made: &Made, labels: &Labels, former: Option<&Former>) -> Told {
+    let Made { id, key } = made;
+    let mut json = json!({ "client": client, "id": id, "key": **key });
+    let mut besides = format!("key {id} of {client}: shown this once, and kept nowhere\n");
+    if let Some(expires) = labels.expires {
+        json["expires"] = written(expires).into();
+        besides.push_str(&format!("it is good until {}\n", written(expires)));
+    }
+    if let Some(Former { id, until }) = former {
+        json["former"] = json!({ "id": &**id, "expires": written(*until) });
+        besides.push_str(&format!("key {id}, which {client} has had, is good until {}\n", written(*until)));
+    }
+    Told { json, answer: format!("{}\n", **key), besides }
+}
