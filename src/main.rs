@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use keyswap::authority::{Existing, make_authority, make_leaves};
 use keyswap::certificate::{Certificates, Pair};
 use keyswap::document::Mistakes;
@@ -75,6 +76,11 @@ enum Command {
         /// Where to write it together with all that this system trusts, if a client needs that; beside it if not given
         #[arg(long, value_name = "FILE")]
         bundle: Option<PathBuf>,
+    },
+    /// Print what makes a shell complete these commands: source <(keyswap completions bash)
+    Completions {
+        /// The shell
+        shell: Shell,
     },
     /// Ask a running keyswap whether it is ready: exit status 0 if it is, 1 if not
     Health {
@@ -158,6 +164,7 @@ fn main() -> ExitCode {
         Command::Cert { wanted } => cert(&wanted),
         Command::Keys(command) => command.run(),
         Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
+        Command::Completions { shell } => completions(shell),
         Command::Health { admin, live } => health(admin, live),
     }
 }
@@ -205,6 +212,12 @@ fn show(text: Result<String, Mistakes>) -> ExitCode {
         }
         Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
     }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "keyswap", &mut script);
+    show(Ok(String::from_utf8_lossy(&script).into_owned()))
 }
 
 fn cert(wanted: &Wanted) -> ExitCode {

@@ -1,13 +1,15 @@
 //! `keyswap keys`: its command line, and what it says. The key alone goes to standard output, whatever is said of it to
 //! standard error: KEY=$(keyswap keys new ...) holds the key.
 
+#[path = "keys/input.rs"]
+mod input;
 #[path = "keys/list.rs"]
 mod list;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use keyswap::document::Mistakes;
@@ -92,6 +94,11 @@ enum Action {
         #[command(flatten)]
         when: When,
     },
+    /// Read a key from standard input, and say whose it is and whether it is good
+    ///
+    /// Exit status 0 if it is good, 1 if not. It is never taken as an argument, which everybody on the machine could see:
+    /// printf %s "$KEY" | keyswap keys verify
+    Verify,
 }
 
 /// When a key expires.
@@ -114,6 +121,8 @@ struct Told {
     answer: String,
     /// For standard error: about the answer.
     besides: String,
+    /// The exit status.
+    exit: ExitCode,
 }
 
 impl Command {
@@ -140,7 +149,7 @@ impl Command {
         let written = out.write_all(answer.as_bytes()).and_then(|()| out.flush());
         drop(std::io::stderr().write_all(besides.as_bytes()));
         match written {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => told.exit,
             Err(error) => {
                 complain(&format!("it is done, but standard output takes no word of it: {error}"), ExitCode::FAILURE)
             }
@@ -157,7 +166,7 @@ impl Action {
                 keyring.save()?;
                 Ok(told_made(&owner.client, &made, labels, None))
             }
-            Self::List => Ok(list::told(&Keys::read(&settings)?, OffsetDateTime::now_utc())),
+            Self::List => Ok(list::told(&Keys::read(&settings)?, SystemTime::now())),
             Self::Rotate { client, keep, looks, labels } => {
                 let mut keyring = Keyring::open(settings)?;
                 let (made, former) = keyring.rotate(client, *keep, *looks, labels)?;
@@ -171,11 +180,8 @@ impl Action {
                 keyring.save()?;
                 let cut = if *now { ", and what runs with it is cut" } else { "" };
                 let client = &key.client.name;
-                Ok(Told {
-                    json: json!({ "client": &**client, "id": id, "revoked": true, "cut": now }),
-                    answer: format!("key {id} of {client}: revoked{cut}\n"),
-                    besides: String::new(),
-                })
+                let json = json!({ "client": &**client, "id": id, "revoked": true, "cut": now });
+                Ok(Told::done(json, format!("key {id} of {client}: revoked{cut}\n")))
             }
             Self::Expire { id, when } => {
                 let mut keyring = Keyring::open(settings)?;
@@ -183,13 +189,17 @@ impl Action {
                 let key = keyring.expire(id, at)?;
                 keyring.save()?;
                 let (client, at) = (&key.client.name, written(at));
-                Ok(Told {
-                    json: json!({ "client": &**client, "id": id, "expires": at }),
-                    answer: format!("key {id} of {client}: good until {at}\n"),
-                    besides: String::new(),
-                })
+                let json = json!({ "client": &**client, "id": id, "expires": at });
+                Ok(Told::done(json, format!("key {id} of {client}: good until {at}\n")))
             }
+            Self::Verify => Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now())),
         }
+    }
+}
+
+impl Told {
+    fn done(json: Value, answer: String) -> Self {
+        Self { json, answer, besides: String::new(), exit: ExitCode::SUCCESS }
     }
 }
 
@@ -214,5 +224,5 @@ fn told_made(client: &str, made: &Made, labels: &Labels, former: Option<&Former>
         json["former"] = json!({ "id": &**id, "expires": written(*until) });
         besides.push_str(&format!("key {id}, which {client} has had, is good until {}\n", written(*until)));
     }
-    Told { json, answer: format!("{}\n", **key), besides }
+    Told { besides, ..Told::done(json, format!("{}\n", **key)) }
 }

@@ -211,7 +211,17 @@ fn every_command_is_found_from_help() {
     let directory = directory(&[]);
     let (code, help, _) = run(directory.path(), &["--help"], &[]);
     assert_eq!(code, Some(0));
-    for command in ["serve", "check", "cert", "keys", "env", "health"] {
+    for command in ["serve", "check", "cert", "keys", "env", "completions", "health"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
+    }
+}
+
+#[test]
+fn shells_are_told_of_every_command() {
+    let directory = directory(&[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, _) = run(directory.path(), &["completions", shell], &[]);
+        assert_eq!(code, Some(0));
+        assert!(["serve", "rotate", "keep"].iter().all(|word| script.contains(word)), "{shell}");
     }
 }

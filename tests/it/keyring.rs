@@ -3,6 +3,7 @@
 mod places;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -49,6 +50,18 @@ fn done(directory: &TempDir, arguments: &[&str]) -> String {
     let (code, answer, told) = keys(directory, arguments);
     assert_eq!(code, Some(0), "{told}");
     answer
+}
+
+/// The same with this on standard input.
+fn given(directory: &TempDir, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut command = command(directory.path(), &[]);
+    let piped = command.arg("keys").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    // Whoever reads none of it has ended already.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// What is said, where nothing is done.
@@ -164,6 +177,33 @@ fn keys_are_taken_back_and_listed() {
         "not_before": null, "expires": "2099-01-31T11:00:00Z", "note": null, "grants": grants
     });
     assert_eq!(list, json!([key]));
+}
+
+#[test]
+fn a_key_is_verified_and_never_repeated() {
+    let directory = files(KEYS);
+    let key = done(&directory, &["new", "--client", "shop", "--resource", "ai", "--id", "shop-1"]);
+    let verify = |arguments: &[&str], input: &str| {
+        let (code, answer, told) = given(&directory, &[&["verify"], arguments].concat(), input);
+        assert!(input.len() < 8 || !(answer.clone() + &told).contains(input.trim()), "{answer}{told}");
+        (code, answer + &told)
+    };
+    let told = |text: &str| text.to_owned();
+    assert_eq!(verify(&[], &key), (Some(0), told("key shop-1 of shop: good\n")));
+    let (code, answer) = verify(&["--json"], key.trim_end());
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((code, &answer["id"], &answer["good"]), (Some(0), &json!("shop-1"), &json!(true)));
+    done(&directory, &["expire", "shop-1", "--at", "2099-01-31"]);
+    assert_eq!(verify(&[], &key), (Some(0), told("key shop-1 of shop: good until 2099-01-31T00:00:00Z\n")));
+    done(&directory, &["revoke", "shop-1"]);
+    assert_eq!(verify(&[], &key), (Some(1), told("key shop-1 of shop: revoked\n")));
+    assert_eq!(verify(&[], &format!("{}x", key.trim_end())), (Some(1), told("a key that is not listed\n")));
+    let several = told("standard input: has more than one line: verify one key at a time\n");
+    assert_eq!(verify(&[], &format!("{key}{key}")), (Some(2), several));
+    let empty = "standard input: is empty: pipe the key in, like printf %s \"$KEY\" | keyswap keys verify\n";
+    assert_eq!(verify(&[], "\n"), (Some(2), told(empty)));
+    // As an argument it is refused, though clap repeats what it refuses.
+    assert_eq!(keys(&directory, &["verify", "argument"]).0, Some(2));
 }
 
 #[test]

@@ -1,25 +1,40 @@
 //! Every key, as a table for people or as JSON.
 
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use keyswap::keyring::written;
 use keyswap::keys::{Grant, Key, Keys, Revoked, Targets};
 use keyswap::plane::{Access, Plane};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use super::Told;
 
 const HEADINGS: [&str; 8] = ["CLIENT", "ID", "STATE", "CREATED", "NOT BEFORE", "EXPIRES", "NOTE", "GRANTS"];
 
 /// All that is known of keys, at a moment.
-pub(super) fn told(keys: &Keys, now: OffsetDateTime) -> Told {
+pub(super) fn told(keys: &Keys, now: SystemTime) -> Told {
     let keys = keys.each();
-    let now = SystemTime::from(now);
     let rows = keys.iter().map(|key| row(key, now));
     let rows: Vec<_> = std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect();
     let json = keys.iter().map(|key| of_key(key, now)).collect();
-    Told { json, answer: table(&rows), besides: String::new() }
+    Told::done(json, table(&rows))
+}
+
+/// Whose a key is that somebody has shown, and whether it is good.
+pub(super) fn told_of(key: Option<&Arc<Key>>, now: SystemTime) -> Told {
+    let Some(key) = key else {
+        let told = Told::done(json!({ "known": false, "good": false }), "a key that is not listed\n".to_owned());
+        return Told { exit: ExitCode::FAILURE, ..told };
+    };
+    let mut json = of_key(key, now);
+    json["known"] = true.into();
+    json["good"] = key.good_at(now).is_ok().into();
+    let until = key.expires.filter(|_| key.good_at(now).is_ok()).map(|expires| format!(" until {}", written(expires)));
+    let answer = format!("key {} of {}: {}{}\n", key.id, key.client.name, state(key, now), until.unwrap_or_default());
+    let exit = if key.good_at(now).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    Told { exit, ..Told::done(json, answer) }
 }
 
 /// Columns as wide as what stands in them; the last one has no end.
@@ -48,7 +63,7 @@ fn row(key: &Key, now: SystemTime) -> [String; 8] {
 }
 
 /// Whether a key is good, in the words of the request line.
-pub(super) fn state(key: &Key, now: SystemTime) -> &'static str {
+fn state(key: &Key, now: SystemTime) -> &'static str {
     match key.good_at(now) {
         Ok(()) => "good",
         Err(_) if key.revoked == Revoked::AtOnce => "revoked, cut",
