@@ -6,6 +6,7 @@
 
 mod edit;
 mod file;
+mod import;
 mod moment;
 mod page;
 mod shape;
@@ -22,6 +23,7 @@ use crate::keys::{Digest, Key, Keys, Revoked};
 use crate::plane::Plane;
 use crate::settings::{KeySource, Settings};
 use file::KeyFile;
+pub use import::{Found, Imported};
 pub use moment::{parse_moment, parse_term, written};
 use page::{Fields, Page};
 pub use shape::Shape;

@@ -100,6 +100,11 @@ pub enum Targets {
     Some(Arc<[WildMatch]>),
 }
 
+/// What makes a key too weak to be listed, and what to do. No text holds anything of the key.
+pub(crate) fn weakness(key: &str) -> Option<String> {
+    weak::weakness(key, &samples::Samples::new())
+}
+
 // === impl Keys ===
 
 impl Keys {

@@ -140,7 +140,7 @@ impl Keyring {
         if self.is_known(client) { Ok(()) } else { Err(refused("CLIENT", fix)) }
     }
 
-    fn is_known(&self, client: &str) -> bool {
+    pub(super) fn is_known(&self, client: &str) -> bool {
         self.page.has_client(client)
     }
 

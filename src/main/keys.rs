@@ -13,7 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use keyswap::document::Mistakes;
-use keyswap::keyring::{Former, Keyring, Labels, Looks, Made, Owner, parse_moment, parse_term, written};
+use keyswap::keyring::{
+    Former, Found, Imported, Keyring, Labels, Looks, Made, Owner, parse_moment, parse_term, written,
+};
 use keyswap::keys::{Keys, Revoked};
 use keyswap::settings::{KeySource, Settings};
 use serde_json::{Value, json};
@@ -99,6 +101,18 @@ enum Action {
     /// Exit status 0 if it is good, 1 if not. It is never taken as an argument, which everybody on the machine could see:
     /// printf %s "$KEY" | keyswap keys verify
     Verify,
+    /// List keys that a client has already, so that it changes nothing: from standard input, or from files
+    ///
+    /// Standard input has one key a line, or what one of these prints: az cognitiveservices account keys list, az search
+    /// admin-key show, az search query-key list. Keys that are listed already for the client stay as they are. A new client
+    /// with query keys gets the preset search-query if --allow does not say more.
+    Import {
+        #[command(flatten)]
+        owner: Owner,
+        /// A directory whose files are the keys, as a Secret of Kubernetes is mounted, or one such file
+        #[arg(long, value_name = "PATH")]
+        from: Option<PathBuf>,
+    },
 }
 
 /// When a key expires.
@@ -192,6 +206,17 @@ impl Action {
                 let json = json!({ "client": &**client, "id": id, "expires": at });
                 Ok(Told::done(json, format!("key {id} of {client}: good until {at}\n")))
             }
+            Self::Import { owner, from } => {
+                let found = match from {
+                    Some(path) => Found::in_files(path)?,
+                    None => Found::in_text(&input::text()?)?,
+                };
+                // Only now, lest others wait for whoever types.
+                let mut keyring = Keyring::open(settings)?;
+                let imported = keyring.import(owner, &found)?;
+                keyring.save()?;
+                Ok(told_imported(&owner.client, &imported))
+            }
             Self::Verify => Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now())),
         }
     }
@@ -210,6 +235,16 @@ impl When {
         let after = self.after.map(|after| now.checked_add(after.try_into().unwrap_or(time::Duration::MAX)));
         self.at.or(after.flatten()).unwrap_or(OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT))
     }
+}
+
+fn told_imported(client: &str, imported: &[Imported]) -> Told {
+    let lines = imported.iter().map(|Imported { id, was_there }| {
+        let how = if *was_there { "there already" } else { "imported" };
+        format!("key {id} of {client}: {how}\n")
+    });
+    let of_one = |Imported { id, was_there }: &Imported| json!({ "id": id, "was_there": was_there });
+    let keys: Vec<_> = imported.iter().map(of_one).collect();
+    Told::done(json!({ "client": client, "keys": keys }), lines.collect())
 }
 
 fn told_made(client: &str, made: &Made, labels: &Labels, former: Option<&Former>) -> Told {

@@ -1,5 +1,6 @@
 //! `keyswap keys`: what it writes, what it says, and what it leaves alone.
 
+mod import;
 mod places;
 
 use std::fs;
