@@ -66,7 +66,8 @@
 //! changed and settled is tried whole, and then every worker has another [`swap::Gateway`] and another
 //! [`forward::Forward`]: another generation. Whatever has begun ends with the one that it began with, so that nothing on
 //! the path of a request ever sees two. Counts, tokens of identities that are the same, and connections that lead to the
-//! same place go on from one to the next.
+//! same place go on from one to the next. A [`keyring`] is how `keyswap keys` changes the file of keys: under a lock, and
+//! only to what the server would take.
 //!
 //! # Invariants
 //! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not

@@ -6,6 +6,7 @@ mod input;
 #[path = "keys/list.rs"]
 mod list;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,7 +101,11 @@ enum Action {
     ///
     /// Exit status 0 if it is good, 1 if not. It is never taken as an argument, which everybody on the machine could see:
     /// printf %s "$KEY" | keyswap keys verify
-    Verify,
+    Verify {
+        // Taken only to be refused: clap's own refusal would repeat it.
+        #[arg(hide = true)]
+        argument: Vec<OsString>,
+    },
     /// List keys that a client has already, so that it changes nothing: from standard input, or from files
     ///
     /// Standard input has one key a line, or what one of these prints: az cognitiveservices account keys list, az search
@@ -217,7 +222,10 @@ impl Action {
                 keyring.save()?;
                 Ok(told_imported(&owner.client, &imported))
             }
-            Self::Verify => Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now())),
+            Self::Verify { argument } if !argument.is_empty() => Err(input::as_argument()),
+            Self::Verify { .. } => {
+                Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now()))
+            }
         }
     }
 }

@@ -38,6 +38,13 @@ pub(super) fn key() -> Result<Zeroizing<String>, Mistakes> {
     }
 }
 
+/// What to say to somebody who has shown a key.
+pub(super) fn as_argument() -> Mistakes {
+    wrong(
+        "is where a key goes: as an argument others can see it, and the shell remembers it. Rotate the one that was shown",
+    )
+}
+
 fn wrong(fix: &str) -> Mistakes {
     Mistakes(vec![Mistake { file: "standard input".into(), at: None, place: String::new(), fix: fix.to_owned() }])
 }
