@@ -161,7 +161,7 @@ impl Keyring {
         let until = until.ok_or_else(|| refused("--keep", format!("is too long: until {} at most", written(LAST))))?;
         let until = first.expires.map_or(until, |expires| expires.min(until));
         let made = self.make(client, looks, labels)?;
-        self.set_moment(&first, "expires", until.into())?;
+        self.set_expires(&first, until.into())?;
         Ok((made, Former { id: first.id.clone(), until }))
     }
 
@@ -171,9 +171,9 @@ impl Keyring {
     /// A key that is not there.
     pub fn revoke(&mut self, id: &str, how: Revoked) -> Result<Arc<Key>, Mistakes> {
         let key = self.key(id)?;
-        self.page.set(&key.client.name, id, "revoked", true.into());
+        self.set(&key, "revoked", true.into())?;
         if how == Revoked::AtOnce {
-            self.page.set(&key.client.name, id, "cut", true.into());
+            self.set(&key, "cut", true.into())?;
         }
         Ok(key)
     }
@@ -185,7 +185,7 @@ impl Keyring {
     pub fn expire(&mut self, id: &str, at: OffsetDateTime) -> Result<Arc<Key>, Mistakes> {
         let key = self.key(id)?;
         let before = self.live(&key.client.name);
-        self.set_moment(&key, "expires", at)?;
+        self.set_expires(&key, at)?;
         if before.len() >= LIVE && self.live(&key.client.name).len() > before.len() {
             return Err(refused("KEY-ID", too_many(&key.client.name, &before)));
         }

@@ -96,7 +96,7 @@ impl Keyring {
             }
             fields.push(("note", note.as_str().into()));
         }
-        self.page.add_key(client, fields);
+        self.page.add_key(client, fields).ok_or_else(|| self.uneditable())?;
         self.reread()?;
         Ok(id)
     }
@@ -109,10 +109,19 @@ impl Keyring {
         first.or_else(|| more.find(|id| !taken.contains(&**id))).unwrap_or_default()
     }
 
-    /// Writes a moment beside a key.
-    pub(super) fn set_moment(&mut self, key: &Key, field: &str, at: OffsetDateTime) -> Result<(), Mistakes> {
-        self.page.set(&key.client.name, &key.id, field, moment(at)?);
+    /// Writes a field of a key.
+    pub(super) fn set(&mut self, key: &Key, field: &str, value: Value) -> Result<(), Mistakes> {
+        self.page.set(&key.client.name, &key.id, field, value).ok_or_else(|| self.uneditable())
+    }
+
+    /// Writes when a key expires.
+    pub(super) fn set_expires(&mut self, key: &Key, at: OffsetDateTime) -> Result<(), Mistakes> {
+        self.set(key, "expires", moment(at)?)?;
         self.reread()
+    }
+
+    fn uneditable(&self) -> Mistakes {
+        Mistakes::of_file(self.file.name(), "is written in a way that cannot be edited: do it by hand")
     }
 
     /// The one key with this id.

@@ -56,36 +56,36 @@ impl Page {
         }
     }
 
-    /// Adds a key to a client that is there, after its others.
-    pub(super) fn add_key(&mut self, client: &str, fields: Fields) {
-        match self.keys(client) {
-            Some(Item::Value(Value::Array(list))) => push(list, fields.into_iter().collect()),
-            Some(Item::ArrayOfTables(tables)) => push_table(tables, fields),
-            // The reader has taken the file, so there is one or the other.
-            _ => (),
+    /// Adds a key to a client that is there, after its others; `None` if there is no such place.
+    #[must_use]
+    pub(super) fn add_key(&mut self, client: &str, fields: Fields) -> Option<()> {
+        match self.keys(client)? {
+            Item::Value(Value::Array(list)) => push(list, fields.into_iter().collect()),
+            Item::ArrayOfTables(tables) => push_table(tables, fields),
+            _ => return None,
         }
+        Some(())
     }
 
-    /// Writes a field of the key with this id, in place of what it was or after the others.
-    pub(super) fn set(&mut self, client: &str, id: &str, field: &str, value: Value) {
+    /// Writes a field of the key with this id, in place of what it was or after the others; `None` if there is no such key.
+    #[must_use]
+    pub(super) fn set(&mut self, client: &str, id: &str, field: &str, value: Value) -> Option<()> {
         let has_id = |key: &dyn TableLike| key.get("id").and_then(Item::as_str) == Some(id);
-        match self.keys(client) {
-            Some(Item::Value(Value::Array(list))) => {
+        match self.keys(client)? {
+            Item::Value(Value::Array(list)) => {
                 let mut keys = list.iter_mut().filter_map(Value::as_inline_table_mut);
-                if let Some(key) = keys.find(|key| has_id(*key)) {
-                    set_inline(key, field, value);
+                set_inline(keys.find(|key| has_id(*key))?, field, value);
+            }
+            Item::ArrayOfTables(tables) => {
+                let key = tables.iter_mut().find(|key| has_id(*key))?;
+                match key.get_mut(field).and_then(Item::as_value_mut) {
+                    Some(old) => replace(old, value),
+                    None => drop(key.insert(field, Item::Value(value))),
                 }
             }
-            Some(Item::ArrayOfTables(tables)) => {
-                if let Some(key) = tables.iter_mut().find(|key| has_id(*key)) {
-                    match key.get_mut(field).and_then(Item::as_value_mut) {
-                        Some(old) => replace(old, value),
-                        None => drop(key.insert(field, Item::Value(value))),
-                    }
-                }
-            }
-            _ => (),
+            _ => return None,
         }
+        Some(())
     }
 
     /// Whether there is such a client, with keys or without.
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn add(page: &mut Page) {
-        page.add_key("a", key("new"));
+        page.add_key("a", key("new")).unwrap();
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         let add = |page: &mut Page| {
             let (resource, allow) = ("r".to_owned(), vec!["files".to_owned()]);
             page.add_client("a", &[Grant { resource, allow }, Grant { resource: "s".to_owned(), allow: Vec::new() }]);
-            page.add_key("a", key("new"));
+            page.add_key("a", key("new")).unwrap();
         };
         let new = "[clients.a]\nkeys = [\n  { id = \"new\", sha256 = \"0\" },\n]\n\
                    grants = [{ resource = \"r\", allow = [\"files\"] }, { resource = \"s\" }]\n";
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_field_goes_after_the_others_or_in_its_place() {
-        let revoke = |page: &mut Page| page.set("a", "x", "revoked", true.into());
+        let revoke = |page: &mut Page| page.set("a", "x", "revoked", true.into()).unwrap();
         let keys = "clients.a.keys = [{ id = \"y\" }, { id = \"x\", cut = true }] # c\n";
         assert_eq!(edited(keys, revoke), keys.replace("cut = true", "cut = true, revoked = true"));
         let keys = "clients.a.keys = [{id=\"x\", revoked =  false , cut = false}]\n";
