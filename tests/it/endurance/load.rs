@@ -1,0 +1,294 @@
+//! Clients that run one errand after the other, until they are told to stop.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use azure_emulator::{Emulator, Fault, Plane};
+use futures_util::{SinkExt, StreamExt};
+use keyswap::keys::Digest;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::{Caller, End, FRONTS, Front, Place, Seen};
+use super::dice::Dice;
+use super::errand::{Errand, Keys, Trouble};
+use crate::gateway::LIMIT;
+use crate::websocket::REALTIME;
+
+/// How many clients there are, and how busy they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crowd {
+    /// Over each front as many that keep their connection as such that do not.
+    pub(super) callers_of_a_kind: usize,
+    pub(super) talkers: usize,
+    /// The longest pause between two errands of a client.
+    pub(super) pause: Duration,
+    /// How many errands of a thousand meet trouble on Azure's side.
+    pub(super) troubled: u64,
+}
+
+/// What a client remembers of an errand.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    pub(super) name: String,
+    pub(super) errand: Errand,
+    pub(super) front: Front,
+    pub(super) trouble: Option<Trouble>,
+    /// The length and the SHA-256 of what it sent.
+    pub(super) sent: usize,
+    pub(super) digest: String,
+    pub(super) status: Option<u16>,
+    pub(super) request: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) received: usize,
+    /// Whether the answer is the one to this request and no other.
+    pub(super) fits: bool,
+    pub(super) end: End,
+    pub(super) took: Duration,
+}
+
+/// The clients of a gateway.
+pub(super) struct Load {
+    emulator: Arc<Emulator>,
+    place: Place,
+    keys: Keys,
+    crowd: Crowd,
+    seed: u64,
+    stop: CancellationToken,
+    memories: Mutex<Vec<Memory>>,
+}
+
+/// A load that runs.
+pub(super) struct Running {
+    load: Arc<Load>,
+    clients: JoinSet<()>,
+}
+
+/// How many words a talk has at most; a second or so lies between them.
+const WORDS: u64 = 5;
+
+impl Load {
+    /// Begins; what the clients do follows from the seed.
+    pub(super) fn begin(emulator: &Arc<Emulator>, place: &Place, crowd: Crowd, seed: u64) -> Running {
+        let keys = emulator.keys();
+        let keys =
+            Keys { openai: keys.openai, search_admin: keys.search_admin, search_query: keys.search_query };
+        let load = Arc::new(Self {
+            emulator: emulator.clone(),
+            place: place.clone(),
+            keys,
+            crowd,
+            seed,
+            stop: CancellationToken::new(),
+            memories: Mutex::default(),
+        });
+        let mut clients = JoinSet::new();
+        for number in 0..crowd.callers_of_a_kind * FRONTS.len() * 2 {
+            clients.spawn(load.clone().call_on_and_on(number));
+        }
+        for number in 0..crowd.talkers {
+            clients.spawn(load.clone().talk_on_and_on(1000 + number));
+        }
+        Running { load, clients }
+    }
+
+    async fn call_on_and_on(self: Arc<Self>, number: usize) {
+        let mut dice = Dice::new(self.seed, number as u64);
+        let front = FRONTS[number % FRONTS.len()];
+        let mut caller = Caller::new(&self.place, front, number / FRONTS.len() % 2 == 0);
+        for turn in 0.. {
+            let memory = self.run(&mut caller, &mut dice, format!("errand-{number}-{turn}")).await;
+            self.memories.lock().unwrap().push(memory);
+            if !self.goes_on_after(self.pause(&mut dice)).await {
+                return;
+            }
+        }
+    }
+
+    async fn run(&self, caller: &mut Caller, dice: &mut Dice, name: String) -> Memory {
+        let errand = Errand::draw(dice);
+        let trouble = errand.draw_trouble(dice, self.crowd.troubled);
+        let enough = dice.index(400);
+        let mut plea = errand.plea(&name, &self.keys, dice);
+        if let Some(trouble) = trouble {
+            let mark = format!("trouble={name}.");
+            let plane = if plea.target.starts_with("/openai") { Plane::OpenAi } else { Plane::Search };
+            self.emulator.next(plane, trouble.fault().on(&mark), 1).unwrap();
+            plea.target = format!("{}&{mark}", plea.target);
+        }
+        let begun = Instant::now();
+        let enough = Some(enough).filter(|_| errand == Errand::LeftStream);
+        let Seen { status, request, reason, body, end } = caller.ask(plea.request(&name), enough).await;
+        let text = String::from_utf8_lossy(&body);
+        let is_whole = errand != Errand::Stream || text.ends_with("data: [DONE]\n\n");
+        Memory {
+            name,
+            errand,
+            front: caller.front(),
+            trouble,
+            sent: plea.body.len(),
+            digest: Digest::of(&plea.body).to_string(),
+            status,
+            request,
+            reason,
+            received: body.len(),
+            fits: text.contains(&plea.expected) && is_whole,
+            end,
+            took: begun.elapsed(),
+        }
+    }
+
+    async fn talk_on_and_on(self: Arc<Self>, number: usize) {
+        let mut dice = Dice::new(self.seed, number as u64);
+        for turn in 0.. {
+            let name = format!("errand-{number}-{turn}");
+            let words = 1 + dice.below(WORDS);
+            let begun = Instant::now();
+            let (request, end) = match Talk::open(&self.place, &name, &self.keys.openai).await {
+                Ok((talk, request)) => {
+                    let talked = talk.to_its_end(&name, words, &mut dice, self.crowd.pause).await;
+                    (Some(request), talked.map_or_else(End::BrokenOff, |()| End::Whole))
+                }
+                Err(why) => (None, End::NoAnswer(why)),
+            };
+            let memory = Memory {
+                name,
+                errand: Errand::Talk,
+                front: Front::Http1OverTls,
+                trouble: None,
+                sent: 0,
+                digest: Digest::of(b"").to_string(),
+                status: request.is_some().then_some(101),
+                request,
+                reason: None,
+                received: 0,
+                fits: end == End::Whole,
+                end,
+                took: begun.elapsed(),
+            };
+            self.memories.lock().unwrap().push(memory);
+            if !self.goes_on_after(self.pause(&mut dice)).await {
+                return;
+            }
+        }
+    }
+
+    fn pause(&self, dice: &mut Dice) -> Duration {
+        Duration::from_millis(dice.below(1 + u64::try_from(self.crowd.pause.as_millis()).unwrap()))
+    }
+
+    async fn goes_on_after(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = sleep(pause) => true,
+            () = self.stop.cancelled() => false,
+        }
+    }
+}
+
+impl Running {
+    /// Lets every client finish what it has begun; gives what all of them remember.
+    pub(super) async fn end(self) -> Vec<Memory> {
+        self.load.stop.cancel();
+        self.clients.join_all().await;
+        std::mem::take(&mut *self.load.memories.lock().unwrap())
+    }
+}
+
+impl Trouble {
+    fn fault(self) -> Fault {
+        match self {
+            Self::HangsUp => Fault::named("hang-up"),
+            Self::Resets => Fault::named("reset"),
+            Self::Cuts(byte) => Fault::named("cut").at_byte(byte),
+        }
+    }
+}
+
+/// A talk over a realtime websocket.
+pub(super) struct Talk(WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>);
+
+impl Talk {
+    /// Opens one; gives what the gateway calls its request, too.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn open(place: &Place, name: &str, key: &str) -> Result<(Self, String), String> {
+        let opened = timeout(LIMIT, async {
+            let stream = place.secure(b"http/1.1").await?;
+            let said = |error: tokio_tungstenite::tungstenite::Error| error.to_string();
+            let mut request = format!("wss://localhost{REALTIME}").into_client_request().map_err(said)?;
+            for (field, value) in [("user-agent", name), ("api-key", key)] {
+                request.headers_mut().insert(field, value.parse().unwrap());
+            }
+            let (socket, answer) = tokio_tungstenite::client_async(request, stream).await.map_err(said)?;
+            let request = answer.headers()["x-keyswap-request-id"].to_str().unwrap().to_owned();
+            Ok((Self(socket), request))
+        });
+        opened.await.unwrap_or_else(|_| Err("nothing in time".to_owned()))
+    }
+
+    /// Says so many words with pauses, hears the answer to each, and closes it.
+    async fn to_its_end(mut self, name: &str, words: u64, dice: &mut Dice, pause: Duration) -> Result<(), String> {
+        for word in 0..words {
+            self.hear_back(&format!("{name} {word}")).await?;
+            sleep(pause.mul_f64(f64::from(u32::try_from(dice.below(100)).unwrap()) / 25.0)).await;
+        }
+        self.0.close(None).await.map_err(|error| error.to_string())?;
+        // What still comes is the answer to the close.
+        while let Some(message) = timeout(LIMIT, self.0.next()).await.map_err(|_| "no close in time")? {
+            message.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Says something, and waits for the answer that repeats it.
+    ///
+    /// # Errors
+    /// It never came.
+    pub(super) async fn hear_back(&mut self, said: &str) -> Result<(), String> {
+        let content = json!([{"type": "input_text", "text": said}]);
+        let item = json!({"type": "message", "role": "user", "content": content});
+        let events = [json!({"type": "conversation.item.create", "item": item}), json!({"type": "response.create"})];
+        for event in events {
+            self.0.send(Message::text(event.to_string())).await.map_err(|error| error.to_string())?;
+        }
+        let mut heard = String::new();
+        loop {
+            let event = self.next_event().await?;
+            match event["type"].as_str() {
+                Some("response.output_text.delta") => heard.push_str(event["delta"].as_str().unwrap_or_default()),
+                Some("response.done") if heard.contains(said) => return Ok(()),
+                Some("response.done") => return Err(format!("{said} was answered with {heard}")),
+                _ => {}
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Result<Value, String> {
+        loop {
+            let message = timeout(LIMIT, self.0.next()).await.map_err(|_| "nothing in time")?;
+            match message.ok_or("its end")?.map_err(|error| error.to_string())? {
+                Message::Text(text) => return serde_json::from_str(&text).map_err(|error| error.to_string()),
+                Message::Close(close) => return Err(format!("closed: {close:?}")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until it ends without a close; how long that took.
+    pub(super) async fn cut(mut self) -> Result<(), String> {
+        loop {
+            match timeout(LIMIT, self.0.next()).await {
+                Ok(Some(Ok(Message::Close(_)))) => return Err("it was closed in words".to_owned()),
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(_)) | None) => return Ok(()),
+                Err(_) => return Err("it lives on".to_owned()),
+            }
+        }
+    }
+}
