@@ -114,7 +114,7 @@ async fn endure(course: Course) {
     let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
     let gateway = Gateway::start(directory.clone(), &arguments, &[]).await;
     ready(&gateway).await;
-    let at_start = Open::of(gateway.id());
+    let at_start = Open::at_rest(gateway.id()).await;
     let ca_pem = [emulator.ca_pem(), &authority].concat().into();
     let place = Place { http: gateway.http, https: gateway.https.unwrap(), ca_pem };
 

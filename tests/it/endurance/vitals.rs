@@ -73,6 +73,19 @@ impl Open {
         Self { files: leads.len(), sockets }
     }
 
+    /// What is open when nothing comes or goes any more.
+    pub(super) async fn at_rest(process: u32) -> Self {
+        let mut before = Self::of(process);
+        loop {
+            sleep(LOOK * 4).await;
+            let now = Self::of(process);
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
+    }
+
     /// Waits until no more is open than this; gives what is open then, or still is.
     pub(super) async fn again(self, process: u32) -> Self {
         let begun = Instant::now();
