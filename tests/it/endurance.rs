@@ -55,7 +55,7 @@ const PLAYER_OF_CHANGES: u64 = 2 << 32;
 /// The seed of this run: the one that is asked for, or another each time.
 #[expect(clippy::print_stdout, reason = "whoever sees a failure needs it")]
 fn seed() -> u64 {
-    let asked = std::env::var("KEYSWAP_SEED").ok();
+    let asked = std::env::var("KEYSWAP_SEED").ok().filter(|seed| !seed.is_empty());
     let seed = asked.map_or_else(
         || u64::from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos()),
         |seed| seed.parse().expect("KEYSWAP_SEED is a number"),
@@ -133,12 +133,8 @@ async fn endure(course: Course) {
     let (planes, entra) = emulator.journal().entries().into_iter().partition(|entry| entry.door.is_some());
     let ledger = Ledger { memories, lines, arrived: planes };
     let balance = ledger.balance();
-    let causes = tokens::Causes {
-        life: TOKEN_LIFE,
-        length: begun.elapsed(),
-        outages,
-        changes: changes.asked_for_tokens,
-    };
+    let causes =
+        tokens::Causes { life: TOKEN_LIFE, length: begun.elapsed(), outages, changes: changes.asked_for_tokens };
     let (calls, unexplained) = tokens::explain(&gateway.log(), &entra, &causes);
 
     let mut wrong = [balance.wrong.clone(), ledger.disagreements(&metrics), unexplained].concat();
@@ -158,8 +154,7 @@ async fn endure(course: Course) {
 /// A scaled form of what `make soak` does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_minute_of_everything_fails_no_request() {
-    let crowd =
-        Crowd { callers_of_a_kind: 2, talkers: 3, pause: Duration::from_millis(300), troubled: 100 };
+    let crowd = Crowd { callers_of_a_kind: 2, talkers: 3, pause: Duration::from_millis(300), troubled: 100 };
     endure(Course { length: Duration::from_secs(25), crowd, changes: 10 }).await;
 }
 
@@ -167,7 +162,6 @@ async fn half_a_minute_of_everything_fails_no_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes ten minutes: make soak"]
 async fn soak_ten_minutes_of_everything_fail_no_request() {
-    let crowd =
-        Crowd { callers_of_a_kind: 3, talkers: 6, pause: Duration::from_millis(300), troubled: 60 };
+    let crowd = Crowd { callers_of_a_kind: 3, talkers: 6, pause: Duration::from_millis(300), troubled: 60 };
     endure(Course { length: Duration::from_secs(600), crowd, changes: 100 }).await;
 }

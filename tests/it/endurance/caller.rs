@@ -152,13 +152,8 @@ impl Caller {
 
     /// Sends a request and reads its answer: to its end, or until it has had so many bytes of it.
     pub(super) async fn ask(&mut self, request: Request<Upload>, enough: Option<usize>) -> Seen {
-        let none = |why: String| Seen {
-            status: None,
-            request: None,
-            reason: None,
-            body: Vec::new(),
-            end: End::NoAnswer(why),
-        };
+        let none =
+            |why: String| Seen { status: None, request: None, reason: None, body: Vec::new(), end: End::NoAnswer(why) };
         let answered = tokio::time::timeout(LIMIT, async {
             let (answer, sender) = match self.send(request).await {
                 Ok(answered) => answered,

@@ -76,8 +76,7 @@ impl Load {
     /// Begins; what the clients do follows from the seed.
     pub(super) fn begin(emulator: &Arc<Emulator>, place: &Place, crowd: Crowd, seed: u64) -> Running {
         let keys = emulator.keys();
-        let keys =
-            Keys { openai: keys.openai, search_admin: keys.search_admin, search_query: keys.search_query };
+        let keys = Keys { openai: keys.openai, search_admin: keys.search_admin, search_query: keys.search_query };
         let load = Arc::new(Self {
             emulator: emulator.clone(),
             place: place.clone(),
@@ -280,8 +279,11 @@ impl Talk {
         }
     }
 
-    /// Waits until it ends without a close; how long that took.
-    pub(super) async fn cut(mut self) -> Result<(), String> {
+    /// Waits until it ends, without a close.
+    ///
+    /// # Errors
+    /// It was closed in words, or never.
+    pub(super) async fn is_cut(mut self) -> Result<(), String> {
         loop {
             match timeout(LIMIT, self.0.next()).await {
                 Ok(Some(Ok(Message::Close(_)))) => return Err("it was closed in words".to_owned()),

@@ -97,7 +97,8 @@ impl<'g> Changes<'g> {
         let mut deck = Vec::new();
         let mut broken: Option<(&'static str, String)> = None;
         for turn in 1..=count {
-            let even = length.mul_f64(f64::from(u32::try_from(turn).unwrap()) / f64::from(u32::try_from(count + 1).unwrap()));
+            let even =
+                length.mul_f64(f64::from(u32::try_from(turn).unwrap()) / f64::from(u32::try_from(count + 1).unwrap()));
             sleep_until(begun + even).await;
             if let Some((file, good)) = broken.take() {
                 self.write(file, &good);

@@ -40,7 +40,9 @@ impl Summary {
         for (purpose, calls) in &self.calls {
             let Calls { fetched, failed, first, refreshed, tried_again, asked, expected, .. } = calls;
             println!("tokens for {purpose}: {fetched} fetched, {failed} failed, expected {expected:?} in all");
-            println!("  first {first}, at half of a life {refreshed}, after a failure {tried_again}, for a change {asked}");
+            println!(
+                "  first {first}, at half of a life {refreshed}, after a failure {tried_again}, for a change {asked}"
+            );
         }
         let Memory { first_half, second_half, peak } = memory;
         println!("VmRSS at most {first_half} KiB in the first half, {second_half} KiB in the second; VmHWM {peak} KiB");
@@ -68,5 +70,9 @@ pub(super) fn print_fates(ledger: &Ledger, balance: &Balance) {
         *fronts.entry(memory.front).or_default() += 1;
     }
     let arrived = ledger.arrived.len();
-    println!("{} requests, {} lines, {arrived} arrivals at Azure; {fronts:?}", ledger.memories.len(), ledger.lines.len());
+    println!(
+        "{} requests, {} lines, {arrived} arrivals at Azure; {fronts:?}",
+        ledger.memories.len(),
+        ledger.lines.len()
+    );
 }

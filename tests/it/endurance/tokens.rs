@@ -53,11 +53,7 @@ pub(super) struct Causes {
 }
 
 /// Finds the cause of every call; says of which there is none.
-pub(super) fn explain(
-    log: &[Value],
-    noted: &[Entry],
-    causes: &Causes,
-) -> (BTreeMap<String, Calls>, Vec<String>) {
+pub(super) fn explain(log: &[Value], noted: &[Entry], causes: &Causes) -> (BTreeMap<String, Calls>, Vec<String>) {
     let mut last: BTreeMap<String, Told> = BTreeMap::new();
     let mut calls: BTreeMap<String, Calls> = BTreeMap::new();
     let mut wrong = Vec::new();
@@ -84,7 +80,11 @@ pub(super) fn explain(
         };
         let purpose = format!("{} {}", line["identity"].as_str().unwrap(), line["scope"].as_str().unwrap());
         let calls = calls.entry(purpose.clone()).or_default();
-        if fetched { calls.fetched += 1 } else { calls.failed += 1 }
+        if fetched {
+            calls.fetched += 1
+        } else {
+            calls.failed += 1
+        }
         let before = last.insert(purpose, Told { at, next, fetched });
         let Some(before) = before else {
             calls.first += 1;
@@ -94,7 +94,9 @@ pub(super) fn explain(
         let (earliest, latest) = before.next;
         let outage = u64::try_from(OUTAGE.as_millis()).unwrap();
         // A change that has just been taken may ask for one, and may begin the waiting anew.
-        let is_asked = changed.is_some_and(|changed| changed >= before.at && (at - changed).whole_milliseconds() < i128::from(LATE + outage));
+        let is_asked = changed.is_some_and(|changed| {
+            changed >= before.at && (at - changed).whole_milliseconds() < i128::from(LATE + outage)
+        });
         if passed + EARLY >= earliest && passed <= latest + LATE + outage {
             if before.fetched { calls.refreshed += 1 } else { calls.tried_again += 1 }
         } else if is_asked {
