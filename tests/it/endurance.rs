@@ -13,6 +13,7 @@ mod outages;
 mod reloads;
 mod replicas;
 mod summary;
+mod talk;
 mod tokens;
 mod vitals;
 
@@ -133,8 +134,8 @@ async fn endure(course: Course) {
     let (planes, entra) = emulator.journal().entries().into_iter().partition(|entry| entry.door.is_some());
     let ledger = Ledger { memories, lines, arrived: planes };
     let balance = ledger.balance();
-    let causes =
-        tokens::Causes { life: TOKEN_LIFE, length: begun.elapsed(), outages, changes: changes.asked_for_tokens };
+    let asked = changes.asked_for_tokens.clone();
+    let causes = tokens::Causes { life: TOKEN_LIFE, length: begun.elapsed(), outages, changes: asked };
     let (calls, unexplained) = tokens::explain(&gateway.log(), &entra, &causes);
 
     let mut wrong = [balance.wrong.clone(), ledger.disagreements(&metrics), unexplained].concat();

@@ -1,6 +1,7 @@
 //! What clients want: each errand with a name of its own, by which the gateway's line, Azure's journal and the client's
 //! memory of it are found again, and which every answer must repeat.
 
+use azure_emulator::ClientKeys;
 use bytes::Bytes;
 use http::Request;
 use keyswap::keys::Digest;
@@ -43,14 +44,6 @@ pub(super) enum Trouble {
     Resets,
     /// It resets the connection after so many bytes of its answer.
     Cuts(usize),
-}
-
-/// The keys of the clients.
-#[derive(Clone, Debug)]
-pub(super) struct Keys {
-    pub(super) openai: String,
-    pub(super) search_admin: String,
-    pub(super) search_query: String,
 }
 
 /// A request to be made.
@@ -103,7 +96,7 @@ impl Errand {
     }
 
     /// Makes the request that goes by this name.
-    pub(super) fn plea(self, name: &str, keys: &Keys, dice: &mut Dice) -> Plea {
+    pub(super) fn plea(self, name: &str, keys: &ClientKeys, dice: &mut Dice) -> Plea {
         let length = dice.index(LARGEST);
         let framing = if dice.happens(500) { Framing::Length } else { Framing::Chunks };
         let of_json = |target: &str, key: &str, body: serde_json::Value| Plea {

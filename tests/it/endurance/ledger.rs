@@ -182,6 +182,6 @@ impl Ledger {
     }
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, expected: T) -> Result<(), String> {
+fn expect<T: Copy + PartialEq + std::fmt::Debug>(what: &str, seen: T, expected: T) -> Result<(), String> {
     if seen == expected { Ok(()) } else { Err(format!("{what}: {seen:?}, expected {expected:?}")) }
 }

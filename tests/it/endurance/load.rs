@@ -3,22 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use azure_emulator::{Emulator, Fault, Plane};
-use futures_util::{SinkExt, StreamExt};
+use azure_emulator::{ClientKeys, Emulator, Fault, Plane};
 use keyswap::keys::Digest;
-use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::{Caller, End, FRONTS, Front, Place, Seen};
 use super::dice::Dice;
-use super::errand::{Errand, Keys, Trouble};
-use crate::gateway::LIMIT;
-use crate::websocket::REALTIME;
+use super::errand::{Errand, Trouble};
+use super::talk::Talk;
 
 /// How many clients there are, and how busy they are.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +50,7 @@ pub(super) struct Memory {
 pub(super) struct Load {
     emulator: Arc<Emulator>,
     place: Place,
-    keys: Keys,
+    keys: ClientKeys,
     crowd: Crowd,
     seed: u64,
     stop: CancellationToken,
@@ -69,18 +63,16 @@ pub(super) struct Running {
     clients: JoinSet<()>,
 }
 
-/// How many words a talk has at most; a second or so lies between them.
+/// How many words a talk has at most.
 const WORDS: u64 = 5;
 
 impl Load {
     /// Begins; what the clients do follows from the seed.
     pub(super) fn begin(emulator: &Arc<Emulator>, place: &Place, crowd: Crowd, seed: u64) -> Running {
-        let keys = emulator.keys();
-        let keys = Keys { openai: keys.openai, search_admin: keys.search_admin, search_query: keys.search_query };
         let load = Arc::new(Self {
             emulator: emulator.clone(),
             place: place.clone(),
-            keys,
+            keys: emulator.keys(),
             crowd,
             seed,
             stop: CancellationToken::new(),
@@ -99,7 +91,7 @@ impl Load {
     async fn call_on_and_on(self: Arc<Self>, number: usize) {
         let mut dice = Dice::new(self.seed, number as u64);
         let front = FRONTS[number % FRONTS.len()];
-        let mut caller = Caller::new(&self.place, front, number / FRONTS.len() % 2 == 0);
+        let mut caller = Caller::new(&self.place, front, (number / FRONTS.len()).is_multiple_of(2));
         for turn in 0.. {
             let memory = self.run(&mut caller, &mut dice, format!("errand-{number}-{turn}")).await;
             self.memories.lock().unwrap().push(memory);
@@ -150,7 +142,7 @@ impl Load {
             let begun = Instant::now();
             let (request, end) = match Talk::open(&self.place, &name, &self.keys.openai).await {
                 Ok((talk, request)) => {
-                    let talked = talk.to_its_end(&name, words, &mut dice, self.crowd.pause).await;
+                    let talked = talk.hold(&name, words, &mut dice, self.crowd.pause).await;
                     (Some(request), talked.map_or_else(End::BrokenOff, |()| End::Whole))
                 }
                 Err(why) => (None, End::NoAnswer(why)),
@@ -204,93 +196,6 @@ impl Trouble {
             Self::HangsUp => Fault::named("hang-up"),
             Self::Resets => Fault::named("reset"),
             Self::Cuts(byte) => Fault::named("cut").at_byte(byte),
-        }
-    }
-}
-
-/// A talk over a realtime websocket.
-pub(super) struct Talk(WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>);
-
-impl Talk {
-    /// Opens one; gives what the gateway calls its request, too.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub(super) async fn open(place: &Place, name: &str, key: &str) -> Result<(Self, String), String> {
-        let opened = timeout(LIMIT, async {
-            let stream = place.secure(b"http/1.1").await?;
-            let said = |error: tokio_tungstenite::tungstenite::Error| error.to_string();
-            let mut request = format!("wss://localhost{REALTIME}").into_client_request().map_err(said)?;
-            for (field, value) in [("user-agent", name), ("api-key", key)] {
-                request.headers_mut().insert(field, value.parse().unwrap());
-            }
-            let (socket, answer) = tokio_tungstenite::client_async(request, stream).await.map_err(said)?;
-            let request = answer.headers()["x-keyswap-request-id"].to_str().unwrap().to_owned();
-            Ok((Self(socket), request))
-        });
-        opened.await.unwrap_or_else(|_| Err("nothing in time".to_owned()))
-    }
-
-    /// Says so many words with pauses, hears the answer to each, and closes it.
-    async fn to_its_end(mut self, name: &str, words: u64, dice: &mut Dice, pause: Duration) -> Result<(), String> {
-        for word in 0..words {
-            self.hear_back(&format!("{name} {word}")).await?;
-            sleep(pause.mul_f64(f64::from(u32::try_from(dice.below(100)).unwrap()) / 25.0)).await;
-        }
-        self.0.close(None).await.map_err(|error| error.to_string())?;
-        // What still comes is the answer to the close.
-        while let Some(message) = timeout(LIMIT, self.0.next()).await.map_err(|_| "no close in time")? {
-            message.map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }
-
-    /// Says something, and waits for the answer that repeats it.
-    ///
-    /// # Errors
-    /// It never came.
-    pub(super) async fn hear_back(&mut self, said: &str) -> Result<(), String> {
-        let content = json!([{"type": "input_text", "text": said}]);
-        let item = json!({"type": "message", "role": "user", "content": content});
-        let events = [json!({"type": "conversation.item.create", "item": item}), json!({"type": "response.create"})];
-        for event in events {
-            self.0.send(Message::text(event.to_string())).await.map_err(|error| error.to_string())?;
-        }
-        let mut heard = String::new();
-        loop {
-            let event = self.next_event().await?;
-            match event["type"].as_str() {
-                Some("response.output_text.delta") => heard.push_str(event["delta"].as_str().unwrap_or_default()),
-                Some("response.done") if heard.contains(said) => return Ok(()),
-                Some("response.done") => return Err(format!("{said} was answered with {heard}")),
-                _ => {}
-            }
-        }
-    }
-
-    async fn next_event(&mut self) -> Result<Value, String> {
-        loop {
-            let message = timeout(LIMIT, self.0.next()).await.map_err(|_| "nothing in time")?;
-            match message.ok_or("its end")?.map_err(|error| error.to_string())? {
-                Message::Text(text) => return serde_json::from_str(&text).map_err(|error| error.to_string()),
-                Message::Close(close) => return Err(format!("closed: {close:?}")),
-                _ => {}
-            }
-        }
-    }
-
-    /// Waits until it ends, without a close.
-    ///
-    /// # Errors
-    /// It was closed in words, or never.
-    pub(super) async fn is_cut(mut self) -> Result<(), String> {
-        loop {
-            match timeout(LIMIT, self.0.next()).await {
-                Ok(Some(Ok(Message::Close(_)))) => return Err("it was closed in words".to_owned()),
-                Ok(Some(Ok(_))) => {}
-                Ok(Some(Err(_)) | None) => return Ok(()),
-                Err(_) => return Err("it lives on".to_owned()),
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Changes of everything that can change while it runs, good ones and broken ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,8 +52,8 @@ const DECK: [Change; 10] = [
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) changes: BTreeMap<Change, usize>,
-    /// When tokens were asked for by a change.
-    pub(super) asked_for_tokens: usize,
+    /// The generations that asked for tokens anew.
+    pub(super) asked_for_tokens: BTreeSet<u64>,
     /// The longest time until a change was in effect, or refused.
     pub(super) slowest: Duration,
 }
@@ -121,6 +121,9 @@ impl<'g> Changes<'g> {
             } else {
                 self.change(change, turn, &mut dice);
                 self.generation += 1;
+                if matches!(change, Change::Egress | Change::Secret) {
+                    self.done.asked_for_tokens.insert(self.generation);
+                }
                 self.until("generation", self.generation).await;
                 assert_eq!(self.sample("settings_stale").await, Some(0));
             }
@@ -147,12 +150,10 @@ impl<'g> Changes<'g> {
             Change::Settings => self.set("guessing", "delay", &format!("{}ms", 100 + turn)),
             Change::Egress => {
                 self.set("timeouts", "connect", &format!("{}s", 10 + turn));
-                self.done.asked_for_tokens += 1;
             }
             Change::Secret => {
                 let secret = self.read("app.secret");
                 self.write("app.secret", &secret);
-                self.done.asked_for_tokens += 1;
             }
             Change::Certificate => {
                 let directory = self.certificates.join(format!("tls-{}", dice.index(CERTIFICATES)));

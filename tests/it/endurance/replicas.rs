@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep};
 
 use super::caller::Place;
 use super::ledger::{Fate, Ledger};
-use super::load::{Crowd, Load, Talk};
+use super::load::{Crowd, Load};
 use super::summary::print_fates;
+use super::talk::Talk;
 use super::{azure, keys, ready, seed, settings};
 use crate::gateway::{Gateway, LIMIT};
 use crate::world;
@@ -217,7 +218,7 @@ async fn outlast(replica: &mut Replica, place: &Place, emulator: &Emulator) -> S
         match replica.lines.iter().find(|line| line["request"] == *request) {
             Some(line) => {
                 assert_eq!(line["outcome"], "stopped", "{line}");
-                talk.is_cut().await.unwrap();
+                talk.wait_for_its_cut().await.unwrap();
                 cut += 1;
             }
             None => talk.hear_back("the other replica's").await.unwrap(),

@@ -1,6 +1,6 @@
 //! Every call for a token has its cause: the half of a life has passed, one has failed, or a change has asked for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use azure_emulator::Entry;
@@ -48,8 +48,8 @@ pub(super) struct Causes {
     /// How long tokens were needed.
     pub(super) length: Duration,
     pub(super) outages: usize,
-    /// The changes that ask for tokens.
-    pub(super) changes: usize,
+    /// The generations of settings that ask for tokens anew.
+    pub(super) changes: BTreeSet<u64>,
 }
 
 /// Finds the cause of every call; says of which there is none.
@@ -58,13 +58,14 @@ pub(super) fn explain(log: &[Value], noted: &[Entry], causes: &Causes) -> (BTree
     let mut calls: BTreeMap<String, Calls> = BTreeMap::new();
     let mut wrong = Vec::new();
     let rounding = u64::try_from(ROUNDING.as_millis()).unwrap();
-    let mut changed: Option<OffsetDateTime> = None;
+    let mut asked: Option<OffsetDateTime> = None;
     for line in log {
         let at = OffsetDateTime::parse(line["timestamp"].as_str().unwrap_or_default(), &Rfc3339).unwrap();
         let milliseconds = |field: &str| line[field].as_u64().unwrap_or_default();
         let (next, fetched) = match line["message"].as_str().unwrap_or_default() {
             "new settings are in effect" => {
-                changed = Some(at);
+                let generation = line["generation"].as_u64().unwrap();
+                asked = if causes.changes.contains(&generation) { Some(at) } else { asked };
                 continue;
             }
             "token fetched" => {
@@ -81,9 +82,9 @@ pub(super) fn explain(log: &[Value], noted: &[Entry], causes: &Causes) -> (BTree
         let purpose = format!("{} {}", line["identity"].as_str().unwrap(), line["scope"].as_str().unwrap());
         let calls = calls.entry(purpose.clone()).or_default();
         if fetched {
-            calls.fetched += 1
+            calls.fetched += 1;
         } else {
-            calls.failed += 1
+            calls.failed += 1;
         }
         let before = last.insert(purpose, Told { at, next, fetched });
         let Some(before) = before else {
@@ -93,10 +94,9 @@ pub(super) fn explain(log: &[Value], noted: &[Entry], causes: &Causes) -> (BTree
         let passed = u64::try_from((at - before.at).whole_milliseconds()).unwrap_or(0);
         let (earliest, latest) = before.next;
         let outage = u64::try_from(OUTAGE.as_millis()).unwrap();
-        // A change that has just been taken may ask for one, and may begin the waiting anew.
-        let is_asked = changed.is_some_and(|changed| {
-            changed >= before.at && (at - changed).whole_milliseconds() < i128::from(LATE + outage)
-        });
+        // It explains the first call that ends after it, and no other.
+        let is_asked = asked
+            .is_some_and(|asked| asked >= before.at && (at - asked).whole_milliseconds() < i128::from(LATE + outage));
         if passed + EARLY >= earliest && passed <= latest + LATE + outage {
             if before.fetched { calls.refreshed += 1 } else { calls.tried_again += 1 }
         } else if is_asked {
@@ -108,7 +108,7 @@ pub(super) fn explain(log: &[Value], noted: &[Entry], causes: &Causes) -> (BTree
     let all: u64 = calls.values().map(|calls| calls.fetched + calls.failed).sum();
     let noted = noted.len() as u64;
     // A change may end a call that is under way.
-    let spare = (causes.changes * calls.len()) as u64;
+    let spare = (causes.changes.len() * calls.len()) as u64;
     if noted < all || noted > all + spare {
         wrong.push(format!("Entra has noted {noted} calls, the log {all}"));
     }
@@ -142,6 +142,6 @@ impl Causes {
             left = left.saturating_sub(wait);
         }
         let whole = |number: u128| u64::try_from(number).unwrap();
-        (whole(least) - 1, whole(most) + (outages * failures + changes * 2) as u64)
+        (whole(least) - 1, whole(most) + (outages * failures + changes.len() * 2) as u64)
     }
 }
