@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::dice::Dice;
 
-/// How long one lasts. A token lives for ten seconds, and is refreshed when half of them have passed.
+/// How long one lasts: less than what is left of a token when it is to be refreshed.
 pub(super) const OUTAGE: Duration = Duration::from_secs(4);
 
 /// How far apart they are, at least and at most, in milliseconds.

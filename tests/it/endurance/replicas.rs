@@ -27,6 +27,9 @@ use crate::world;
 const DELAY: Duration = Duration::from_secs(2);
 const DEADLINE: Duration = Duration::from_secs(8);
 
+/// Every replica gets several tokens in each of its lives.
+const TOKEN_LIFE: Duration = Duration::from_secs(10);
+
 /// How long a replica serves between two restarts.
 const BETWEEN: Duration = Duration::from_secs(2);
 
@@ -144,7 +147,7 @@ impl Replica {
 /// Restarts both replicas so many times, in turn.
 async fn restart_in_turn(rounds: usize, crowd: Crowd) {
     let seed = seed();
-    let emulator = azure().await;
+    let emulator = azure(TOKEN_LIFE).await;
     let directory = world::files(&emulator, "", &keys(&emulator));
     let mut replicas = [
         Replica::start("a", &address(11), &directory, &emulator).await,

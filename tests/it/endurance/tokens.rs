@@ -27,19 +27,19 @@ pub(super) struct Calls {
 /// What the gateway has told of one of its calls, when it had ended.
 struct Told {
     at: OffsetDateTime,
-    /// In how many milliseconds the next is due: the earliest and the latest.
-    next: (u64, u64),
+    /// When the next is due after it: the earliest and the latest.
+    next: (Duration, Duration),
     fetched: bool,
 }
 
 /// By how much shorter a life may be than Entra says, which it does in whole seconds.
 const ROUNDING: Duration = Duration::from_millis(500);
 
-/// How late the machine may be, in milliseconds, and how long an answer may take.
-const LATE: u64 = 2_000;
+/// How late the machine may be, and how long an answer may take.
+const LATE: Duration = Duration::from_secs(2);
 
-/// How much earlier than said a timer may seem to ring, in milliseconds: log and timer have each their clock.
-const EARLY: u64 = 60;
+/// How much earlier than said a timer may seem to ring: log and timer have each their clock.
+const EARLY: Duration = Duration::from_millis(60);
 
 /// What causes calls.
 pub(super) struct Causes {
@@ -52,75 +52,93 @@ pub(super) struct Causes {
     pub(super) changes: BTreeSet<u64>,
 }
 
-/// Finds the cause of every call; says of which there is none.
-pub(super) fn explain(log: &[Value], noted: &[Entry], causes: &Causes) -> (BTreeMap<String, Calls>, Vec<String>) {
-    let mut last: BTreeMap<String, Told> = BTreeMap::new();
-    let mut calls: BTreeMap<String, Calls> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    let rounding = u64::try_from(ROUNDING.as_millis()).unwrap();
-    let mut asked: Option<OffsetDateTime> = None;
-    for line in log {
+/// All calls, by whose token for which scope they asked.
+#[derive(Default)]
+pub(super) struct Book {
+    pub(super) calls: BTreeMap<String, Calls>,
+    last: BTreeMap<String, Told>,
+    /// When a change has last asked for tokens.
+    asked: Option<OffsetDateTime>,
+    /// What has no cause, and what does not agree.
+    pub(super) wrong: Vec<String>,
+}
+
+impl Book {
+    /// Finds the cause of every call in a log.
+    pub(super) fn read(log: &[Value], causes: &Causes) -> Self {
+        let mut book = Self::default();
+        for line in log {
+            book.note(line, causes);
+        }
+        for (purpose, calls) in &mut book.calls {
+            calls.expected = causes.expected();
+            let (least, most) = calls.expected;
+            let made = calls.fetched + calls.failed;
+            if made < least || made > most {
+                book.wrong.push(format!("{made} calls for {purpose}, expected {least} to {most}"));
+            }
+        }
+        book
+    }
+
+    fn note(&mut self, line: &Value, causes: &Causes) {
         let at = OffsetDateTime::parse(line["timestamp"].as_str().unwrap_or_default(), &Rfc3339).unwrap();
-        let milliseconds = |field: &str| line[field].as_u64().unwrap_or_default();
-        let (next, fetched) = match line["message"].as_str().unwrap_or_default() {
-            "new settings are in effect" => {
-                let generation = line["generation"].as_u64().unwrap();
-                asked = if causes.changes.contains(&generation) { Some(at) } else { asked };
-                continue;
+        let retry = line["retry_ms"].as_u64().map(Duration::from_millis);
+        let (next, fetched) = match (line["message"].as_str().unwrap_or_default(), retry) {
+            ("new settings are in effect", _) => {
+                let asks = causes.changes.contains(&line["generation"].as_u64().unwrap());
+                self.asked = if asks { Some(at) } else { self.asked };
+                return;
             }
-            "token fetched" => {
-                let life = u64::try_from(causes.life.as_millis()).unwrap();
-                ((life * 45 / 100 - rounding, life * 55 / 100), true)
+            ("token fetched", _) => ((causes.life.mul_f64(0.45) - ROUNDING, causes.life.mul_f64(0.55)), true),
+            ("token not refreshed, the old one serves", Some(retry)) => ((retry, retry), false),
+            ("no token: requests that need it fail", Some(retry)) => {
+                self.wrong.push(format!("requests were without a token: {line}"));
+                ((retry, retry), false)
             }
-            "token not refreshed, the old one serves" => ((milliseconds("retry_ms"), milliseconds("retry_ms")), false),
-            "no token: requests that need it fail" => {
-                wrong.push(format!("requests were without a token: {line}"));
-                ((milliseconds("retry_ms"), milliseconds("retry_ms")), false)
-            }
-            _ => continue,
+            _ => return,
         };
         let purpose = format!("{} {}", line["identity"].as_str().unwrap(), line["scope"].as_str().unwrap());
-        let calls = calls.entry(purpose.clone()).or_default();
-        if fetched {
-            calls.fetched += 1;
-        } else {
-            calls.failed += 1;
-        }
-        let before = last.insert(purpose, Told { at, next, fetched });
-        let Some(before) = before else {
+        let calls = self.calls.entry(purpose.clone()).or_default();
+        *if fetched { &mut calls.fetched } else { &mut calls.failed } += 1;
+        let Some(before) = self.last.insert(purpose, Told { at, next, fetched }) else {
             calls.first += 1;
-            continue;
+            return;
         };
-        let passed = u64::try_from((at - before.at).whole_milliseconds()).unwrap_or(0);
-        let (earliest, latest) = before.next;
-        let outage = u64::try_from(OUTAGE.as_millis()).unwrap();
-        // It explains the first call that ends after it, and no other.
-        let is_asked = asked
-            .is_some_and(|asked| asked >= before.at && (at - asked).whole_milliseconds() < i128::from(LATE + outage));
-        if passed + EARLY >= earliest && passed <= latest + LATE + outage {
-            if before.fetched { calls.refreshed += 1 } else { calls.tried_again += 1 }
+        let since = |earlier: OffsetDateTime| Duration::try_from(at - earlier).unwrap_or_default();
+        let (passed, (earliest, latest)) = (since(before.at), before.next);
+        // A change explains the first call that ends after it, and no other.
+        let is_asked = self.asked.is_some_and(|asked| asked >= before.at && since(asked) < LATE + OUTAGE);
+        if passed + EARLY >= earliest && passed <= latest + LATE + OUTAGE {
+            *if before.fetched { &mut calls.refreshed } else { &mut calls.tried_again } += 1;
         } else if is_asked {
             calls.asked += 1;
         } else {
-            wrong.push(format!("nothing asked for this token, {passed} ms after the one before: {line}"));
+            self.wrong.push(format!("nothing asked for this token, {passed:?} after the one before: {line}"));
         }
     }
-    let all: u64 = calls.values().map(|calls| calls.fetched + calls.failed).sum();
-    let noted = noted.len() as u64;
-    // A change may end a call that is under way.
-    let spare = (causes.changes.len() * calls.len()) as u64;
-    if noted < all || noted > all + spare {
-        wrong.push(format!("Entra has noted {noted} calls, the log {all}"));
-    }
-    for calls in calls.values_mut() {
-        calls.expected = causes.expected();
-        let (least, most) = calls.expected;
-        let made = calls.fetched + calls.failed;
-        if made < least || made > most {
-            wrong.push(format!("{made} calls, expected {least} to {most}"));
+
+    /// Holds it against what Entra has noted meanwhile, and what the metrics said just before.
+    pub(super) fn compare(&mut self, noted: &[Entry], metrics: &str, causes: &Causes) {
+        let all: u64 = self.calls.values().map(|calls| calls.fetched + calls.failed).sum();
+        let noted = noted.len() as u64;
+        // A change may end a call that is under way, and one may be just now.
+        let spare = ((causes.changes.len() + 1) * self.calls.len()) as u64;
+        if noted < all || noted > all + spare {
+            self.wrong.push(format!("Entra has noted {noted} calls, the log {all}"));
+        }
+        for (purpose, calls) in &self.calls {
+            let (identity, scope) = purpose.split_once(' ').unwrap();
+            for (name, told) in [("fetched", calls.fetched), ("failed", calls.failed)] {
+                let sample = format!("keyswap_token_{name}_total{{identity=\"{identity}\",scope=\"{scope}\"}} ");
+                let counted = metrics.lines().find_map(|line| line.strip_prefix(&sample)?.parse::<u64>().ok());
+                // One may have ended in between.
+                if counted.is_none_or(|counted| counted.abs_diff(told) > 1) {
+                    self.wrong.push(format!("{sample}is {counted:?} in the metrics, {told} in the log"));
+                }
+            }
         }
     }
-    (calls, wrong)
 }
 
 impl Causes {
@@ -131,7 +149,7 @@ impl Causes {
         let times = |length: Duration, apart: Duration| length.as_millis().div_ceil(apart.as_millis().max(1));
         // Each outage may keep one refresh waiting for all of its time.
         let healthy = length.saturating_sub(OUTAGE * u32::try_from(*outages).unwrap());
-        let least = times(healthy, life.mul_f64(0.55) + Duration::from_millis(LATE));
+        let least = times(healthy, life.mul_f64(0.55) + LATE);
         let most = times(*length, life.mul_f64(0.45) - ROUNDING) + 1;
         let mut failures = 0;
         let (mut left, mut passed) = (life.mul_f64(0.55), Duration::ZERO);
