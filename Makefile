@@ -16,7 +16,7 @@ test: lint haproxy
 	cargo build --workspace --bins --examples
 	cargo test --workspace --all-targets
 	cargo test --workspace --doc
-	python3 tests/sdk/run.py --demo "$(DEMO) --json"
+	python3 tests/sdk/run.py --demo "$(DEMO) --json" --rows target/sdk/section-f.md
 	python3 tests/sdk/run.py --transparent
 
 # One at a time: each of them paces itself, and would find the processor busy. What happens in the ten minutes of everything

@@ -178,6 +178,11 @@ impl Pair {
         }
     }
 
+    /// The chain and the key that signs for it.
+    pub(crate) fn shown(&self) -> &CertifiedKey {
+        &self.shown
+    }
+
     /// The certificate itself, as it goes over the wire.
     pub(crate) fn leaf(&self) -> Option<&CertificateDer<'static>> {
         self.shown.cert.first()

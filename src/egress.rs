@@ -9,6 +9,7 @@ mod stream;
 mod tunnel;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
@@ -35,6 +36,9 @@ pub struct Egress {
     timeouts: EgressTimeouts,
     ourselves: Arc<Ourselves>,
 }
+
+/// How long a connection on this machine or its link may take.
+const NEARBY: Duration = Duration::from_secs(1);
 
 impl Egress {
     /// Trusts the system's authorities and those of the settings.
@@ -98,10 +102,12 @@ impl Egress {
         Self { ourselves: Arc::new(ourselves), ..self }
     }
 
-    /// The same way out without the proxy, for whatever is asked on this machine.
+    /// The same way out for whoever is asked on this machine or its link: without the proxy, and with no patience for a
+    /// connection. Who is there answers at once; 169.254.169.254 is silent on a machine that is not Azure's.
     #[must_use]
-    pub fn without_proxy(&self) -> Self {
-        Self { proxy: None, ..self.clone() }
+    pub fn nearby(&self) -> Self {
+        let timeouts = EgressTimeouts { connect: NEARBY.min(self.timeouts.connect), ..self.timeouts };
+        Self { proxy: None, timeouts, ..self.clone() }
     }
 
     /// A connector that speaks HTTP/1.1, with TLS where the URL says https.

@@ -94,6 +94,7 @@ pub mod document;
 pub mod settings;
 pub mod keys;
 pub mod certificate;
+pub mod proof;
 pub mod sources;
 
 // The path of a request.

@@ -192,10 +192,14 @@ impl Doorway {
         Self { certificates: Arc::new(ArcSwap::from_pointee(certificates)), proxies }
     }
 
-    /// Does so from the next connection on.
-    pub(crate) fn change(&self, listen: &Listen, certificates: Certificates) {
+    /// Shows these from the next connection on.
+    pub(crate) fn show(&self, certificates: Certificates) {
         self.certificates.store(Arc::new(certificates));
-        self.proxies.store(Arc::new(listen.proxies.clone()));
+    }
+
+    /// Believes these from the next connection on.
+    pub(crate) fn believe(&self, proxies: TrustedProxies) {
+        self.proxies.store(Arc::new(proxies));
     }
 }
 

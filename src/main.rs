@@ -14,6 +14,7 @@ use keyswap::family::Family;
 use keyswap::keys::{Grant, Keys};
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
+use keyswap::proof::{self, Note};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
 use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
@@ -181,9 +182,10 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 }
 
 fn check(source: &Source) -> ExitCode {
-    let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates }| {
+    let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes }| {
         Egress::new(&settings.egress, settings.timeouts.egress)?;
-        Ok(report(&settings, &keys, &certificates))
+        proof::timely(&settings.identities)?;
+        Ok(report(&settings, &keys, &certificates, &notes))
     });
     show(checked)
 }
@@ -210,8 +212,13 @@ fn cert(wanted: &Wanted) -> ExitCode {
 }
 
 /// What the settings come to, for somebody who reviews them.
-fn report(settings: &Settings, keys: &Keys, certificates: &Certificates) -> String {
+fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: &[Note]) -> String {
     let mut lines = Vec::new();
+    for identity in &settings.identities {
+        lines.push(format!("identity {}: {}", identity.name, identity.kind));
+        let own = notes.iter().filter(|note| note.identity == identity.name);
+        lines.extend(own.map(|note| format!("  note: {}", note.text)));
+    }
     for resource in &settings.resources {
         let hosts = resource.hosts.join(", ");
         let hosts = if hosts.is_empty() { hosts } else { format!(", called as {hosts}") };

@@ -50,17 +50,18 @@ impl Plane {
         }
     }
 
-    /// Hosts of Azure's own by their ending. Sources: azure-wire, A3 and B3; `.openai.azure.cn` is unsure there.
-    const HOST_ENDINGS: &[(&str, Self)] = &[
-        (".openai.azure.com", Self::OpenAi),
-        (".openai.azure.us", Self::OpenAi),
-        (".openai.azure.cn", Self::OpenAi),
-        (".cognitiveservices.azure.com", Self::OpenAi),
-        (".cognitiveservices.azure.us", Self::OpenAi),
-        (".services.ai.azure.com", Self::OpenAi),
-        (".search.windows.net", Self::Search),
-        (".search.azure.us", Self::Search),
-        (".search.azure.cn", Self::Search),
+    /// Hosts of Azure's own by their ending. Sources: azure-wire, A3 and B3; those of `azure.cn` are unsure for OpenAI.
+    const HOST_ENDINGS: &[(&str, Self, Cloud)] = &[
+        (".openai.azure.com", Self::OpenAi, Cloud::Public),
+        (".cognitiveservices.azure.com", Self::OpenAi, Cloud::Public),
+        (".services.ai.azure.com", Self::OpenAi, Cloud::Public),
+        (".openai.azure.us", Self::OpenAi, Cloud::UsGovernment),
+        (".cognitiveservices.azure.us", Self::OpenAi, Cloud::UsGovernment),
+        (".openai.azure.cn", Self::OpenAi, Cloud::China),
+        (".cognitiveservices.azure.cn", Self::OpenAi, Cloud::China),
+        (".search.windows.net", Self::Search, Cloud::Public),
+        (".search.azure.us", Self::Search, Cloud::UsGovernment),
+        (".search.azure.cn", Self::Search, Cloud::China),
     ];
 
     /// The first words of the planes' paths (azure-wire, A3 and B3). An operation of any other root is of no plane.
@@ -97,8 +98,7 @@ impl Plane {
 
     /// The plane that a host name of Azure's own belongs to; `None` for every other host.
     pub fn of_host(host: &str) -> Option<Self> {
-        let host = host.to_ascii_lowercase();
-        Self::HOST_ENDINGS.iter().find(|(ending, _)| host.ends_with(ending)).map(|(_, plane)| *plane)
+        azures_own(host).map(|(plane, _)| plane)
     }
 
     /// The scope that a token for this plane needs in a cloud (azure-wire, A3 and B3; the OpenAI scope of China
@@ -127,6 +127,36 @@ impl Cloud {
     /// The names that settings use.
     pub const NAMES: &[(&str, Self)] =
         &[("public", Self::Public), ("us-government", Self::UsGovernment), ("china", Self::China)];
+
+    /// The cloud that a host name of Azure's own belongs to; `None` for every other host.
+    pub fn of_host(host: &str) -> Option<Self> {
+        azures_own(host).map(|(_, cloud)| cloud)
+    }
+
+    /// The name that settings use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::UsGovernment => "us-government",
+            Self::China => "china",
+        }
+    }
+}
+
+/// What the ending of a host name of Azure's own says.
+fn azures_own(host: &str) -> Option<(Plane, Cloud)> {
+    let host = host.to_ascii_lowercase();
+    let found = Plane::HOST_ENDINGS.iter().find(|(ending, ..)| host.ends_with(ending));
+    found.map(|(_, plane, cloud)| (*plane, *cloud))
+}
+
+/// Whether a host is a region's endpoint, which all accounts of the region share: it takes keys alone, since no token
+/// says which account is meant (azure-wire, A3 and A1.9).
+pub(crate) fn is_regional(host: &str) -> bool {
+    const ENDINGS: [&str; 3] =
+        [".api.cognitive.microsoft.com", ".api.cognitive.microsoft.us", ".api.cognitive.azure.cn"];
+    let host = format!(".{}", host.to_ascii_lowercase());
+    ENDINGS.iter().any(|ending| host.ends_with(ending))
 }
 
 // === impl Access ===
@@ -164,5 +194,22 @@ mod tests {
         assert_eq!(Plane::of_host("contoso.search.azure.us"), Some(Plane::Search));
         assert_eq!(Plane::of_host("openai.azure.com.evil.example"), None);
         assert_eq!(Plane::of_host("127.0.0.1"), None);
+        assert_eq!(Cloud::of_host("contoso.search.azure.us"), Some(Cloud::UsGovernment));
+    }
+
+    #[test]
+    fn a_regions_endpoint_is_known() {
+        for regional in
+            ["eastus.api.cognitive.microsoft.com", "API.cognitive.microsoft.com", "x.api.cognitive.microsoft.us"]
+        {
+            assert!(is_regional(regional), "{regional}");
+        }
+        for own in [
+            "contoso.cognitiveservices.azure.com",
+            "api.cognitive.microsoft.com.example",
+            "myapi.cognitive.microsoft.com",
+        ] {
+            assert!(!is_regional(own), "{own}");
+        }
     }
 }

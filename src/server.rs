@@ -28,11 +28,12 @@ use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
 use crate::listen::{self, Addresses, Dispatch, Doorway, Listener, Phase};
+use crate::proof;
 use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
 use crate::sources::{Looks, Reading, Source};
 use crate::swap::Gateway;
-use reload::{Live, hang_ups, swap_layer, warn_of_ends};
+use reload::{Live, hang_ups, swap_layer, warn_of_ends, warn_of_notes};
 use worker::Worker;
 
 /// A gateway that has bound its addresses and serves none of them yet.
@@ -71,14 +72,16 @@ impl Server {
     /// Binds every address, for settings that do not change.
     ///
     /// # Errors
-    /// An address that cannot be bound, or a CA file that cannot be used.
+    /// An address that cannot be bound, a CA file that cannot be used, or an identity's certificate that has ended.
     pub fn bind(reading: Reading) -> Result<Self, Mistakes> {
-        let Reading { settings, keys, certificates } = reading;
+        let Reading { settings, keys, certificates, notes } = reading;
+        proof::timely(&settings.identities)?;
         allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
         let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
         warn_of_ends(&certificates);
+        warn_of_notes(&notes);
         let doorway = Doorway::new(&settings.listen, certificates.clone());
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &doorway))?;
         let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));

@@ -8,6 +8,7 @@ mod cors;
 mod endpoint;
 pub(crate) mod file;
 mod guessing;
+mod identity;
 mod listen;
 mod network;
 mod proxy;
@@ -27,6 +28,7 @@ pub use cors::Cors;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::{host_and_port, without_brackets};
 pub use guessing::Guessing;
+pub use identity::{Application, Identity, IdentityKind, UserAssigned};
 pub use listen::{CertificateFiles, Https, Listen, Tls};
 pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
@@ -180,46 +182,6 @@ pub struct ByAccess<T> {
     pub manage: T,
 }
 
-/// One way to get a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Its name in the settings and in the log.
-    pub name: Arc<str>,
-    /// How the token is got.
-    pub kind: IdentityKind,
-}
-
-/// How a token is got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IdentityKind {
-    /// An app registration that proves itself with a secret.
-    ClientSecret {
-        /// The tenant's id or domain.
-        tenant: String,
-        /// The application's id.
-        client_id: String,
-        /// Where the secret is; read anew for every token, so that it can be rotated.
-        secret: SecretSource,
-        /// Entra's address, without a path.
-        authority: String,
-    },
-    /// The identity of the machine or container that we run on: App Service's endpoint where the environment
-    /// names one, else IMDS.
-    ManagedIdentity {
-        /// A user-assigned identity; the system's own if none is named.
-        user_assigned: Option<UserAssigned>,
-    },
-}
-
-/// How a user-assigned managed identity is named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserAssigned {
-    /// By its client id.
-    ClientId(String),
-    /// By its object id.
-    ObjectId(String),
-}
-
 /// Where a secret is. The secret itself is never part of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -329,17 +291,6 @@ fn default_workers() -> NonZeroUsize {
 }
 
 // === impl SecretSource ===
-
-impl Identity {
-    /// The files with which it proves itself.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let file = match &self.kind {
-            IdentityKind::ClientSecret { secret, .. } => secret.file(),
-            IdentityKind::ManagedIdentity { .. } => None,
-        };
-        file.into_iter()
-    }
-}
 
 impl SecretSource {
     /// The file, if it is one.

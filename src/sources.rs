@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::certificate::Certificates;
 use crate::document::Mistakes;
 use crate::keys::Keys;
+use crate::proof::{self, Note};
 use crate::settings::{KeySource, SecretSource, Settings, Single};
 pub(crate) use look::{Looks, look};
 
@@ -30,6 +31,8 @@ pub struct Reading {
     pub keys: Keys,
     /// What the https address shows; none without one.
     pub certificates: Certificates,
+    /// What the owners of identities should know.
+    pub notes: Vec<Note>,
 }
 
 /// A reading that may have failed, and the files that it depends on.
@@ -50,7 +53,8 @@ impl Source {
     /// Reads everything.
     ///
     /// # Errors
-    /// Everything that is wrong with the settings; or else with the keys; or else with the certificates.
+    /// Everything that is wrong with the settings; or else with the keys; or else with a certificate of ours; or else with
+    /// those of identities.
     pub fn read(&self) -> Result<Reading, Mistakes> {
         Reading::of(self.settings()?)
     }
@@ -107,7 +111,8 @@ impl Reading {
     pub fn with(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
         let https = settings.listen.https.as_ref();
         let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
-        Ok(Self { settings, keys, certificates })
+        let notes = proof::check(&settings.identities)?;
+        Ok(Self { settings, keys, certificates, notes })
     }
 }
 

@@ -5,6 +5,7 @@
 //! an axum program.
 
 mod alarms;
+mod gateway;
 mod mishaps;
 mod ongoing;
 mod passing;
@@ -12,7 +13,6 @@ mod passing;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -23,60 +23,30 @@ use http_body::Body;
 use hyper::upgrade;
 use tower::{Layer, Service};
 
+pub use gateway::Gateway;
 pub use ongoing::ToldBody;
 
 use crate::admit::{Admitted, strip_hop_by_hop};
-use crate::authenticate::{Credential, Guesses, authenticate, offers};
-use crate::authorize::{Passages, Way, authorize};
-use crate::cors::{Cors, Page};
+use crate::authenticate::{Credential, authenticate, offers};
+use crate::authorize::{Way, authorize};
+use crate::cors::Page;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
 use crate::family::Family;
 use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
-use crate::keys::{Key, Keys};
+use crate::keys::Key;
 use crate::links::{LinkedBody, Links, Reached};
-use crate::metrics::Metrics;
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, UnknownKey, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
-use crate::route::{Hosts, Route};
-use crate::settings::Settings;
-use crate::token::Tokens;
+use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
-use alarms::{Alarms, warn_of, warn_of_hidden_links};
+use alarms::{warn_of, warn_of_hidden_links};
 use ongoing::{Ongoing, Tunnel};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What every worker shares: the keys, who guesses some, the tokens, the counters. It never changes: other settings make
-/// another one, and whatever has begun ends with the one that it began with.
-#[derive(Debug)]
-pub struct Gateway {
-    /// The allowlist.
-    pub keys: Keys,
-    /// Who tries keys that are not on it.
-    pub guesses: Arc<Guesses>,
-    /// The resources by the hosts that clients call.
-    pub hosts: Hosts,
-    /// The resources that take clients' own tokens.
-    pub passages: Passages,
-    /// The web pages whose scripts are answered.
-    pub cors: Cors,
-    /// Our own tokens.
-    pub tokens: Arc<Tokens>,
-    /// The counters.
-    pub metrics: Metrics,
-    /// How long nobody may say anything over a websocket.
-    pub websocket_idle: Duration,
-    /// How long an answer that has begun may wait for its request's body, where that decides.
-    condition_wait: Duration,
-    /// What the operator is told of.
-    alarms: Alarms,
-    /// Whether a stop cuts off what still runs: its requests are told so then, and not as their clients' doing.
-    stopped: Arc<AtomicBool>,
-}
 
 /// Puts the walk from key to token in front of a service.
 #[derive(Clone, Debug)]
@@ -98,59 +68,6 @@ pub struct Swap<S> {
 struct Desk {
     gateway: Arc<Gateway>,
     lines: Option<Lines>,
-}
-
-impl Gateway {
-    /// A gateway that has no token yet: [`Tokens::keep`] gets them.
-    pub fn new(settings: &Settings, keys: Keys) -> Self {
-        let tokens = Tokens::new(&keys);
-        let guesses = Arc::new(Guesses::new(settings.guessing));
-        let metrics = Metrics::new(guesses.counters().clone());
-        Self::of(settings, keys, guesses, tokens, metrics, Arc::default())
-    }
-
-    /// The gateway of other settings and keys. Counts go on, and so do the tokens of identities that are the same in both
-    /// settings.
-    #[must_use]
-    pub fn succeeding(&self, before: &Settings, settings: &Settings, mut keys: Keys) -> Self {
-        keys.take_over(&self.keys);
-        let is_same = |identity: &str| before.identity(identity) == settings.identity(identity);
-        let tokens = self.tokens.succeeding(&keys, is_same);
-        let guesses = if before.guessing == settings.guessing {
-            self.guesses.clone()
-        } else {
-            Arc::new(self.guesses.under(settings.guessing))
-        };
-        Self::of(settings, keys, guesses, tokens, self.metrics.clone(), self.stopped.clone())
-    }
-
-    fn of(
-        settings: &Settings,
-        keys: Keys,
-        guesses: Arc<Guesses>,
-        tokens: Tokens,
-        metrics: Metrics,
-        stopped: Arc<AtomicBool>,
-    ) -> Self {
-        Self {
-            keys,
-            guesses,
-            hosts: Hosts::of(settings),
-            passages: Passages::of(settings),
-            cors: Cors::of(&settings.cors),
-            tokens: Arc::new(tokens),
-            metrics,
-            websocket_idle: settings.timeouts.websocket,
-            condition_wait: settings.timeouts.upstream.stream,
-            alarms: Alarms::of(&settings.identities),
-            stopped,
-        }
-    }
-
-    /// From now on, whatever has not ended is cut off by a stop.
-    pub(crate) fn cut_off(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
 }
 
 impl SwapLayer {

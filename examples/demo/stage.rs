@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use azure_emulator::{Door, Emulator, Options};
+use azure_emulator::{ClientKeys, Door, Emulator, Options};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -19,9 +19,14 @@ use keyswap::sources::Source;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+/// Where nobody listens: what a resource looks like that is down. Fetch refuses some ports of its own accord, not this.
+const NOBODY: &str = "https://127.0.0.1:2";
+
 /// Everything that is up.
 pub(crate) struct Stage {
     pub(crate) emulator: Emulator,
+    /// Keys that Azure knows nothing of: `openai`'s is granted inference alone, `search_admin`'s has resources that are down.
+    others: ClientKeys,
     /// `https://127.0.0.1:P` of the gateway.
     pub(crate) https: String,
     http: String,
@@ -36,6 +41,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn set() -> Result<Self, Box<dyn Error>> {
         let emulator = Emulator::start(Options { image_wait: Duration::from_secs(1), ..Options::default() }).await?;
+        let others = ClientKeys::default();
         let directory = std::env::temp_dir().join(format!("keyswap-demo-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let file = |name: &str, content: &str| fs::write(directory.join(name), content);
@@ -43,7 +49,7 @@ impl Stage {
         file("cert.pem", &emulator.gateway_certificate().cert_pem)?;
         file("key.pem", &emulator.gateway_certificate().key_pem)?;
         file("secret", &emulator.app().secret)?;
-        file("keys.toml", &keys(&emulator))?;
+        file("keys.toml", &keys(&emulator, &others))?;
         file("keyswap.toml", &settings(&emulator))?;
 
         let source = Source { file: Some(directory.join("keyswap.toml")), ..Source::default() };
@@ -71,6 +77,7 @@ impl Stage {
         let http = addresses.http.ok_or("no http address")?;
         Ok(Self {
             emulator,
+            others,
             https: format!("https://{https}"),
             http: format!("http://{http}"),
             admin: format!("http://{admin}"),
@@ -106,7 +113,10 @@ impl Stage {
                 "openai": keys.openai,
                 "search_admin": keys.search_admin,
                 "search_query": keys.search_query,
+                "limited": self.others.openai,
+                "stranded": self.others.search_admin,
             },
+            "nobody": NOBODY,
             "upstream": {
                 "openai": self.emulator.openai(Door::Direct),
                 "search": self.emulator.search(Door::Direct),
@@ -143,6 +153,8 @@ fn settings(emulator: &Emulator) -> String {
         address = "127.0.0.1:0"
         [egress]
         ca = "ca.pem"
+        [guessing]
+        free = 100000  # the SDKs' suites bring wrong keys on purpose, and would wait for their answers
         [identities.app]
         kind = "client-secret"
         authority = "{}"
@@ -157,6 +169,14 @@ fn settings(emulator: &Emulator) -> String {
         plane = "search"
         endpoint = "{}"
         identity = "app"
+        [resources.down]
+        plane = "openai"
+        endpoint = "{NOBODY}"
+        identity = "app"
+        [resources.down-search]
+        plane = "search"
+        endpoint = "{NOBODY}"
+        identity = "app"
         "#,
         emulator.entra(),
         app.tenant,
@@ -166,20 +186,25 @@ fn settings(emulator: &Emulator) -> String {
     )
 }
 
-fn keys(emulator: &Emulator) -> String {
+fn keys(emulator: &Emulator, others: &ClientKeys) -> String {
     let keys = emulator.keys();
-    let client = |name: &str, key: &str, resource: &str, allow: &str| {
+    let client = |name: &str, key: &str, grants: &[(&str, &str)]| {
+        let grant = |(resource, allow): &(&str, &str)| format!("{{ resource = \"{resource}\", allow = [{allow}] }}");
         format!(
             "[clients.{name}]\n\
              keys = [{{ id = \"{name}\", sha256 = \"{}\" }}]\n\
-             grants = [{{ resource = \"{resource}\", allow = [{allow}] }}]\n",
-            keyswap::keys::Digest::of(key.as_bytes())
+             grants = [{}]\n",
+            keyswap::keys::Digest::of(key.as_bytes()),
+            grants.iter().map(grant).collect::<Vec<_>>().join(", "),
         )
     };
+    let (openai, admin, query) = ("\"openai\", \"realtime-secrets\"", "\"search-admin\"", "\"search-query\"");
     [
-        client("chat", &keys.openai, "contoso", "\"openai\", \"realtime-secrets\""),
-        client("indexer", &keys.search_admin, "contoso-search", "\"search-admin\""),
-        client("finder", &keys.search_query, "contoso-search", "\"search-query\""),
+        client("chat", &keys.openai, &[("contoso", openai)]),
+        client("indexer", &keys.search_admin, &[("contoso-search", admin)]),
+        client("finder", &keys.search_query, &[("contoso-search", query)]),
+        client("limited", &others.openai, &[("contoso", "\"inference\"")]),
+        client("stranded", &others.search_admin, &[("down", openai), ("down-search", admin)]),
     ]
     .concat()
 }

@@ -24,6 +24,7 @@ use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::{Pools, Replay};
 use crate::listen::{Addresses, Doorway, RequestBody};
+use crate::proof::Note;
 use crate::request_line::RequestLines;
 use crate::settings::{Drain, Settings};
 use crate::sources::{Attempt, Looks, Reading, Source, look};
@@ -108,10 +109,11 @@ impl Live {
 
     /// Puts another generation into service.
     fn take(&mut self, reading: Reading, egress: Egress, changed: &BTreeSet<PathBuf>) {
-        let Reading { settings, keys, certificates } = reading;
+        let Reading { settings, keys, certificates, notes } = reading;
         let before = self.gateway.load_full();
         let gateway = Arc::new(before.succeeding(&self.settings, &settings, keys));
         warn_of_ends(&certificates);
+        warn_of_notes(&notes);
         let egress = egress.avoiding(Ourselves::new(&self.addresses, &certificates));
         self.keeper.keep(&gateway.tokens, &settings, &egress);
         // Tokens of another way to prove oneself are asked for with it at once: whoever has changed it wants to know.
@@ -120,9 +122,10 @@ impl Live {
                 && identity.files().any(|file| changed.contains(file))
         });
         of_changed.for_each(|identity| gateway.tokens.fetch_anew(&identity.name));
+        self.doorway.believe(settings.listen.proxies.clone());
         // What is still listened on must go on being served, whatever the next start will do.
         if settings.listen.https.is_some() {
-            self.doorway.change(&settings.listen, certificates);
+            self.doorway.show(certificates);
         }
         self.pools = self.pools.succeeding(&settings);
         let swap = swap_layer(&gateway, self.lines.as_ref());
@@ -178,6 +181,13 @@ pub(super) fn warn_of_ends(certificates: &Certificates) {
         if let Some(end) = pair.near_its_end(SystemTime::now()) {
             warn!(file = %pair.file().display(), "a certificate {end}");
         }
+    }
+}
+
+/// Tells what the owners of identities should know.
+pub(super) fn warn_of_notes(notes: &[Note]) {
+    for Note { identity, text } in notes {
+        warn!(%identity, "{text}");
     }
 }
 

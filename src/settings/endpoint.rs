@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use http::header::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
 
+use crate::plane::is_regional;
+
 /// Scheme, host and port of an upstream. https, except on loopback: a token must not cross a network in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -15,15 +17,17 @@ pub struct Endpoint {
     host_header: HeaderValue,
 }
 
-/// How the hosts end that all resources of a region share. No token is taken there (azure-wire, A1.9 and A3).
-const REGIONAL: &str = ".api.cognitive.microsoft.com";
+/// What to do about a region's endpoint.
+const REGIONAL: &str = "is a regional endpoint, which takes keys alone: give the resource a custom subdomain \
+                        (az cognitiveservices account update --custom-domain NAME, which cannot be undone), and write \
+                        https://NAME.openai.azure.com or what the portal then shows";
 
 impl Endpoint {
     /// Reads `https://host[:port]`, with or without a slash behind it.
     ///
     /// # Errors
-    /// A text that says what to write instead: for plain http to anything but loopback, for a regional endpoint,
-    /// and for a path, query or user information, none of which a resource has.
+    /// A text that says what to write instead: for plain http to anything but loopback, for a path, query or user
+    /// information, none of which a resource has, and for a region's endpoint, which takes no tokens.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FORM: &str = "must be a URL of scheme and host, like https://contoso.openai.azure.com";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
@@ -36,10 +40,7 @@ impl Endpoint {
         let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| FORM)?;
         let endpoint = Self { url: uri, scheme, authority, host_header };
         match endpoint.scheme.as_str() {
-            _ if endpoint.host().to_ascii_lowercase().ends_with(REGIONAL) => Err(
-                "is a regional endpoint, which takes keys alone: give the resource a custom subdomain and name that, like \
-                 https://contoso.openai.azure.com",
-            ),
+            _ if is_regional(endpoint.host()) => Err(REGIONAL),
             "https" => Ok(endpoint),
             "http" if is_loopback(endpoint.host()) => Ok(endpoint),
             "http" => Err("must begin with https://: a token must not cross a network in the clear"),

@@ -6,20 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::identity::{Surroundings, identities};
 use super::{
-    ByAccess, CLIENTS_OWN, ClientTimeouts, Cors, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Endpoint, Guessing,
-    Identity, IdentityKind, KeySource, Listen, Proxy, SecretSource, Settings, Timeouts, UpstreamTimeouts, UserAssigned,
-    default_workers, resource, without_brackets,
+    ByAccess, ClientTimeouts, Cors, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Guessing, KeySource, Listen, Proxy,
+    SecretSource, Settings, Timeouts, UpstreamTimeouts, default_workers, resource, without_brackets,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::Cloud;
-
-/// The kinds of identity by name.
-#[derive(Clone, Copy)]
-enum Kind {
-    ClientSecret,
-    ManagedIdentity,
-}
 
 impl Settings {
     /// Reads a `keyswap.toml`. Paths in it are taken from its own directory.
@@ -58,7 +51,9 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
-    let (declared, identities) = identities(root, base, cloud);
+    let development = root.get("development").map_or(Some(false), |value| value.truth());
+    let around = Surroundings { base, cloud: cloud.unwrap_or_default(), development: development.unwrap_or_default() };
+    let (declared, identities) = identities(root, around);
     let resources = resource::resources(root, cloud, &declared);
     let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
     Some(Settings {
@@ -138,68 +133,6 @@ fn egress(section: &Section<'_>, base: &Path) -> Egress {
     }
 }
 
-/// The names that are declared, and the identities among them that have no mistake: a resource that names a
-/// broken one is not at fault itself.
-fn identities(root: &Section<'_>, base: &Path, cloud: Option<Cloud>) -> (Vec<Arc<str>>, Vec<Arc<Identity>>) {
-    let sections = root.named_sections("identities");
-    let declared = sections.iter().map(|(name, _)| Arc::from(*name)).collect();
-    let identity = |(name, section): (&str, Section<'_>)| {
-        if name == CLIENTS_OWN {
-            section.wrong("has a name that stands for a client's own token in request lines: name it otherwise");
-        }
-        let kind = kind(&section, base, cloud.unwrap_or_default())?;
-        Some(Arc::new(Identity { name: name.into(), kind }))
-    };
-    (declared, sections.into_iter().filter_map(identity).collect())
-}
-
-/// The keys that one kind of identity or another has.
-const OF_SOME_KIND: [&str; 6] = ["tenant", "client_id", "object_id", "secret_file", "secret_env", "authority"];
-
-fn kind(section: &Section<'_>, base: &Path, cloud: Cloud) -> Option<IdentityKind> {
-    let names = &[("client-secret", Kind::ClientSecret), ("managed-identity", Kind::ManagedIdentity)];
-    let kind = section.need("kind", "say how its tokens are got: client-secret or managed-identity");
-    let Some(kind) = kind.and_then(|kind| kind.one_of(names)) else {
-        // What belongs to the kind that was meant is not to be called unknown on top.
-        OF_SOME_KIND.iter().for_each(|key| drop(section.get(key)));
-        return None;
-    };
-    match kind {
-        Kind::ClientSecret => {
-            let tenant = section.need("tenant", "the tenant's id or domain");
-            let client_id = section.need("client_id", "the application's id");
-            let authority = section
-                .get("authority")
-                .map_or_else(|| Some(default_authority(cloud).to_owned()), |value| authority(&value));
-            let (file, variable) = (section.get("secret_file"), section.get("secret_env"));
-            if file.is_none() && variable.is_none() {
-                section.wrong("has no secret: set secret_file or secret_env");
-            }
-            let secret = secret(file, variable, base);
-            Some(IdentityKind::ClientSecret {
-                tenant: tenant?.text()?.to_owned(),
-                client_id: client_id?.text()?.to_owned(),
-                secret: secret?,
-                authority: authority?,
-            })
-        }
-        Kind::ManagedIdentity => {
-            let client_id = section.get("client_id");
-            let object_id = section.get("object_id");
-            let user_assigned = match (client_id, object_id) {
-                (None, None) => None,
-                (Some(id), None) => Some(UserAssigned::ClientId(id.text()?.to_owned())),
-                (None, Some(id)) => Some(UserAssigned::ObjectId(id.text()?.to_owned())),
-                (Some(_), Some(id)) => {
-                    id.wrong("goes not with client_id: name the identity one way");
-                    return None;
-                }
-            };
-            Some(IdentityKind::ManagedIdentity { user_assigned })
-        }
-    }
-}
-
 /// Where a secret is, by the two settings that can say it.
 pub(super) fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base: &Path) -> Option<SecretSource> {
     match (file, variable) {
@@ -230,25 +163,6 @@ pub(crate) fn identity(value: &Value<'_>, identities: &[Arc<str>]) -> Option<ByA
     let of = |key| section.need(key, "name an identity for this access").and_then(|value| name(&value));
     let (read, write, manage) = (of("read"), of("write"), of("manage"));
     Some(ByAccess { read: read?, write: write?, manage: manage? })
-}
-
-fn authority(value: &Value<'_>) -> Option<String> {
-    check_authority(value.text()?).map_err(|fix| value.wrong(fix)).ok()
-}
-
-/// Entra is spoken to over TLS only, on loopback too: `azure_identity` refuses anything else.
-pub(super) fn check_authority(text: &str) -> Result<String, &'static str> {
-    let endpoint = Endpoint::parse(text)?;
-    if endpoint.scheme().as_str() == "https" { Ok(endpoint.to_string()) } else { Err("must begin with https://") }
-}
-
-/// Entra's address in a cloud (azure-wire, C1).
-pub(super) fn default_authority(cloud: Cloud) -> &'static str {
-    match cloud {
-        Cloud::Public => "https://login.microsoftonline.com",
-        Cloud::UsGovernment => "https://login.microsoftonline.us",
-        Cloud::China => "https://login.chinacloudapi.cn",
-    }
 }
 
 pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
@@ -286,6 +200,7 @@ fn workers(value: &Value<'_>) -> Option<NonZeroUsize> {
 mod tests {
     use super::*;
     use crate::plane::Plane;
+    use crate::settings::IdentityKind;
 
     const GOOD: &str = r#"
         keys = "keys.toml"
@@ -327,10 +242,10 @@ mod tests {
         let settings = Settings::parse(Path::new("keyswap.toml"), text).unwrap();
         assert_eq!(&*settings.resource("a").unwrap().scope, "https://search.azure.us/.default");
         assert_eq!(&*settings.resource("b").unwrap().scope, "https://search.example/.default");
-        let IdentityKind::ClientSecret { authority, .. } = &settings.identity("app").unwrap().kind else {
+        let IdentityKind::ClientSecret { application, .. } = &settings.identity("app").unwrap().kind else {
             panic!("not a client secret");
         };
-        assert_eq!(authority, "https://login.microsoftonline.us");
+        assert_eq!(application.authority, "https://login.microsoftonline.us");
     }
 
     #[test]
@@ -357,7 +272,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, development, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key, or with directory
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

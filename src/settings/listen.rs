@@ -41,7 +41,7 @@ pub struct Tls {
 }
 
 /// A certificate and its key, both PEM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// The chain, leaf first.
     pub cert: PathBuf,

@@ -58,7 +58,13 @@ fn resource(
     let connections = connections(section, Resource::DEFAULT_CONNECTIONS);
     let scope = match scope {
         Some(written) => written?,
-        None => plane?.scope(cloud?).to_owned(),
+        None => {
+            let cloud = cloud?;
+            if let Some(fix) = endpoint.as_ref().and_then(|endpoint| other_cloud(endpoint, cloud)) {
+                section.wrong(&fix);
+            }
+            plane?.scope(cloud).to_owned()
+        }
     };
     let hosts = hosts.map_or(Some(Vec::new()), |value| hosts_of(plane?, &value, listed));
     Some(Resource {
@@ -72,6 +78,16 @@ fn resource(
         connections: connections?,
         client_tokens: client_tokens?,
     })
+}
+
+/// What to do about an endpoint of another cloud than the settings are for: its tokens would have the wrong audience.
+fn other_cloud(endpoint: &Endpoint, cloud: Cloud) -> Option<String> {
+    let own = Cloud::of_host(endpoint.host()).filter(|own| *own != cloud)?;
+    Some(format!(
+        "has an endpoint in another cloud: set cloud to \"{}\" (it is \"{}\"), or scope to what its tokens are for",
+        own.name(),
+        cloud.name()
+    ))
 }
 
 /// A name may stand first in a path, so it must be one segment that nobody reads otherwise, and no word of Azure's.

@@ -1,5 +1,7 @@
 //! Settings without a file: what a sidecar in front of one team's resources needs, as flags or environment.
 
+mod identity;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -8,12 +10,11 @@ use std::time::Duration;
 
 use clap::{ArgGroup, ValueEnum};
 
-use super::file::{DNS, check_authority, default_authority, parse_address};
+use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
     ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
-    IdentityKind, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, UserAssigned,
-    default_workers,
+    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -38,11 +39,12 @@ pub struct Single {
     #[arg(long, value_name = "KIND", env = "KEYSWAP_IDENTITY")]
     pub identity: Option<IdentityName>,
 
-    /// The tenant, for `--identity client-secret`
+    /// The application's tenant; for a workload identity, `AZURE_TENANT_ID` if not given
     #[arg(long, value_name = "ID", env = "KEYSWAP_TENANT")]
     pub tenant: Option<String>,
 
-    /// The application's id, or the client id of a user-assigned managed identity
+    /// The application's id, or the client id of a user-assigned managed identity; for a workload identity,
+    /// `AZURE_CLIENT_ID` if not given
     #[arg(long, value_name = "ID", env = "KEYSWAP_CLIENT_ID")]
     pub client_id: Option<String>,
 
@@ -53,6 +55,28 @@ pub struct Single {
     /// The file that holds the application's secret; else it is taken from `KEYSWAP_CLIENT_SECRET`
     #[arg(long, value_name = "FILE", env = "KEYSWAP_SECRET_FILE")]
     pub secret_file: Option<PathBuf>,
+
+    /// The application's certificate, PEM, for `--identity client-certificate`; its key may stand in the same file
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_CERTIFICATE_FILE")]
+    pub certificate_file: Option<PathBuf>,
+
+    /// The key of that certificate, where it has a file of its own
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_CERTIFICATE_KEY_FILE", requires = "certificate_file")]
+    pub certificate_key_file: Option<PathBuf>,
+
+    /// Show Entra the certificate's chain: where it trusts a subject's name and issuer
+    #[arg(long, env = "KEYSWAP_SEND_CHAIN", requires = "certificate_file")]
+    pub send_chain: bool,
+
+    /// The file of the service account's token, for `--identity workload-identity`; `AZURE_FEDERATED_TOKEN_FILE` if not
+    /// given
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// This is no production: `--identity azure-cli` may be used
+    // No variable: nobody shall switch it on without knowing.
+    #[arg(long)]
+    pub development: bool,
 
     /// Entra's address, where the cloud's own is not meant
     #[arg(long, value_name = "URL", env = "KEYSWAP_AUTHORITY")]
@@ -151,10 +175,16 @@ pub enum CloudName {
 /// A kind of identity, as a flag says it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum IdentityName {
-    /// An app registration with a secret
-    ClientSecret,
     /// The managed identity of this machine or container
     ManagedIdentity,
+    /// An application that takes the tokens of a Kubernetes service account
+    WorkloadIdentity,
+    /// An application with a secret
+    ClientSecret,
+    /// An application with a certificate
+    ClientCertificate,
+    /// Whoever is logged in to the Azure CLI: with --development alone
+    AzureCli,
 }
 
 impl Single {
@@ -177,10 +207,13 @@ impl Single {
             CloudName::UsGovernment => Cloud::UsGovernment,
             CloudName::China => Cloud::China,
         };
-        let kind = self.kind(cloud).map_err(|(flag, fix)| wrong(flag, fix)).ok();
+        let kind = self.identity_kind(cloud, &mut wrong);
         let mut resources: Vec<Arc<Resource>> = Vec::new();
         for upstream in &self.upstream {
             match self.resource(upstream, cloud) {
+                Ok(resource) if Cloud::of_host(resource.endpoint.host()).is_some_and(|own| own != cloud) => {
+                    wrong("--upstream", "is in another cloud than --cloud says, and tokens are for one cloud");
+                }
                 Ok(resource) if resources.iter().any(|other| other.plane == resource.plane) => {
                     wrong("--upstream", "may be given once for each plane; for more, write a keyswap.toml");
                 }
@@ -217,35 +250,6 @@ impl Single {
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(settings),
             _ => Err(Mistakes(mistakes)),
-        }
-    }
-
-    fn kind(&self, cloud: Cloud) -> Result<IdentityKind, (&'static str, &'static str)> {
-        const MISSING: (&str, &str) = (
-            "--identity",
-            "is missing: say how tokens are got, client-secret or managed-identity; it is never guessed",
-        );
-        match self.identity.ok_or(MISSING)? {
-            IdentityName::ClientSecret => {
-                let authority = self.authority.as_deref().unwrap_or(default_authority(cloud));
-                Ok(IdentityKind::ClientSecret {
-                    tenant: self.tenant.clone().ok_or(("--tenant", "is missing: --identity client-secret needs it"))?,
-                    client_id: self
-                        .client_id
-                        .clone()
-                        .ok_or(("--client-id", "is missing: --identity client-secret needs it"))?,
-                    secret: self
-                        .secret_file
-                        .clone()
-                        .map_or_else(|| SecretSource::Environment(SECRET_VARIABLE.to_owned()), SecretSource::File),
-                    authority: check_authority(authority).map_err(|fix| ("--authority", fix))?,
-                })
-            }
-            IdentityName::ManagedIdentity => {
-                let client_id = self.client_id.clone().map(UserAssigned::ClientId);
-                let object_id = self.object_id.clone().map(UserAssigned::ObjectId);
-                Ok(IdentityKind::ManagedIdentity { user_assigned: client_id.or(object_id) })
-            }
         }
     }
 
@@ -302,9 +306,6 @@ impl Single {
 /// The one identity of a sidecar.
 const IDENTITY: &str = "identity";
 
-/// Where a sidecar's secret is if no file is named. Never a flag: a command line is no place for a secret.
-const SECRET_VARIABLE: &str = "KEYSWAP_CLIENT_SECRET";
-
 fn resolver(text: &str) -> Result<SocketAddr, String> {
     parse_address(text, DNS).ok_or_else(|| "must be an IP address, with its port if that is not 53".to_owned())
 }
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(
             single.settings().unwrap_err().to_string(),
             "\
-command line: --identity: is missing: say how tokens are got, client-secret or managed-identity; it is never guessed
+command line: --identity: is missing: say how tokens are got, as one of the kinds that --help lists; it is never guessed
 command line: --plane: is missing: the host of --upstream is no name of Azure's that tells it
 command line: --key-file: is missing: name the file of the keys that clients may use, one a line"
         );

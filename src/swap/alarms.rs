@@ -12,7 +12,7 @@ use tracing::{error, warn};
 use crate::fault::Fault;
 use crate::refusal::Failure;
 use crate::request_line::Record;
-use crate::settings::{Identity, IdentityKind, Resource, UserAssigned};
+use crate::settings::{Identity, IdentityKind, Resource};
 
 /// How far apart the log tells of one fault.
 const APART: Duration = Duration::from_secs(60);
@@ -45,12 +45,13 @@ impl Alarms {
     /// Tells of a fault that this request met, if it is time to.
     pub(super) fn tell(&self, fault: &Fault, record: &Record) {
         let Some(untold) = self.due(fault) else { return };
-        let identity = self.identities.get(&fault.place.identity).map(|identity| &identity.kind);
-        let (kind, client_id, object_id) = identity.map(known_of).unwrap_or_default();
+        let known = self.identities.get(&fault.place.identity).map(|identity| &identity.kind);
+        let kind = known.map(IdentityKind::name);
+        let client_id = known.and_then(IdentityKind::client_id);
         let request = record.id();
         let upstream_request = record.upstream_request().and_then(|id| id.to_str().ok());
         let (resource, host, identity) = (&*fault.place.resource, &*fault.place.host, &*fault.place.identity);
-        let principal = fault.principal().or(object_id);
+        let principal = fault.principal().or(known.and_then(IdentityKind::object_id));
         let (reason, cure) = (fault.reason(), fault.cure());
         let untold = (untold > 0).then_some(untold);
         error!(
@@ -83,18 +84,6 @@ impl Alarms {
         }
         before.at = now;
         Some(std::mem::take(&mut before.untold))
-    }
-}
-
-/// What the settings know of an identity: its kind, its client id, its object id.
-fn known_of(kind: &IdentityKind) -> (&'static str, Option<&str>, Option<&str>) {
-    match kind {
-        IdentityKind::ClientSecret { client_id, .. } => ("client-secret", Some(client_id), None),
-        IdentityKind::ManagedIdentity { user_assigned } => match user_assigned {
-            Some(UserAssigned::ClientId(id)) => ("managed-identity", Some(id), None),
-            Some(UserAssigned::ObjectId(id)) => ("managed-identity", None, Some(id)),
-            None => ("managed-identity", None, None),
-        },
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -118,8 +117,7 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        let stopped = self.desk.gateway.stopped.load(Ordering::Relaxed);
-        self.end(if stopped { Outcome::Stopped } else { Outcome::ClientGone });
+        self.end(if self.desk.gateway.is_cut_off() { Outcome::Stopped } else { Outcome::ClientGone });
     }
 }
 

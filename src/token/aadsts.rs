@@ -1,7 +1,7 @@
-//! Entra's codes for what is wrong, like `AADSTS7000215`, and what the operator should do (azure-wire, C1).
+//! Entra's codes for what is wrong, like `AADSTS7000215`, and what the operator should do (azure-wire, C1 and C6).
 
 /// What cures what a code says, where that is known.
-const CURES: [(&str, &str); 5] = [
+const CURES: [(&str, &str); 11] = [
     ("AADSTS7000215", "put the value of the application's secret, which is not its id, where the identity's secret is"),
     (
         "AADSTS7000222",
@@ -12,8 +12,18 @@ const CURES: [(&str, &str); 5] = [
         "AADSTS500011",
         "no such audience in this tenant: compare the resource's scope, the cloud and the identity's tenant",
     ),
+    ("AADSTS700027", "upload the identity's certificate to its application, or put the uploaded one where it is"),
+    ("AADSTS700024", "compare the clocks; a service account's token must be one that the cluster renews"),
+    ("AADSTS70021", FEDERATION),
+    ("AADSTS700211", FEDERATION),
+    ("AADSTS700212", FEDERATION),
+    ("AADSTS700213", FEDERATION),
     ("AADSTS90002", "no such tenant: compare the identity's tenant, and the cloud or its authority"),
 ];
+
+/// Entra compares them by case.
+const FEDERATION: &str = "compare the federated credential's issuer, subject and audience with those of the service \
+                          account's token";
 
 /// What the operator should do about a code.
 pub(super) fn cure(code: &str) -> Option<&'static str> {

@@ -64,6 +64,11 @@ impl Moment {
         wall.min(self.steady.saturating_duration_since(now.steady))
     }
 
+    /// How long after the beginning of 1970 it is, by the wall clock.
+    pub(super) fn since_1970(self) -> Duration {
+        self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// How long it is from this moment to a time of the wall clock.
     pub(super) fn until(self, wall: SystemTime) -> Duration {
         wall.duration_since(self.wall).unwrap_or_default()

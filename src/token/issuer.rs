@@ -4,26 +4,29 @@
 //! comes back is not trusted before it was looked at: an answer of `{}` makes an empty token and no error. The crate's
 //! own error texts are not shown, since they can hold whole answers; the transport has seen what matters.
 
+mod assertion;
+mod azure_cli;
+mod managed;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::{AccessToken, Secret, TokenCredential};
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
-use azure_identity::{
-    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
-};
+use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use http::HeaderValue;
 use tokio::task::JoinSet;
 
 use super::Token;
-use super::aadsts;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport};
+use crate::document::Mistakes;
 use crate::egress::Egress;
+use crate::proof::ClientCertificate;
 use crate::refusal::Failure;
-use crate::settings::{IdentityKind, UserAssigned};
+use crate::settings::{Application, IdentityKind};
+use assertion::Assertion;
 
 /// Whoever gives tokens: the control task's seam to the outside world.
 pub(super) trait Issue: Send + Sync + 'static {
@@ -44,6 +47,8 @@ pub(super) struct Issuer {
 pub(super) struct Denial {
     /// What the operator should know. Never a piece of a secret or of an answer.
     pub(super) why: String,
+    /// What the operator should do, where that can be told.
+    pub(super) cure: Option<&'static str>,
     /// The AADSTS code, if Entra gave one.
     code: Option<String>,
     /// Whether asking again may help.
@@ -66,47 +71,69 @@ impl Issuer {
     pub(super) fn new(kind: IdentityKind, egress: &Egress, clock: Clock) -> Self {
         // A managed identity is asked on this machine or its link: no proxy reaches it, and none may see its header.
         let transport = match kind {
-            IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.without_proxy()),
-            IdentityKind::ClientSecret { .. } => HyperTransport::new(egress),
+            IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.nearby()),
+            _ => HyperTransport::new(egress),
         };
         Self { kind, transport, clock }
     }
 
+    /// A credential for one fetch. Whatever it needs of files is read here, so that it can be rotated under a running
+    /// gateway.
     fn credential(&self, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
-        let mut options = ClientOptions {
+        let options = || ClientOptions {
             retry: RetryOptions::none(),
             transport: Some(Transport::new(Arc::new(self.transport.recording(exchange)))),
             ..ClientOptions::default()
         };
         match &self.kind {
-            IdentityKind::ClientSecret { tenant, client_id, secret, authority } => {
-                let mut cloud = CustomConfiguration::default();
-                cloud.authority_host.clone_from(authority);
-                options.cloud = Some(Arc::new(cloud.into()));
-                // Read anew for every token, so that it can be rotated under a running gateway.
+            IdentityKind::ManagedIdentity { user_assigned } => managed::credential(user_assigned.as_ref(), options()),
+            IdentityKind::WorkloadIdentity { application, token_file } => {
+                let assertion = Assertion::federated(token_file).map_err(Denial::refused)?;
+                assertion::credential(application, assertion, of(application, options()))
+            }
+            IdentityKind::ClientSecret { application, secret } => {
                 let secret = Secret::new(secret.read().map_err(Denial::refused)?.to_string());
-                let options = ClientSecretCredentialOptions { client_options: options };
+                let options = ClientSecretCredentialOptions { client_options: of(application, options()) };
+                let Application { tenant, client_id, .. } = application;
                 let credential = ClientSecretCredential::new(tenant, client_id.clone(), secret, Some(options));
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
             }
-            IdentityKind::ManagedIdentity { user_assigned } => {
-                let options = ManagedIdentityCredentialOptions {
-                    user_assigned_id: user_assigned.clone().map(|id| match id {
-                        UserAssigned::ClientId(id) => UserAssignedId::ClientId(id),
-                        UserAssigned::ObjectId(id) => UserAssignedId::ObjectId(id),
-                    }),
-                    client_options: options,
-                };
-                let credential = ManagedIdentityCredential::new(Some(options));
-                Ok(credential
-                    .map_err(|_| Denial::refused("azure_identity does not know this host's managed identity"))?)
+            IdentityKind::ClientCertificate { application, files, send_chain } => {
+                let wrong = |mistakes: Mistakes| Denial::refused(mistakes.to_string());
+                let certificate = ClientCertificate::read(files, *send_chain).map_err(wrong)?;
+                certificate.timely().map_err(wrong)?;
+                let assertion = Assertion::signed(application, &certificate, self.clock.now());
+                assertion::credential(application, assertion.map_err(Denial::refused)?, of(application, options()))
             }
+            IdentityKind::AzureCli { tenant } => azure_cli::credential(tenant.as_deref(), exchange),
         }
     }
+
+    /// Why there is no token.
+    fn denial(&self, exchange: &Exchange) -> Denial {
+        let denial = Denial::of(exchange);
+        let cure = match self.kind {
+            IdentityKind::ManagedIdentity { .. } => managed::cure(exchange),
+            _ => denial.cure,
+        };
+        Denial { cure, ..denial }
+    }
+}
+
+/// The options for whoever asks Entra about this application.
+fn of(application: &Application, options: ClientOptions) -> ClientOptions {
+    let mut cloud = CustomConfiguration::default();
+    cloud.authority_host.clone_from(&application.authority);
+    ClientOptions { cloud: Some(Arc::new(cloud.into())), ..options }
 }
 
 impl Issue for Issuer {
     async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
+        // Whoever waits for a turn has not begun: it is no part of the time that a fetch has.
+        let _turn = match self.kind {
+            IdentityKind::AzureCli { .. } => Some(azure_cli::turn().await),
+            _ => None,
+        };
         let exchange = Exchange::default();
         let credential = self.credential(&exchange)?;
         // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
@@ -116,11 +143,15 @@ impl Issue for Issuer {
         fetching.spawn(async move { credential.get_token(&[&scope], None).await });
         match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
             Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
-            Ok(Some(Ok(Err(_)))) => Err(Denial::of(&exchange)),
+            Ok(Some(Ok(Err(_)))) => Err(self.denial(&exchange)),
             Ok(Some(Err(_)) | None) => {
                 Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
             }
-            Err(_) => Err(Denial::late(&exchange)),
+            Err(_) => {
+                // What it has started is to have ended before somebody else begins.
+                fetching.shutdown().await;
+                Err(Denial::late(&exchange))
+            }
         }
     }
 }
@@ -144,26 +175,22 @@ fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Toke
 
 impl Denial {
     pub(super) fn unavailable(why: impl Into<String>) -> Self {
-        Self { why: why.into(), code: None, may_pass: true }
+        Self { why: why.into(), cure: None, code: None, may_pass: true }
     }
 
     fn refused(why: impl Into<String>) -> Self {
-        Self { why: why.into(), code: None, may_pass: false }
-    }
-
-    /// What the operator should do, where Entra's code tells.
-    pub(super) fn cure(&self) -> Option<&'static str> {
-        self.code.as_deref().and_then(aadsts::cure)
+        Self { why: why.into(), cure: None, code: None, may_pass: false }
     }
 
     /// There was no whole answer in time; `azure_identity` may have asked several times.
     fn late(exchange: &Exchange) -> Self {
-        Self::unavailable(format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary()))
+        let why = format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary());
+        Self { cure: exchange.cure(), ..Self::unavailable(why) }
     }
 
     /// What the exchange with the issuer came to.
     fn of(exchange: &Exchange) -> Self {
-        Self { why: exchange.summary(), code: exchange.code(), may_pass: !exchange.is_final() }
+        Self { why: exchange.summary(), cure: exchange.cure(), code: exchange.code(), may_pass: !exchange.is_final() }
     }
 }
 

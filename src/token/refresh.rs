@@ -54,7 +54,7 @@ pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<u64, Bearer>, issuer: imp
                 let wait = if left.is_zero() { without_token(cold, denial.may_pass) } else { with_token(left) };
                 let retry_ms = wait.as_millis();
                 let left_s = left.as_secs();
-                let cure = denial.cure();
+                let cure = denial.cure;
                 if left.is_zero() {
                     error!(%identity, %scope, why = %denial.why, cure, retry_ms, "no token: requests that need it fail");
                 } else {

@@ -43,6 +43,8 @@ enum Seen {
     NoAnswer(String),
     /// An answer of this status, with Entra's code if it had one.
     Answer { status: u16, code: Option<String> },
+    /// A program was asked instead, and this became of it. It refuses us if somebody has to mend something first.
+    Program { told: String, cure: &'static str, refused: bool },
 }
 
 // === impl HyperTransport ===
@@ -96,6 +98,10 @@ impl HttpClient for Recording {
             Ok((head, body)) => {
                 let status = head.status.as_u16();
                 self.exchange.note(Seen::Answer { status, code: aadsts::find(&body) });
+                if !head.status.is_success() {
+                    // For a managed identity azure_identity would retry for minutes, whatever it is told.
+                    return Err(Error::with_message(ErrorKind::Other, "no token"));
+                }
                 let mut headers = Headers::new();
                 for (name, value) in &head.headers {
                     // azure_core would sleep as long as Retry-After says, without a bound; our task has its own times.
@@ -122,11 +128,38 @@ impl Exchange {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
+    /// Notes what became of a program that was asked, and what to do about it.
+    pub(super) fn program(&self, told: &str, cure: &'static str) {
+        self.note(Seen::Program { told: told.to_owned(), cure, refused: false });
+    }
+
+    /// Notes that a program refuses us, and what to do about it.
+    pub(super) fn program_refused(&self, told: String, cure: &'static str) {
+        self.note(Seen::Program { told, cure, refused: true });
+    }
+
+    /// What the operator should do, where what was seen tells it.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Answer { code, .. } => code.as_deref().and_then(aadsts::cure),
+            Seen::Program { cure, .. } => Some(cure),
+            Seen::Nothing | Seen::NoAnswer(_) => None,
+        }
+    }
+
+    /// The status of the answer, if one came.
+    pub(super) fn status(&self) -> Option<u16> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Answer { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// The exchange in a line for the log.
     pub(super) fn summary(&self) -> String {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Nothing => "no answer".to_owned(),
-            Seen::NoAnswer(why) => why.clone(),
+            Seen::NoAnswer(told) | Seen::Program { told, .. } => told.clone(),
             Seen::Answer { status, code: Some(code) } => format!("HTTP {status}, {code}"),
             Seen::Answer { status, code: None } => format!("HTTP {status}"),
         }
@@ -136,7 +169,7 @@ impl Exchange {
     pub(super) fn code(&self) -> Option<String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Answer { code, .. } => code.clone(),
-            Seen::Nothing | Seen::NoAnswer(_) => None,
+            _ => None,
         }
     }
 
@@ -144,6 +177,7 @@ impl Exchange {
     pub(super) fn is_final(&self) -> bool {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Answer { status, .. } => (400..500).contains(status) && ![404, 408, 410, 429].contains(status),
+            Seen::Program { refused, .. } => *refused,
             Seen::Nothing | Seen::NoAnswer(_) => false,
         }
     }

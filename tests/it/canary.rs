@@ -1,5 +1,5 @@
-//! No secret leaves the process: client keys wherever they can stand, the app's secret, the identity endpoint's, the
-//! proxy's password, our tokens. All are looked for in all that comes out, at trace level, after requests that succeed,
+//! No secret leaves the process: client keys wherever they can stand, whatever proves our identities, the proxy's
+//! password, our tokens. All are looked for in all that comes out, at trace level, after requests that succeed,
 //! are refused and fail.
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,8 +11,10 @@ use azure_emulator::{Door, Emulator, Fault, Options, Plane};
 use http::Method;
 use serde_json::json;
 
+use crate::certificate_files::Made;
 use crate::client::{Answer, Client, http2};
 use crate::gateway::{Gateway, directory, run};
+use crate::identities::application;
 use crate::proxy::{Proxy, Way};
 use crate::world::{self, CHAT, SEARCH, World, saying};
 
@@ -26,6 +28,13 @@ const CLIENTS_TOKEN: &str =
 
 /// What the proxy between us and Azure wants of us.
 const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
+
+/// What a cluster's token for us looks like; Entra does not take this one.
+const SERVICE_ACCOUNTS_TOKEN: &str =
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlk6c2VydmljZWFjY291bnQifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
+
+/// How every assertion that we sign begins.
+const ASSERTION: &str = "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIs";
 
 /// Where only the proxy leads to.
 const SEARCH_SERVICE: &str = "contoso.search.windows.net";
@@ -145,8 +154,8 @@ fn a_planted_secret_is_found_in_each_disguise() {
     assert_eq!(seen.found(&secrets), Vec::<String>::new());
 }
 
-/// The usual world, but with both kinds of identity, the search service behind a proxy, and everything traced; and what
-/// `keyswap check` says of it.
+/// The usual world, but with all kinds of identity that a server has, the search service behind a proxy, and everything
+/// traced; and what `keyswap check` says of it.
 async fn start() -> (World, Proxy, Seen) {
     let emulator = Emulator::start(Options::default()).await.unwrap();
     // What Entra refuses is logged, and tried again.
@@ -163,9 +172,24 @@ async fn start() -> (World, Proxy, Seen) {
     let (openai, search) = settings.split_once("[resources.search]").unwrap();
     let search = search.replace("\"app\"", "\"machine\"");
     let machine = "[identities.machine]\nkind = \"managed-identity\"\n";
-    let directory =
-        world::files(&emulator, &format!("{openai}{machine}[resources.search]{search}"), &world::keys(&emulator));
+    let pod = format!("[identities.pod]\n{}token_file = \"token\"\n", application("workload-identity", &emulator));
+    let certified =
+        format!("[identities.cert]\n{}certificate_file = \"app.pem\"\n", application("client-certificate", &emulator));
+    // They ride along for the tokens that they ask for: nobody has these keys.
+    let grants = ["pod", "cert"].map(|name| {
+        let key = format!("CANARYkeyThatNobodyHas-{name}-8Jd2Lq");
+        world::client(name, &key, &format!("{{ resource = \"ai\", identity = \"{name}\" }}"))
+    });
+    let directory = world::files(
+        &emulator,
+        &format!("{openai}{machine}{pod}{certified}[resources.search]{search}"),
+        &format!("{}{}", world::keys(&emulator), grants.concat()),
+    );
     fs::write(directory.path().join("proxy.secret"), format!("keyswap:{PROXY_PASSWORD}\n")).unwrap();
+    fs::write(directory.path().join("token"), SERVICE_ACCOUNTS_TOKEN).unwrap();
+    let made = Made::rsa();
+    emulator.upload_certificate(&emulator.app(), &made.cert).unwrap();
+    fs::write(directory.path().join("app.pem"), format!("{}{}", made.cert, made.key)).unwrap();
     let mut seen = Seen::default();
     let (code, out, error) = run(directory.path(), &["check"], &environment);
     assert_eq!(code, Some(0), "{error}");
@@ -173,7 +197,10 @@ async fn start() -> (World, Proxy, Seen) {
     let client = Client::trusting(&directory.path().join("ca.pem"));
     let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
     let gateway = Gateway::start(directory, &arguments, &environment).await;
-    gateway.logged(|line| line["message"] == "token fetched" && line["identity"] == "app").await;
+    for fetched in ["app", "cert"] {
+        gateway.logged(|line| line["message"] == "token fetched" && line["identity"] == fetched).await;
+    }
+    gateway.logged(|line| line["why"] == "HTTP 401, AADSTS50027" && line["identity"] == "pod").await;
     (World { emulator, gateway, client }, proxy, seen)
 }
 
@@ -219,10 +246,20 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         ("a client's own token", CLIENTS_TOKEN.to_owned()),
         ("the proxy's password", PROXY_PASSWORD.to_owned()),
         ("the app's secret", world.emulator.app().secret),
+        ("a service account's token", SERVICE_ACCOUNTS_TOKEN.to_owned()),
+        ("an assertion", ASSERTION.to_owned()),
+        ("the key of a certificate", certificates_key(world)),
         ("the identity endpoint's header", world.emulator.identity_endpoint().header),
     ];
     let tokens = tokens.into_iter().map(|token| ("a token of ours".to_owned(), token));
     fixed.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(tokens).collect()
+}
+
+/// What is between the first and the last line of the key that stands in `app.pem`.
+fn certificates_key(world: &World) -> String {
+    let pem = fs::read_to_string(world.gateway.directory.path().join("app.pem")).unwrap();
+    let (_, key) = pem.split_once("PRIVATE KEY-----").unwrap();
+    key.split_once("-----END").unwrap().0.split_whitespace().collect()
 }
 
 // === The finder ===

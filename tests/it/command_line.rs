@@ -39,6 +39,8 @@ fn check_tells_what_the_settings_come_to() {
         (
             Some(0),
             "\
+identity app: application app of tenant contoso at https://127.0.0.1:1, proven by the secret in $SECRET
+  note: the environment has no SECRET to hold the secret
 resource contoso: openai at https://contoso.openai.azure.com, scope https://cognitiveservices.azure.com/.default, called as ai.example, ai.corp
 client app: inference, files on contoso
   note: files share one upstream identity: clients can see what others stored there
@@ -66,7 +68,7 @@ fn mistakes_are_told_all_at_once_and_exit_with_2() {
             (
                 Some(2),
                 String::new(),
-                "keyswap.toml:4:8: identities.app.kind: must be one of: client-secret, managed-identity\n".to_owned()
+                "keyswap.toml:4:8: identities.app.kind: must be one of: managed-identity, workload-identity, client-secret, client-certificate, azure-cli\n".to_owned()
             )
         );
     }
@@ -114,7 +116,7 @@ fn an_address_that_is_taken_ends_the_start() {
     let address = taken.local_addr().unwrap();
     let settings = format!("{SETTINGS}[listen]\nhttp = \"{address}\"\n");
     let directory = directory(&[("keyswap.toml", &settings), ("keys.toml", "")]);
-    let (code, _, told) = run(directory.path(), &["serve"], &[]);
+    let (code, _, told) = run(directory.path(), &["serve"], &[("SECRET", "secret".to_owned())]);
     let expected = format!("listen: cannot listen on {address}: Address already in use (os error 98)\n");
     assert_eq!((code, told), (Some(2), expected));
 }

@@ -11,6 +11,7 @@ mod websocket;
 mod namespace;
 mod name_server;
 mod authority;
+mod certificate_files;
 
 mod map;
 mod files;
@@ -41,6 +42,9 @@ mod pages;
 mod tokens;
 mod token_faults;
 mod identities;
+mod identity_settings;
+mod client_certificate;
+mod azure_cli;
 mod egress;
 mod egress_settings;
 mod transparent;

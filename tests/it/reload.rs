@@ -209,6 +209,23 @@ async fn what_must_wait_for_the_next_start_is_named_and_the_rest_takes_effect() 
     assert!(page.ends_with("\nsettings: generation 3\n"), "{page}");
 }
 
+/// Who is believed may change, too, also where nothing is shown to anybody.
+#[tokio::test]
+async fn a_proxy_is_believed_from_the_next_connection_on() {
+    let plain = |text: String, _: &azure_emulator::Emulator| {
+        text.replace("https = \"127.0.0.1:0\"\n", "").replace("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n", "")
+    };
+    let world = Plan { settings: Box::new(plain), ..keyed([1]) }.start().await;
+    let request = request_text("GET", MODELS, &[("api-key", &key(1)), ("x-forwarded-for", "192.0.2.7")]);
+    raw(world.gateway.http, &request).await;
+    let line = world.gateway.told(|line| line["path"] == "/openai/models").await;
+    assert!(line["from"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+    world.change("keyswap.toml", |text| text.replace("[listen]\n", "[listen]\ntrusted_proxies = [\"127.0.0.1\"]\n"));
+    world.generation(2).await;
+    raw(world.gateway.http, &request).await;
+    world.gateway.told(|line| line["from"] == "192.0.2.7").await;
+}
+
 /// A resource that has moved is asked where it is now, and not over connections that are kept to where it was.
 #[tokio::test]
 async fn a_resource_that_moves_is_followed() {

@@ -30,6 +30,9 @@ pub(crate) struct World {
 /// Turns the usual text of a file into another.
 type Edit = Box<dyn FnOnce(String, &Emulator) -> String + Send>;
 
+/// Variables and what they are set to.
+type Environment = Vec<(&'static str, String)>;
+
 /// What a world is made of, where it is not the usual.
 pub(crate) struct Plan {
     /// What the emulator is told at its start.
@@ -41,7 +44,9 @@ pub(crate) struct Plan {
     /// Turns the usual keys into others.
     pub(crate) keys: Edit,
     /// The gateway's environment.
-    pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Environment,
+    /// The rest of that environment, where it depends on the emulator.
+    pub(crate) environment_of: Box<dyn FnOnce(&Emulator) -> Environment + Send>,
     /// What happens between the emulator's start and the gateway's.
     pub(crate) before: Box<dyn FnOnce(&Emulator) + Send>,
 }
@@ -54,6 +59,7 @@ impl Default for Plan {
             settings: Box::new(|text, _| text),
             keys: Box::new(|text, _| text),
             environment: Vec::new(),
+            environment_of: Box::new(|_| Vec::new()),
             before: Box::new(|_| ()),
         }
     }
@@ -68,7 +74,8 @@ impl Plan {
         let directory = files(&emulator, &settings, &keys);
         let client = Client::trusting(&directory.path().join("ca.pem"));
         let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
-        let gateway = Gateway::start(directory, &arguments, &self.environment).await;
+        let environment = [self.environment, (self.environment_of)(&emulator)].concat();
+        let gateway = Gateway::start(directory, &arguments, &environment).await;
         World { emulator, gateway, client }
     }
 }

@@ -1,4 +1,4 @@
-//! Now, in the forms that Azure writes it.
+//! Times, in the forms that Azure writes them.
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -17,6 +17,18 @@ pub(crate) fn unix_milliseconds() -> i128 {
 pub(crate) fn entra_timestamp() -> String {
     OffsetDateTime::now_utc()
         .format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z"))
+        .unwrap_or_default()
+}
+
+/// `2026-11-22 08:00:00.000000`, as the Azure CLI says when a token ends (C7); of UTC, which it is not there.
+pub(crate) fn local_timestamp(unix_seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(unix_seconds)
+        .ok()
+        .and_then(|moment| {
+            moment
+                .format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]"))
+                .ok()
+        })
         .unwrap_or_default()
 }
 

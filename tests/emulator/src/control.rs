@@ -11,6 +11,9 @@
 //! | `POST /token-life {"seconds":6}` | of tokens issued from now on |
 //! | `POST /revoke` | all tokens issued so far |
 //! | `POST /role {"object_id":"…","role":"Search Index Data Reader","assigned":false}` | |
+//! | `POST /certificate {"client_id":"…","pem":"…"}` | upload it to an application |
+//! | `POST /federate {"client_id":"…","subject":"…"}` | the application trusts this service account |
+//! | `POST /service-account-token {"subject":"…","seconds":3600}` | what the cluster gives a pod |
 //! | `DELETE /journal` | forget entries and violations |
 
 use std::convert::Infallible;
@@ -29,7 +32,7 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use crate::azure::Azure;
-use crate::directory::Role;
+use crate::directory::{Role, ServiceAccountToken};
 use crate::doors::Listener;
 use crate::faults::{self, Fault};
 use crate::scene::Scene;
@@ -47,6 +50,20 @@ struct RoleChange {
     object_id: String,
     role: Role,
     assigned: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Upload {
+    client_id: String,
+    pem: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Federation {
+    client_id: String,
+    subject: String,
 }
 
 /// What was asked cannot be done; the text says why.
@@ -126,6 +143,21 @@ async fn decide(azure: &Azure, scene: &Scene, request: Request<Incoming>) -> Res
             let change: RoleChange = read(&body.await?)?;
             azure.directory.set_role(&change.object_id, change.role, change.assigned);
             done()
+        }
+        (&Method::POST, "/certificate") => {
+            let Upload { client_id, pem } = read(&body.await?)?;
+            azure.directory.upload(&client_id, &pem).map_err(|error| Refusal::bad(&error))?;
+            done()
+        }
+        (&Method::POST, "/federate") => {
+            let Federation { client_id, subject } = read(&body.await?)?;
+            azure.directory.federate(&client_id, &subject);
+            done()
+        }
+        (&Method::POST, "/service-account-token") => {
+            let token: ServiceAccountToken = read(&body.await?)?;
+            let signed = azure.directory.service_account_token(&token).map_err(|error| Refusal::bad(&error))?;
+            print(&json!({ "token": signed }))
         }
         (method, path) => Err(Refusal(
             StatusCode::NOT_FOUND,

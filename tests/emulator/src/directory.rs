@@ -3,8 +3,10 @@
 //! A token is a JWT whose signature only this process can make, so a plane can tell "issued here,
 //! but expired" from "never issued here"; the journal calls only the second a violation.
 
+mod registration;
+
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -15,6 +17,9 @@ use serde_json::json;
 
 use crate::options::{Cloud, FixedTokens, Options};
 use crate::{Plane, clock, entropy};
+pub use registration::ServiceAccountToken;
+pub(crate) use registration::{AUDIENCE, Algorithm, ISSUER};
+use registration::{Cluster, Federated, Uploaded};
 
 /// An application registration with a client secret.
 #[derive(Clone, Debug, Serialize)]
@@ -105,6 +110,8 @@ pub(crate) struct Directory {
     cloud: Cloud,
     fixed: Option<FixedTokens>,
     signing_key: hmac::Key,
+    /// Made when it is first needed: a key of RSA takes its time.
+    cluster: OnceLock<Result<Cluster, String>>,
     changing: Mutex<Changing>,
 }
 
@@ -112,6 +119,8 @@ struct Changing {
     token_life: Duration,
     generation: u64,
     roles: BTreeSet<(String, Role)>,
+    certificates: Vec<Uploaded>,
+    federated: Vec<Federated>,
 }
 
 // === impl Role ===
@@ -145,7 +154,14 @@ impl Directory {
             cloud: options.cloud,
             fixed: options.fixed_tokens.clone(),
             signing_key: hmac::Key::new(hmac::HMAC_SHA256, entropy::key(64).as_bytes()),
-            changing: Mutex::new(Changing { token_life: options.token_life, generation: 1, roles }),
+            cluster: OnceLock::new(),
+            changing: Mutex::new(Changing {
+                token_life: options.token_life,
+                generation: 1,
+                roles,
+                certificates: Vec::new(),
+                federated: Vec::new(),
+            }),
         }
     }
 
@@ -164,6 +180,39 @@ impl Directory {
         apps.into_iter()
             .chain([self.system_identity.clone()])
             .find(|identity| identity.client_id == name || identity.object_id == name)
+    }
+
+    /// Uploads a certificate to an application, as its owner does.
+    pub(crate) fn upload(&self, client_id: &str, pem: &str) -> Result<(), String> {
+        let uploaded = Uploaded::read(client_id, pem)?;
+        self.changing().certificates.push(uploaded);
+        Ok(())
+    }
+
+    pub(crate) fn certificates_of(&self, client_id: &str) -> Vec<Uploaded> {
+        let changing = self.changing();
+        changing.certificates.iter().filter(|certificate| certificate.client_id == client_id).cloned().collect()
+    }
+
+    /// From now on the application takes this service account's tokens for its own credential.
+    pub(crate) fn federate(&self, client_id: &str, subject: &str) {
+        let federated = Federated { client_id: client_id.to_owned(), subject: subject.to_owned() };
+        self.changing().federated.push(federated);
+    }
+
+    pub(crate) fn is_federated(&self, client_id: &str, subject: &str) -> bool {
+        let federated = &self.changing().federated;
+        federated.iter().any(|federated| federated.client_id == client_id && federated.subject == subject)
+    }
+
+    pub(crate) fn service_account_token(&self, token: &ServiceAccountToken) -> Result<String, String> {
+        self.cluster.get_or_init(Cluster::new).as_ref().map_err(Clone::clone)?.sign(token)
+    }
+
+    /// Whether the cluster has signed this.
+    pub(crate) fn cluster_verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let cluster = self.cluster.get().and_then(|cluster| cluster.as_ref().ok());
+        cluster.is_some_and(|cluster| cluster.verifies(algorithm, message, signature))
     }
 
     pub(crate) fn set_token_life(&self, life: Duration) {

@@ -4,6 +4,8 @@
 //! written as Entra writes them, `\r\n` inside the description included. For clients built on
 //! MSAL there is also `GET /{tenant}/v2.0/.well-known/openid-configuration`.
 
+mod assertion;
+
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -75,7 +77,7 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
         "unknown-resource" => Error::unknown_resource("https://example.com", &azure.directory.app.tenant).render(),
         "unknown-tenant" => Error::unknown_tenant(&azure.directory.app.tenant).render(),
         "invalid-scope" => Error::invalid_scope(form.get("scope").unwrap_or_default()).render(),
-        "expired-assertion" => Error::expired_assertion().render(),
+        "expired-assertion" => Error::untimely().render(),
         "unknown-assertion" => Error::unknown_assertion().render(),
         "429" => Answer::new(StatusCode::TOO_MANY_REQUESTS)
             .header("retry-after", "60")
@@ -125,7 +127,8 @@ fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw, refresh_in: bool) -> Result
     }
     let client_id = form.required("client_id")?;
     let app = azure.directory.app_with(client_id).ok_or_else(|| Error::unknown_app(client_id, tenant))?;
-    authenticate(&form, app)?;
+    let endpoint = format!("{}/{tenant}{TOKEN_PATH}", call.origin);
+    let credential = authenticate(&azure.directory, &form, app, &endpoint)?;
     let resource = resource(form.required("scope")?, tenant)?;
 
     let issued = azure.directory.issue(&app.as_identity(), tenant, resource, flaw);
@@ -137,6 +140,7 @@ fn token(azure: &Azure, call: &Call<'_>, flaw: Flaw, refresh_in: bool) -> Result
     body["access_token"] = Value::from(issued.token);
     call.record.note(|entry| {
         entry.principal = Some(app.object_id.clone());
+        entry.credential = Some(credential);
         entry.completed = true;
     });
     Ok(ok(&body))
@@ -158,18 +162,15 @@ fn tenant<'a>(path: &'a str, rest: &str) -> Option<&'a str> {
     (!tenant.is_empty() && !tenant.contains('/')).then_some(tenant)
 }
 
-/// A secret, or an assertion: any that is not empty, as nobody here holds its public key.
-fn authenticate(form: &Form, app: &App) -> Result<(), Error> {
+/// What proved the application: its secret, or an assertion.
+fn authenticate(directory: &Directory, form: &Form, app: &App, endpoint: &str) -> Result<&'static str, Error> {
     const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     if let Some(secret) = form.get("client_secret") {
-        return if secret == app.secret { Ok(()) } else { Err(Error::wrong_secret(&app.client_id)) };
+        return if secret == app.secret { Ok("secret") } else { Err(Error::wrong_secret(&app.client_id)) };
     }
-    let assertion = form.get("client_assertion").unwrap_or_default();
-    if form.get("client_assertion_type") == Some(ASSERTION) && !assertion.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::no_secret())
-    }
+    let of_its_type = form.get("client_assertion_type") == Some(ASSERTION);
+    let assertion = form.get("client_assertion").filter(|assertion| of_its_type && !assertion.is_empty());
+    assertion::verify(directory, app, endpoint, assertion.ok_or_else(Error::no_secret)?)
 }
 
 /// The resource of a scope: what stands before the one allowed suffix.
@@ -278,11 +279,6 @@ impl Error {
              'scope' is not valid. The scope {scope} is not valid."
         );
         Self::bad_request("invalid_scope", 70_011, text)
-    }
-
-    fn expired_assertion() -> Self {
-        let text = "Client assertion is not within its valid time range.";
-        Self::unauthorized(700_024, text.to_owned())
     }
 
     fn unknown_assertion() -> Self {

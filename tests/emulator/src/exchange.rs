@@ -186,10 +186,11 @@ fn on_demand(azure: &Azure, plane: Plane, fault: &Fault, call: &Call<'_>) -> Ans
     };
     // The queue takes only names that the plane has given; a test walks through all of them.
     let answer = answer.unwrap_or_else(|| Answer::new(StatusCode::NOT_IMPLEMENTED));
-    match fault.retry_after {
-        Some(seconds) => answer.set_header("retry-after", seconds.to_string()),
+    let waits = [("retry-after", fault.retry_after), ("retry-after-ms", fault.retry_after_ms)];
+    waits.into_iter().fold(answer, |answer, (name, wait)| match wait {
+        Some(wait) => answer.set_header(name, wait.to_string()),
         None => answer,
-    }
+    })
 }
 
 fn ending(transport: Transport, fault: &Fault, wire: &Arc<Wire>) -> Ending {

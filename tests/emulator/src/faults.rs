@@ -41,6 +41,9 @@ pub struct Fault {
     /// The seconds of `Retry-After`, instead of those the answer has or has not.
     #[serde(default)]
     pub retry_after: Option<u64>,
+    /// The milliseconds of `retry-after-ms`, instead of those the answer has or has not.
+    #[serde(default)]
+    pub retry_after_ms: Option<u64>,
     /// For `slow`: how late, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
@@ -105,7 +108,16 @@ impl Fault {
     /// The fault called `name`, for any path.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { answer: name.to_owned(), path: None, byte: None, retry_after: None, delay_ms: 0, code: 0, early: false }
+        Self {
+            answer: name.to_owned(),
+            path: None,
+            byte: None,
+            retry_after: None,
+            retry_after_ms: None,
+            delay_ms: 0,
+            code: 0,
+            early: false,
+        }
     }
 
     /// Only for requests whose raw target contains `part`.

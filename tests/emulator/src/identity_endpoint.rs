@@ -56,7 +56,7 @@ pub(crate) fn app_service(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Answer 
     if call.parameter("api-version").as_deref() != Some("2019-08-01") {
         return error(StatusCode::BAD_REQUEST, "invalid_request", "The api-version must be 2019-08-01");
     }
-    let (identity, issued, resource) = match grant(azure, call, "principal_id", flaw) {
+    let (identity, issued, resource) = match grant(azure, call, &["principal_id", "object_id"], flaw) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
@@ -82,7 +82,7 @@ pub(crate) fn imds(azure: &Azure, call: &Call<'_>, flaw: Flaw) -> Answer {
     if call.parameter("api-version").is_none() {
         return error(StatusCode::BAD_REQUEST, "invalid_request", "Required query variable 'api-version' is missing");
     }
-    let (_, issued, resource) = match grant(azure, call, "object_id", flaw) {
+    let (_, issued, resource) = match grant(azure, call, &["object_id"], flaw) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
@@ -142,12 +142,12 @@ pub(crate) fn on_demand(azure: &Azure, plane: Plane, name: &str, call: &Call<'_>
     })
 }
 
-/// The identity that is asked for, and its token. `object_id` is what this endpoint calls the
+/// The identity that is asked for, and its token. `object_ids` is what this endpoint calls the
 /// parameter of that meaning.
 fn grant(
     azure: &Azure,
     call: &Call<'_>,
-    object_id: &str,
+    object_ids: &[&str],
     flaw: Flaw,
 ) -> Result<(ManagedIdentity, Issued, String), Answer> {
     call.record.note(|entry| entry.operation = Some("token"));
@@ -159,8 +159,8 @@ fn grant(
     if !Directory::knows_resource(&resource) {
         return invalid("invalid_resource", "The resource principal was not found in the tenant");
     }
-    let name =
-        ["client_id", object_id, "msi_res_id", "mi_res_id"].iter().find_map(|parameter| call.parameter(parameter));
+    let parameters = ["client_id", "msi_res_id", "mi_res_id"];
+    let name = parameters.iter().chain(object_ids).find_map(|parameter| call.parameter(parameter));
     let Some(identity) = azure.directory.identity_named(name.as_deref()) else {
         return invalid("invalid_request", "Identity not found");
     };

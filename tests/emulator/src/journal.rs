@@ -45,8 +45,10 @@ pub struct Entry {
     pub operation: Option<&'static str>,
     /// What the operation names: a deployment, an index.
     pub subject: Option<String>,
-    /// The object id of the accepted bearer token.
+    /// The object id of the accepted bearer token, or of whom a token was given to.
     pub principal: Option<String>,
+    /// What proved to Entra who asks: `secret`, `certificate` or `federated-token`.
+    pub credential: Option<&'static str>,
     /// The answer's status, once decided.
     pub status: Option<u16>,
     /// The operation was really done; an answer on demand or a refusal does nothing.
@@ -200,6 +202,7 @@ impl Journal {
             operation: None,
             subject: None,
             principal: None,
+            credential: None,
             status: None,
             completed: false,
             ended: false,

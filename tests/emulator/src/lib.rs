@@ -23,7 +23,7 @@
 //! - `exchange` opens a [`Journal`] entry (and notes a *violation*, see `credentials`), takes
 //!   what is to be answered next from `faults`, reads the body, asks the plane;
 //! - the planes are `openai`, `search`, `entra` and `identity_endpoint`. The first two are each a
-//!   table of operations: to add one, add a line;
+//!   table of operations: to add one, add a line; `azure_cli` writes what a developer's tool prints;
 //! - `delivery` sends the answer, in the pieces that `hostile` cuts, to where a fault ends it; where the
 //!   answer opens a `websocket`, the connection goes on in it.
 //!
@@ -59,6 +59,7 @@ mod search;
 mod lenient;
 mod entra;
 mod identity_endpoint;
+mod azure_cli;
 mod answer;
 mod delivery;
 mod websocket;
@@ -73,7 +74,7 @@ mod clock;
 mod entropy;
 
 pub use certificates::Certificate;
-pub use directory::{App, ManagedIdentity, Role};
+pub use directory::{App, ManagedIdentity, Role, ServiceAccountToken};
 pub use faults::{Fault, UnknownFault, names as fault_names};
 pub use identity_endpoint::IdentityEndpoint;
 pub use journal::{Entry, Journal, Websocket};
@@ -254,6 +255,37 @@ impl Emulator {
     /// All tokens issued so far are invalid from now on (fixed tokens excepted).
     pub fn revoke_tokens(&self) {
         self.azure.directory.revoke();
+    }
+
+    /// Uploads a certificate to an application, which may prove itself with the certificate's key from now on (C6).
+    ///
+    /// # Errors
+    ///
+    /// The text holds no certificate in PEM.
+    pub fn upload_certificate(&self, app: &App, pem: &str) -> io::Result<()> {
+        self.azure.directory.upload(&app.client_id, pem).map_err(io::Error::other)
+    }
+
+    /// From now on an application takes the tokens of this service account, of the emulator's one cluster, for its own
+    /// credential (C4).
+    pub fn federate(&self, app: &App, subject: &str) {
+        self.azure.directory.federate(&app.client_id, subject);
+    }
+
+    /// A token as the cluster projects it into a pod's file.
+    ///
+    /// # Errors
+    ///
+    /// No key could be made.
+    pub fn service_account_token(&self, token: &ServiceAccountToken) -> io::Result<String> {
+        self.azure.directory.service_account_token(token).map_err(io::Error::other)
+    }
+
+    /// What `az account get-access-token --output json` prints for somebody who is logged in and may do all that
+    /// [`Emulator::app`] may; `resource` is a scope without its `/.default`.
+    #[must_use]
+    pub fn azure_cli_output(&self, resource: &str) -> String {
+        azure_cli::output(&self.azure, resource)
     }
 
     /// Gives or takes a role, at once.

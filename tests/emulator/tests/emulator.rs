@@ -2,6 +2,8 @@
 
 // Helpers are test code, too: `cfg(test)` is how clippy knows.
 #[cfg(test)]
+mod assertion;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod binary;

@@ -150,3 +150,15 @@ async fn a_slow_answer_is_the_real_one() {
     bench.openai_token().await;
     assert!(start.elapsed() >= Duration::from_millis(50));
 }
+
+#[tokio::test]
+async fn an_answer_says_when_to_come_back() {
+    let bench = Bench::start().await;
+    let token = bench.openai_token().await;
+    let mut fault = Fault::named("A1.12").retry_after(30);
+    fault.retry_after_ms = Some(1500);
+    bench.emulator.next(Plane::OpenAi, fault, 1).expect("known");
+    let reply = bench.openai("POST", CHAT).bearer(&token).body(HALLO).send().await;
+    assert_eq!(reply.status, 429);
+    assert_eq!((reply.header("retry-after"), reply.header("retry-after-ms")), (Some("30"), Some("1500")));
+}

@@ -75,7 +75,7 @@ async fn nobody_gives_us_a_token_at_the_moment() {
     // Nobody listens on port 1.
     let endpoint = [("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token"), ("IDENTITY_HEADER", "header")];
     let environment = endpoint.map(|(name, value)| (name, value.to_owned())).into();
-    let machine = Plan { environment, ..with_identity("kind = \"managed-identity\"") };
+    let machine = Plan { environment, ..with_identity(|_| "kind = \"managed-identity\"".to_owned()) };
     for plan in entra.into_iter().chain([machine]) {
         let world = plan.start().await;
         let message = "keyswap has no valid Microsoft Entra token at the moment and is trying to get one. Try again.";

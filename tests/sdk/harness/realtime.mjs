@@ -1,6 +1,6 @@
 // What every JavaScript suite does over realtime. The suites differ in how they connect.
 
-import { NEARLY_THE_KEY, WRONG_KEY, azureAnswers, door, requestSent, test } from './recorder.mjs';
+import { BAD_KEYS, azureAnswers, door, requestSent, test } from './recorder.mjs';
 
 const MODEL = 'gpt-4o-realtime-preview';
 const ANSWER = `You said “Grüße” to ${MODEL}. ✓ Zürich`;
@@ -8,46 +8,35 @@ const ANSWER = `You said “Grüße” to ${MODEL}. ✓ Zürich`;
 /** How long a talk may take: one that hangs shows how far it came. */
 const LIMIT = 10_000;
 
-/**
- * Registers the cases of one way to connect.
- *
- * connect: takes a key and a deployment and gives the SDK's own object, or a promise of it
- * refused: the class of the exception of an opening that is refused
- */
-export function overRealtime(name, { connect, refused = 'OpenAIRealtimeError' }) {
+/** Registers the cases of one way to connect, which takes a key and a deployment and gives the SDK's own object. */
+export function overRealtime(name, connect) {
   const open = async (apiKey = door.openai_key, model = MODEL) => {
     requestSent();
     return connect(apiKey, model);
   };
 
-  test(`${name}: a talk`, { requests: 1 }, async () => talk(await open()));
-  test(`${name}: ended by the service`, { requests: 1 }, async () => {
+  const costsOne = { requests: 1, realtime: true };
+  const refused = 'OpenAIRealtimeError';
+  test(`${name}: a talk`, costsOne, async () => talk(await open()));
+  test(`${name}: ended by the service`, costsOne, async () => {
     await azureAnswers('close-frame', { code: 4321 });
     return untilClosed(await open());
   });
-  test(`${name}: broken off by the service`, { requests: 1 }, async () => {
+  test(`${name}: broken off by the service`, costsOne, async () => {
     await azureAnswers('truncate');
     return untilClosed(await open());
   });
 
-  const keys = {
-    'wrong key': WRONG_KEY,
-    'nearly the key': NEARLY_THE_KEY,
-    "the search service's key": door.search_admin_key,
-  };
-  for (const [keyName, key] of Object.entries(keys)) {
-    test(`${name}: ${keyName}`, { refused, requests: 1, forwarded: false }, async () => untilClosed(await open(key)));
+  for (const [keyName, key] of Object.entries(BAD_KEYS)) {
+    test(`${name}: ${keyName}`, { ...costsOne, refused, forwarded: false }, async () => untilClosed(await open(key)));
   }
-  test(`${name}: unknown deployment`, { refused, requests: 1 }, async () =>
+  test(`${name}: unknown deployment`, { ...costsOne, refused }, async () =>
     untilClosed(await open(door.openai_key, 'no-such-deployment')));
-  test(`${name}: rate limit`, { refused, requests: 1 }, async () => {
+  test(`${name}: rate limit`, { ...costsOne, refused }, async () => {
     await azureAnswers('A1.12');
     return untilClosed(await open());
   });
 }
-
-/** What an application can see of these exceptions. */
-export const describeRealtime = ({ message, error }) => ({ message, body: error });
 
 /** A session is changed, something is asked and answered, a mistake is made, and the client says goodbye. */
 async function talk(realtime) {

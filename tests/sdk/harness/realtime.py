@@ -4,7 +4,11 @@ The asynchronous client alone: the other one lets two threads read and write one
 guard, and now and then its request never leaves, whatever server it is for (seen with websockets 15.0.1: 2 of 600).
 """
 
+from functools import partial
+
 from recorder import NEARLY_THE_KEY, WRONG_KEY, azure_answers, case, door, request_sent
+
+case = partial(case, realtime=True)
 
 MODEL = "gpt-4o-realtime-preview"
 ANSWER = f"You said “Grüße” to {MODEL}. ✓ Zürich"

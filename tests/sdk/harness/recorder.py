@@ -9,6 +9,7 @@ import inspect
 import io
 import json
 import os
+import time
 import urllib.request
 import wave
 from dataclasses import dataclass, fields
@@ -28,28 +29,45 @@ class Door:
     control: str  # the emulator's control port
     journal: str  # which of the emulator's doors this door's requests arrive at
     run: str  # unique, for the names of things that a case creates
-    openai_token: str = ""  # an Entra token of the client's own, where keyswap passes such tokens on
+    openai_token: str  # an Entra token of the client's own
+    tokens_pass: str = ""  # keyswap passes such tokens on
+    nobody: str = ""  # where nobody listens, or where keyswap forwards to nobody
+    stranded_key: str = ""  # the key for that, of either plane
+    limited_key: str = ""  # a key that keyswap grants inference alone
 
 
 _told = {field.name: os.environ.get("SDK_" + field.name.upper()) for field in fields(Door)}
 door = Door(**{name: value for name, value in _told.items() if value})
 
 WRONG_KEY = "0123456789abcdef0123456789abcdef"
-NEARLY_THE_KEY = door.openai_key[:-1] + ("0" if door.openai_key[-1] != "0" else "1")
+
+
+def nearly(key):
+    """All of a key but its last letter."""
+    return key[:-1] + ("0" if key[-1] != "0" else "1")
+
+
+NEARLY_THE_KEY = nearly(door.openai_key)
+AT_KEYSWAP = door.journal == "behind"
 
 _cases = {}
-_requests_sent = 0
+_sent_at = []
 
 
-def case(name, refused=None, requests=None, forwarded=True, differs=None):
-    """Registers a case, with what it expects at either door.
+def case(name, **expected):
+    """Registers a case, with what it expects at this door.
 
     refused: the class of the exception that it must end in
     requests: how many it may cost
     forwarded: false where keyswap answers by itself and Azure may see nothing
+    alive: false where nobody is there to be asked
+    replayed: how often keyswap may send a request once more by itself
     differs: the reason, where keyswap is different on purpose
+    row: which row of section F it shows
+    realtime: whether it speaks over a websocket
     """
-    expected = {"refused": refused, "requests": requests, "forwarded": forwarded, "differs": differs}
+    assert expected.keys() <= _EXPECTATIONS.keys(), expected
+    expected = _EXPECTATIONS | expected
 
     def register(function):
         assert name not in _cases, f"two cases are called {name}"
@@ -59,9 +77,16 @@ def case(name, refused=None, requests=None, forwarded=True, differs=None):
     return register
 
 
-def refused_key(name, error):
-    """Registers a case in which the key is not good enough: that costs one request and ends at keyswap."""
-    return case(name, refused=error, requests=1, forwarded=False)
+_EXPECTATIONS = {
+    "refused": None,
+    "requests": None,
+    "forwarded": True,
+    "alive": True,
+    "replayed": 0,
+    "differs": None,
+    "row": None,
+    "realtime": False,
+}
 
 
 def azure_answers(answer, plane="openai", **details):
@@ -71,8 +96,12 @@ def azure_answers(answer, plane="openai", **details):
 
 def request_sent(*_hook_arguments):
     """The suites hang this into whatever their SDK offers where one HTTP request leaves."""
-    global _requests_sent
-    _requests_sent += 1
+    _sent_at.append(time.monotonic())
+
+
+def pauses():
+    """The seconds between the requests of this case."""
+    return [later - earlier for earlier, later in zip(_sent_at, _sent_at[1:])]
 
 
 def recording(seconds=10):
@@ -90,14 +119,13 @@ def recording(seconds=10):
 
 def run(describe):
     """Runs all cases in order; `describe` lists what an application can see of the suite's exceptions."""
-    global _requests_sent
     _print({"cases": list(_cases)})
     for name, (function, expected) in _cases.items():
         _control("DELETE", "/next")
         _control("DELETE", "/journal")
-        _requests_sent = 0
+        _sent_at.clear()
         outcome = _outcome(function, describe)
-        requests = _requests_sent
+        requests = len(_sent_at)
         arrived = [entry for entry in _control("GET", "/journal") if entry["door"] == door.journal]
         _print(
             {
@@ -106,6 +134,7 @@ def run(describe):
                 "requests": requests,
                 "arrived": len(arrived),
                 "leaked": [entry["violation"] for entry in arrived if entry["violation"]],
+                "operations": sorted({entry["operation"] for entry in arrived if entry["completed"]}),
                 "expected": expected,
             }
         )

@@ -43,11 +43,14 @@ class Demo:
 
     def doors(self):
         """The door where keys are still enabled, and keyswap."""
-        control, keys = self._facts["upstream"]["control"], self._facts["keys"]
-        through = dict.fromkeys(["openai", "search"], self._facts["gateway"])
+        azure, keys = doors.azure_at(self._facts["upstream"]["control"]), self._facts["keys"]
+        direct = doors.keys_enabled(azure) | {"limited_key": keys["openai"], "nobody": self._facts["nobody"]}
+        through = dict.fromkeys(["openai", "search", "nobody"], self._facts["gateway"])
         through |= dict.fromkeys(["openai_plain", "search_plain"], self._facts["gateway_http"])
+        through["limited_key"] = keys["limited"]
         trust = doors.trusting(self._facts["ca"]) | {"NO_PROXY": "127.0.0.1"}
+        stranded = {"stranded_key": keys["stranded"]}
         return (
-            doors.make("keys_enabled", doors.keys_enabled(control), keys, control, trust),
-            doors.make("behind", through, keys, control, trust),
+            doors.make("keys_enabled", direct, keys, azure, trust, **stranded),
+            doors.make("behind", through, keys, azure, trust, **stranded),
         )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import ssl
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
@@ -13,14 +15,16 @@ class Door:
     environment: dict
 
 
-def make(journal, addresses, keys, control, trust, **more):
-    """`journal` is which of the emulator's doors the requests arrive at; `trust` are variables as they are."""
+def make(journal, addresses, keys, azure, trust, **more):
+    """`journal` is which of the emulator's doors the requests arrive at; `azure` is what the emulator says of itself;
+    `trust` are variables as they are."""
     run = os.urandom(4).hex()
     told = addresses | more | {
         "openai_key": keys["openai"],
         "search_admin_key": keys["search_admin"],
         "search_query_key": keys["search_query"],
-        "control": control,
+        "openai_token": _token(azure),
+        "control": azure["control"],
         "journal": journal,
         "run": run,
     }
@@ -33,10 +37,26 @@ def trusting(ca):
     return dict.fromkeys(["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"], ca)
 
 
-def keys_enabled(control):
-    """The addresses of the emulator's door where keys are still enabled."""
+def azure_at(control):
+    """All that the emulator says of itself."""
     with urllib.request.urlopen(control + "/doors") as answer:
-        azure = json.load(answer)
+        return json.load(answer)
+
+
+def keys_enabled(azure):
+    """The addresses of the emulator's door where keys are still enabled."""
     direct = {plane: azure[plane]["keys_enabled"] for plane in ("openai", "search")}
     # Azure has no plain HTTP; there the same is done over TLS
     return direct | {"openai_plain": direct["openai"], "search_plain": direct["search"]}
+
+
+def _token(azure):
+    """An Entra token of a client's own."""
+    app = azure["app"]
+    form = {"grant_type": "client_credentials", "client_id": app["client_id"], "client_secret": app["secret"]}
+    form["scope"] = "https://cognitiveservices.azure.com/.default"
+    url = f"{azure['entra']}/{app['tenant']}/oauth2/v2.0/token"
+    trust = ssl.create_default_context(cadata=azure["ca_pem"])
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    with opener.open(url, urllib.parse.urlencode(form).encode()) as answer:
+        return json.load(answer)["access_token"]

@@ -1,35 +1,32 @@
-"""A network of its own for the whole runner: nothing but loopback, and a hosts file that leads Azure's names here.
+"""A network of its own for one suite: nothing but loopback, and a hosts file that leads Azure's names here.
 
 That file is what somebody writes who puts keyswap in front of programs that cannot be told another host. Azure itself
 is elsewhere, on addresses of its own; the one who knows that is a name server that keyswap alone asks.
 """
 
 import contextlib
-import os
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
+
+from runner import processes
 
 OPENAI, SEARCH = "contoso.openai.azure.com", "contoso.search.windows.net"
 AZURE = {OPENAI: "127.0.0.2", SEARCH: "127.0.0.3"}
 
-_INSIDE = "KEYSWAP_SDK_NAMESPACE"
 _SCRIPT = 'mount --bind "$0" /etc/hosts && ip link set lo up && exec "$@"'
 
 
-def is_inside():
-    return _INSIDE in os.environ
+# Whatever was started inside ends with the first process there.
+_ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
-def run_inside():
-    """Runs this program once more, with the same arguments, inside; gives its exit status. Needs root."""
+def run_inside(command, limit):
+    """Runs a command inside, as `processes.run` does. Needs root."""
     with tempfile.NamedTemporaryFile("w") as hosts:
         hosts.write(f"127.0.0.1 localhost {' '.join(AZURE)}\n")
         hosts.flush()
-        command = ["unshare", "--net", "--mount", "sh", "-c", _SCRIPT, hosts.name, sys.executable, *sys.argv]
-        return subprocess.run(command, env=os.environ | {_INSIDE: "1"}).returncode
+        return processes.run([*_ALONE, "sh", "-c", _SCRIPT, hosts.name, *command], limit)
 
 
 def be_azure(name, port):

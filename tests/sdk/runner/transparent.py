@@ -7,11 +7,9 @@ them, and the SDK's environment is what `keyswap env` prints for it, all of it a
 import hashlib
 import json
 import select
-import ssl
 import subprocess
 import tempfile
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 from runner import doors, processes
@@ -19,6 +17,18 @@ from runner.namespace import OPENAI, SEARCH, be_azure, leave, name_server
 from runner.suites import Failed
 
 READY_LIMIT = 60  # seconds
+
+# What a name that leads elsewhere and an authority of one's own mean to an SDK is the affair of its HTTP stack: one suite
+# for each, with all its cases.
+BY_STACK = {
+    "requests and aiohttp, told in their own ways": "py-openai-0.28",
+    "httpx, websockets": "py-openai-2",
+    "httpx2": "py-openai-3",
+    "azure-core": "py-search-12",
+    "node:https": "js-openai-4",
+    "undici, native websockets": "js-openai-7",
+    "azure's pipeline": "js-search-13",
+}
 
 SETTINGS = """
 keys = "keys.toml"
@@ -31,6 +41,8 @@ address = "127.0.0.1:0"
 [egress]
 ca = "emulator.pem"
 resolver = "{resolver}"
+[guessing]
+free = 100000
 [identities.app]
 kind = "client-secret"
 authority = "{authority}"
@@ -63,7 +75,7 @@ class Transparent:
         self._directory = tempfile.TemporaryDirectory()
         self._home = Path(self._directory.name)
         try:
-            self._azure = self._start([self._emulator, "--json"], lambda line: "openai" in line)
+            self._azure = self._start([self._emulator, "--json", "--image-wait", "1"], lambda line: "openai" in line)
             for plane, name in (("openai", OPENAI), ("search", SEARCH)):
                 port = urllib.parse.urlsplit(self._azure[plane]["behind"]).port
                 self._listeners.append(be_azure(name, port))
@@ -87,15 +99,14 @@ class Transparent:
 
     def doors(self):
         """The door where keys are still enabled, and keyswap at Azure's own names."""
-        control, keys = self._azure["control"], self._azure["keys"]
+        azure, keys = self._azure, self._azure["keys"]
         through = dict.fromkeys(["openai", "openai_plain"], f"https://{OPENAI}")
         through |= dict.fromkeys(["search", "search_plain"], f"https://{SEARCH}")
         direct = doors.trusting(str(self._home / "emulator.pem")) | {"NO_PROXY": "127.0.0.1"}
         told = self._environment() | {"NO_PROXY": f"{OPENAI},{SEARCH},127.0.0.1"}
-        token = self._token()
         return (
-            doors.make("keys_enabled", doors.keys_enabled(control), keys, control, direct, openai_token=token),
-            doors.make("behind", through, keys, control, told, openai_token=token),
+            doors.make("keys_enabled", doors.keys_enabled(azure), keys, azure, direct, tokens_pass="yes"),
+            doors.make("behind", through, keys, azure, told, tokens_pass="yes"),
         )
 
     def _environment(self):
@@ -105,16 +116,6 @@ class Transparent:
         told = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
         pairs = (line.partition("=") for line in told.splitlines())
         return {name: value for name, _, value in pairs if name not in ("PWD", "SHLVL", "_")}
-
-    def _token(self):
-        """An Entra token of a client's own."""
-        app = self._azure["app"]
-        form = {"grant_type": "client_credentials", "client_id": app["client_id"], "client_secret": app["secret"]}
-        form["scope"] = "https://cognitiveservices.azure.com/.default"
-        url = f"{self._azure['entra']}/{app['tenant']}/oauth2/v2.0/token"
-        trust = ssl.create_default_context(cafile=self._home / "emulator.pem")
-        with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), context=trust) as answer:
-            return json.load(answer)["access_token"]
 
     def _write_files(self):
         app, keys = self._azure["app"], self._azure["keys"]
