@@ -21,7 +21,6 @@ test: lint haproxy
 
 # One at a time: each of them paces itself, and would find the processor busy. What happens in the ten minutes of everything
 # follows from a seed, which is printed: make soak KEYSWAP_SEED=1
-soak: export KEYSWAP_SEED := $(KEYSWAP_SEED)
 soak: haproxy
 	cargo test --release --test it -- --ignored soak --test-threads 1 --nocapture
 

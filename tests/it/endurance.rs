@@ -42,7 +42,7 @@ struct Course {
     /// How long a token lives. It is refreshed when half of that has passed, and has to outlast an outage then.
     token_life: Duration,
     crowd: Crowd,
-    changes: usize,
+    changes: u32,
 }
 
 /// By how much the most memory of the second half may exceed that of the first, in KiB: what an allocator's caches come
@@ -56,7 +56,7 @@ const PLAYER_OF_CHANGES: u64 = 2 << 32;
 /// The seed of this run: the one that is asked for, or another each time.
 #[expect(clippy::print_stdout, reason = "whoever sees a failure needs it")]
 fn seed() -> u64 {
-    let asked = std::env::var("KEYSWAP_SEED").ok().filter(|seed| !seed.is_empty());
+    let asked = std::env::var("KEYSWAP_SEED").ok();
     let seed = asked.map_or_else(
         || u64::from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos()),
         |seed| seed.parse().expect("KEYSWAP_SEED is a number"),

@@ -92,14 +92,12 @@ impl<'g> Changes<'g> {
     }
 
     /// Makes so many changes, evenly over this time.
-    pub(super) async fn go_on(mut self, count: usize, length: Duration, mut dice: Dice) -> Done {
+    pub(super) async fn go_on(mut self, count: u32, length: Duration, mut dice: Dice) -> Done {
         let begun = Instant::now();
         let mut deck = Vec::new();
         let mut broken: Option<(&'static str, String)> = None;
         for turn in 1..=count {
-            let even =
-                length.mul_f64(f64::from(u32::try_from(turn).unwrap()) / f64::from(u32::try_from(count + 1).unwrap()));
-            sleep_until(begun + even).await;
+            sleep_until(begun + length * turn / (count + 1)).await;
             if let Some((file, good)) = broken.take() {
                 self.write(file, &good);
             }
@@ -136,7 +134,7 @@ impl<'g> Changes<'g> {
         self.done
     }
 
-    fn change(&mut self, change: Change, turn: usize, dice: &mut Dice) {
+    fn change(&mut self, change: Change, turn: u32, dice: &mut Dice) {
         match change {
             Change::Keys => {
                 let mut keys = self.read("keys.toml");
