@@ -98,9 +98,10 @@ impl<'g> Changes<'g> {
         let mut broken: Option<(&'static str, String)> = None;
         for turn in 1..=count {
             sleep_until(begun + length * turn / (count + 1)).await;
-            if let Some((file, good)) = broken.take() {
+            let mended = broken.take().map(|(file, good)| {
                 self.write(file, &good);
-            }
+                file
+            });
             if deck.is_empty() {
                 deck.extend(DECK);
                 dice.shuffle(&mut deck);
@@ -119,7 +120,8 @@ impl<'g> Changes<'g> {
             } else {
                 self.change(change, turn, &mut dice);
                 self.generation += 1;
-                if matches!(change, Change::Egress | Change::Secret) {
+                // Where settings could not be read, nobody knows which secrets have changed meanwhile.
+                if matches!(change, Change::Egress | Change::Secret) || mended == Some("keyswap.toml") {
                     self.done.asked_for_tokens.insert(self.generation);
                 }
                 self.until("generation", self.generation).await;

@@ -57,8 +57,8 @@ pub(super) struct Causes {
 pub(super) struct Book {
     pub(super) calls: BTreeMap<String, Calls>,
     last: BTreeMap<String, Told>,
-    /// When a change has last asked for tokens.
-    asked: Option<OffsetDateTime>,
+    /// When a change has last asked for a token, where that is not answered yet.
+    asked: BTreeMap<String, OffsetDateTime>,
     /// What has no cause, and what does not agree.
     pub(super) wrong: Vec<String>,
 }
@@ -86,8 +86,9 @@ impl Book {
         let retry = line["retry_ms"].as_u64().map(Duration::from_millis);
         let (next, fetched) = match (line["message"].as_str().unwrap_or_default(), retry) {
             ("new settings are in effect", _) => {
-                let asks = causes.changes.contains(&line["generation"].as_u64().unwrap());
-                self.asked = if asks { Some(at) } else { self.asked };
+                if causes.changes.contains(&line["generation"].as_u64().unwrap()) {
+                    self.asked.extend(self.calls.keys().map(|purpose| (purpose.clone(), at)));
+                }
                 return;
             }
             ("token fetched", _) => ((causes.life.mul_f64(0.45) - ROUNDING, causes.life.mul_f64(0.55)), true),
@@ -101,17 +102,16 @@ impl Book {
         let purpose = format!("{} {}", line["identity"].as_str().unwrap(), line["scope"].as_str().unwrap());
         let calls = self.calls.entry(purpose.clone()).or_default();
         *if fetched { &mut calls.fetched } else { &mut calls.failed } += 1;
-        let Some(before) = self.last.insert(purpose, Told { at, next, fetched }) else {
+        let Some(before) = self.last.insert(purpose.clone(), Told { at, next, fetched }) else {
             calls.first += 1;
             return;
         };
         let since = |earlier: OffsetDateTime| Duration::try_from(at - earlier).unwrap_or_default();
         let (passed, (earliest, latest)) = (since(before.at), before.next);
-        // A change explains the first call that ends after it, and no other.
-        let is_asked = self.asked.is_some_and(|asked| asked >= before.at && since(asked) < LATE + OUTAGE);
         if passed + EARLY >= earliest && passed <= latest + LATE + OUTAGE {
             *if before.fetched { &mut calls.refreshed } else { &mut calls.tried_again } += 1;
-        } else if is_asked {
+        } else if self.asked.remove(&purpose).is_some_and(|asked| since(asked) < LATE + OUTAGE * 2) {
+            // A call that was under way had to end before.
             calls.asked += 1;
         } else {
             self.wrong.push(format!("nothing asked for this token, {passed:?} after the one before: {line}"));
