@@ -77,6 +77,7 @@ impl Plane {
         ("synonymmaps", Self::Search),
         ("aliases", Self::Search),
         ("servicestats", Self::Search),
+        ("indexstats", Self::Search),
         ("knowledgebases", Self::Search),
         ("agents", Self::Search),
         ("knowledgesources", Self::Search),

@@ -55,8 +55,9 @@ pub fn check(identities: &[Arc<Identity>]) -> Result<Vec<Note>, Mistakes> {
     if mistakes.is_empty() { Ok(notes) } else { Err(Mistakes(mistakes)) }
 }
 
-/// Looks whether all certificates are still good. Nothing begins with one that has ended; but it ends without a change of
-/// anybody's, and so no change is refused for it: somebody may be revoking a key.
+/// Looks whether all certificates are still good. One that has ended is worth a look before it is put into service; in
+/// service it ends without a change of anybody's, and must not keep the teams of other identities from a start, or from
+/// revoking a key.
 ///
 /// # Errors
 /// Every certificate that has ended.

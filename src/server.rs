@@ -28,7 +28,6 @@ use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
 use crate::listen::{self, Addresses, Dispatch, Doorway, Listener, Phase};
-use crate::proof;
 use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
 use crate::sources::{Looks, Reading, Source};
@@ -72,10 +71,9 @@ impl Server {
     /// Binds every address, for settings that do not change.
     ///
     /// # Errors
-    /// An address that cannot be bound, a CA file that cannot be used, or an identity's certificate that has ended.
+    /// An address that cannot be bound, or a CA file that cannot be used.
     pub fn bind(reading: Reading) -> Result<Self, Mistakes> {
         let Reading { settings, keys, certificates, notes } = reading;
-        proof::timely(&settings.identities)?;
         allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;

@@ -110,7 +110,8 @@ impl Guesses {
         let too_many = count.saturating_sub(self.settings.free);
         if too_many.is_power_of_two() && self.pace.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now())
         {
-            let delay_ms = self.delay_of(count).unwrap_or_default().as_millis();
+            let delay = self.delay_of(count).unwrap_or_default();
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             warn!(from = %source, in_last_minute = count, delay_ms, "unknown keys: somebody may be guessing");
         }
         count

@@ -24,9 +24,13 @@ enum Layers {
 ///
 /// An upstream that refuses an upload in its middle closes on what is still coming, and the next write fails. hyper
 /// would give up there, although the answer has arrived: so a write that fails is never done, and the reading side says
-/// what came of the connection, be it an answer or its end.
+/// what came of the connection, be it an answer or its end. When that is known the connection closes, and writes fail
+/// again: nobody reads any more, and TLS has its last word to write, which must not be waited for.
 #[derive(Debug)]
-pub(super) struct Socket(TcpStream);
+pub(super) struct Socket {
+    tcp: TcpStream,
+    is_closing: bool,
+}
 
 // === impl UpstreamStream ===
 
@@ -81,6 +85,9 @@ impl AsyncWrite for UpstreamStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Layers::Tls(stream) = &mut self.0 {
+            stream.get_mut().0.is_closing = true;
+        }
         with!(stream: self.0 => Pin::new(stream).poll_shutdown(cx))
     }
 }
@@ -96,8 +103,8 @@ impl Connection for UpstreamStream {
 impl AsFd for UpstreamStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Layers::Plain(Socket(socket)) => socket.as_fd(),
-            Layers::Tls(stream) => stream.get_ref().0.0.as_fd(),
+            Layers::Plain(socket) => socket.tcp.as_fd(),
+            Layers::Tls(stream) => stream.get_ref().0.tcp.as_fd(),
         }
     }
 }
@@ -105,16 +112,16 @@ impl AsFd for UpstreamStream {
 // === impl Socket ===
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(stream)
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        Self { tcp, is_closing: false }
     }
-}
 
-/// Nobody has to be woken: after a reset there is always something to read, if only the end.
-fn unless_gone<T>(written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-    match written {
-        Poll::Ready(Err(error)) if is_gone(error.kind()) => Poll::Pending,
-        written => written,
+    /// Nobody has to be woken: after a reset there is always something to read, if only the end.
+    fn unless_gone<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(Err(error)) if is_gone(error.kind()) && !self.is_closing => Poll::Pending,
+            written => written,
+        }
     }
 }
 
@@ -124,13 +131,14 @@ fn is_gone(kind: io::ErrorKind) -> bool {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, into)
+        Pin::new(&mut self.tcp).poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        unless_gone(Pin::new(&mut self.0).poll_write(cx, bytes))
+        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        self.unless_gone(written)
     }
 
     fn poll_write_vectored(
@@ -138,19 +146,20 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        unless_gone(Pin::new(&mut self.0).poll_write_vectored(cx, parts))
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, parts);
+        self.unless_gone(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.tcp.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
     /// Closing must end, whatever became of the connection.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }

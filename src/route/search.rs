@@ -159,6 +159,7 @@ mod tests {
             ("GET", "/indexes/i/docs/k/more"),
             ("POST", "/indexers('x')/search.run"),
             ("GET", "/servicestats"),
+            ("GET", "/indexstats"),
             ("POST", "/knowledgebases('k')/retrieve"),
         ] {
             assert_eq!(classified(method, path), Some(Family::Manage), "{method} {path}");

@@ -59,6 +59,8 @@ impl Live {
     /// Takes every change of the source's files, and looks anew when the process is told to (SIGHUP). Ends only if the
     /// tokens are no longer kept.
     pub(super) async fn follow(&mut self, source: &Source, mut seen: Looks, mut hang_ups: Signal) {
+        // How the files looked that are in effect. One that cannot be read may hide which others there are.
+        let mut in_effect = seen.clone();
         let mut failed: Option<(Instant, Mistakes)> = None;
         let mut settling = None;
         loop {
@@ -84,12 +86,12 @@ impl Live {
             settling = None;
             let (source, egress) = (source.clone(), self.egress.clone());
             let Ok((attempt, egress)) = spawn_blocking(move || attempt(&source, &egress)).await else { continue };
-            let changed = changed(&seen, &attempt.looks);
             seen = attempt.looks;
             match attempt.reading.and_then(|reading| Ok((reading, egress?))) {
                 Ok((reading, egress)) => {
                     failed = None;
-                    self.take(reading, egress, &changed);
+                    self.take(reading, egress, &changed(&in_effect, &seen));
+                    in_effect.clone_from(&seen);
                 }
                 Err(mistakes) => {
                     // What is tried again, and is still wrong in the same way, was told before.

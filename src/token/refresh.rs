@@ -52,7 +52,8 @@ pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<u64, Bearer>, issuer: imp
                 let left = cache.get(&slot.number).map(|bearer| bearer.left(now)).unwrap_or_default();
                 cold = if left.is_zero() { cold + 1 } else { 0 };
                 let wait = if left.is_zero() { without_token(cold, denial.may_pass) } else { with_token(left) };
-                let retry_ms = wait.as_millis();
+                // A number of 128 bits would be a text in the log.
+                let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 let left_s = left.as_secs();
                 let cure = denial.cure;
                 if left.is_zero() {

@@ -1,7 +1,10 @@
 //! A certificate that proves nothing to Entra ends the start, and says which file, whose setting, and what to do.
 
+use azure_emulator::Door;
+
 use crate::certificate_files::Made;
 use crate::gateway::{directory, run};
+use crate::world::{CHAT, Plan, client, saying};
 
 const SETTINGS: &str = r#"keys = "keys.toml"
 [identities.app]
@@ -48,11 +51,44 @@ fn a_certificate_that_proves_nothing_ends_the_start() {
         ),
     ] {
         let files = directory(&[("keyswap.toml", SETTINGS), ("keys.toml", ""), ("app.pem", cert), ("app.key", key)]);
-        for subcommand in ["check", "serve"] {
+        // What ends by itself does not keep others from a start: see below.
+        let commands: &[&str] = if cert == ended.cert { &["check"] } else { &["check", "serve"] };
+        for subcommand in commands {
             let told = run(files.path(), &[subcommand], &[]);
             assert_eq!(told, (Some(2), String::new(), format!("{expected}\n")), "{subcommand}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_costs_its_own_clients_alone() {
+    const KEY: &str = "5f0c31e89ab244d7a1c6de0287f4b39e";
+    let ended = Made::ended();
+    let files = directory(&[("team.pem", &ended.cert), ("team.key", &ended.key)]);
+    let folder = files.path().display().to_string();
+    let plan = Plan {
+        settings: Box::new(move |text, emulator| {
+            let team =
+                SETTINGS.split_once('\n').unwrap().1.split_once("[resources").unwrap().0.replace(".app]", ".team]");
+            let team =
+                team.replace("https://127.0.0.1:1", &emulator.entra()).replace("\"app.", &format!("\"{folder}/team."));
+            let resource = format!(
+                "[resources.theirs]\nplane = \"openai\"\nendpoint = \"{}\"\nidentity = \"team\"\n",
+                emulator.openai(Door::Behind)
+            );
+            text + &team + &resource
+        }),
+        keys: Box::new(|keys, _| keys + &client("theirs", KEY, "{ resource = \"theirs\" }")),
+        ..Plan::default()
+    };
+    let world = plan.start().await;
+    let note = world.gateway.logged(|line| line["identity"] == "team" && line["level"] == "WARN").await;
+    assert_eq!(note["message"], "its certificate has ended: Entra refuses it");
+    let ours = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying("hello")).await;
+    assert_eq!(ours.status, 200);
+    let theirs = world.post(CHAT).key(KEY).json(&saying("hello")).await;
+    assert_eq!((theirs.status.as_u16(), theirs.reason()), (500, "token-refused"));
+    assert_eq!(world.admin("/health/ready").await.0, 200);
 }
 
 /// Of several, all are told at once.

@@ -107,6 +107,20 @@ impl Gateway {
         self.requests.borrow().clone()
     }
 
+    /// Waits until there are so many request lines; gives all there are.
+    pub(crate) async fn all_told(&self, count: usize) -> Vec<Value> {
+        let mut requests = self.requests.clone();
+        let told = requests.wait_for(|lines| lines.len() >= count);
+        // Those who miss some will say which.
+        drop(tokio::time::timeout(LIMIT, told).await);
+        self.requests()
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that the process ever had, in KiB: what the system counts, its buffers for sockets not among it.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -55,6 +55,7 @@ mod certificates;
 mod preflight;
 mod lifecycle;
 mod reload;
+mod endurance;
 mod request_line;
 mod canary;
 mod mount;

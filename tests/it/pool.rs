@@ -74,6 +74,20 @@ async fn whoever_waits_for_a_connection_gets_it_when_an_answer_ends() {
     assert_eq!(world.arrived().len(), 7);
 }
 
+/// Whatever ends a connection gives its place to the next: one that Azure resets is closed on our side, too, though TLS
+/// has a last word that nobody takes any more.
+#[tokio::test]
+async fn a_connection_that_is_reset_leaves_its_place() {
+    let world = with("connections = 1", "wait = \"10s\"").start().await;
+    for fault in ["reset", "cut", "reset", "cut"] {
+        world.emulator.next(Plane::OpenAi, Fault::named(fault), 1).unwrap();
+        let broken = chat_on_a_new_connection(&world).await;
+        assert!(!broken.ends_with('}') || broken.contains("x-keyswap-reason: upstream-lost\r\n"), "{broken}");
+        let answer = chat_on_a_new_connection(&world).await;
+        assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "after {fault}: {answer}");
+    }
+}
+
 /// A connection that one worker keeps is closed for a request on another: it would wait for nothing.
 #[tokio::test]
 async fn a_kept_connection_gives_way_to_another_worker() {

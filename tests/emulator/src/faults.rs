@@ -225,6 +225,11 @@ impl Faults {
         self.queue().clear();
     }
 
+    /// Forgets what still waits for a request to `plane`.
+    pub(crate) fn clear_of(&self, plane: Plane) {
+        self.queue().retain(|waiting| waiting.plane != plane);
+    }
+
     fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

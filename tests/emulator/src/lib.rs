@@ -242,6 +242,11 @@ impl Emulator {
         self.azure.faults.clear();
     }
 
+    /// Forgets those of one plane: it is well again, and the others go on failing.
+    pub fn clear_faults_of(&self, plane: Plane) {
+        self.azure.faults.clear_of(plane);
+    }
+
     /// How long tokens live that are issued from now on, in whole seconds.
     pub fn set_token_life(&self, life: Duration) {
         self.azure.directory.set_token_life(life);
