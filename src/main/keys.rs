@@ -117,6 +117,9 @@ enum Action {
         /// A directory whose files are the keys, as a Secret of Kubernetes is mounted, or one such file
         #[arg(long, value_name = "PATH")]
         from: Option<PathBuf>,
+        // As above.
+        #[arg(hide = true)]
+        argument: Vec<OsString>,
     },
 }
 
@@ -211,7 +214,10 @@ impl Action {
                 let json = json!({ "client": &**client, "id": id, "expires": at });
                 Ok(Told::done(json, format!("key {id} of {client}: good until {at}\n")))
             }
-            Self::Import { owner, from } => {
+            Self::Verify { argument } | Self::Import { argument, .. } if !argument.is_empty() => {
+                Err(input::as_argument())
+            }
+            Self::Import { owner, from, .. } => {
                 let found = match from {
                     Some(path) => Found::in_files(path)?,
                     None => Found::in_text(&input::text()?)?,
@@ -222,7 +228,6 @@ impl Action {
                 keyring.save()?;
                 Ok(told_imported(&owner.client, &imported))
             }
-            Self::Verify { argument } if !argument.is_empty() => Err(input::as_argument()),
             Self::Verify { .. } => {
                 Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now()))
             }

@@ -7,7 +7,7 @@ use keyswap::keys::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{done, files, given};
+use super::{done, files, given, refused};
 
 /// As random as Azure's: of their lengths, and nobody's.
 fn key(n: u8, length: usize) -> String {
@@ -19,6 +19,17 @@ fn listed(directory: &TempDir) -> Vec<(String, Value)> {
     let list: Value = serde_json::from_str(&done(directory, &["list", "--json"])).unwrap();
     let keys = list.as_array().unwrap().iter();
     keys.map(|key| (key["id"].as_str().unwrap().to_owned(), key["grants"][0]["families"].clone())).collect()
+}
+
+#[test]
+fn a_key_as_an_argument_is_refused_and_not_repeated() {
+    let directory = files("");
+    let told = refused(&directory, &["import", "--client", "chat", &key(1, 84)]);
+    assert_eq!(
+        told,
+        "standard input: is where a key goes: as an argument others can see it, and the shell remembers it. Rotate the \
+         one that was shown\n"
+    );
 }
 
 #[test]
