@@ -11,12 +11,10 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::Desk;
+use super::{BoxError, Desk};
 use crate::listen::Upgrade;
 use crate::request_line::{Outcome, Record};
 use crate::tunnel::{self, Traffic};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request that has not ended. When it is dropped, it has.
 #[derive(Debug)]
