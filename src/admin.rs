@@ -57,6 +57,7 @@ pub(crate) fn router(
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape))
+        .route("/keys/use", get(key_use))
         .with_state(Admin { gateway, registry, phase, generation, was_ready: Arc::default() })
 }
 
@@ -99,6 +100,14 @@ fn page(word: &str, standings: &[Standing], generation: &Generation) -> String {
         writeln!(page, "settings: at the next start only: {}", at_next_start.join(", ")).unwrap_or_default();
     }
     page
+}
+
+/// What each key was used for, as [`crate::usage::Page`] has it.
+async fn key_use(State(admin): State<Admin>) -> Response {
+    match serde_json::to_string(&admin.gateway.load().usage.page()) {
+        Ok(page) => ([(CONTENT_TYPE, "application/json")], page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
 async fn scrape(State(admin): State<Admin>) -> Response {

@@ -22,6 +22,7 @@ use crate::document::Mistakes;
 use crate::family::{Families, Family};
 use crate::plane::Access;
 use crate::settings::{ByAccess, KeySource, Resource, Settings};
+use crate::usage::{Listed, Uses};
 
 /// Every key that is known, by digest.
 #[derive(Debug, Default)]
@@ -52,6 +53,8 @@ pub struct Key {
     pub revoked: Revoked,
     /// Cancelled when whatever runs with it must end. The same for as long as the key is listed, whatever else changes.
     pub(crate) cut: CancellationToken,
+    /// What it was used for, for as long as it is listed.
+    pub(crate) uses: Arc<Uses>,
 }
 
 /// Whether a key was taken back, and how.
@@ -148,13 +151,26 @@ impl Keys {
     pub(crate) fn take_over(&mut self, before: &Self) {
         for (digest, key) in &mut self.by_digest {
             let Some(earlier) = before.by_digest.get(digest) else { continue };
+            // Nobody else has any of them yet.
+            let Some(key) = Arc::get_mut(key) else { continue };
+            key.uses = earlier.uses.clone();
             // A key that is good again has to do with nothing that was cut.
             let is_good_again = earlier.cut.is_cancelled() && key.revoked != Revoked::AtOnce;
-            // Nobody else has any of them yet.
-            if let Some(key) = Arc::get_mut(key).filter(|_| !is_good_again) {
+            if !is_good_again {
                 key.cut = earlier.cut.clone();
             }
         }
+    }
+
+    /// Every key, for the book of their uses.
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        let listed = |(digest, key): (&Digest, &Arc<Key>)| Listed {
+            client: key.client.name.clone(),
+            id: key.id.clone(),
+            sha256: digest.beginning(),
+            uses: key.uses.clone(),
+        };
+        self.by_digest.iter().map(listed).collect()
     }
 
     /// Cuts whatever runs with keys that are to be cut; gives their names.
@@ -218,6 +234,11 @@ impl Digest {
         }
         Some(Self(bytes))
     }
+
+    /// Its first 16 digits, which no two keys share.
+    pub(crate) fn beginning(&self) -> String {
+        self.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl fmt::Display for Digest {
@@ -238,8 +259,8 @@ impl fmt::Debug for Digest {
 impl Key {
     /// A key that is good at any time.
     pub(crate) fn new(id: impl Into<Arc<str>>, client: Arc<Client>) -> Self {
-        let (id, revoked, cut) = (id.into(), Revoked::No, CancellationToken::new());
-        Self { id, client, created: None, note: None, not_before: None, expires: None, revoked, cut }
+        let (id, revoked, cut, uses) = (id.into(), Revoked::No, CancellationToken::new(), Arc::new(Uses::new()));
+        Self { id, client, created: None, note: None, not_before: None, expires: None, revoked, cut, uses }
     }
 
     /// Whether the key is good at a moment, or will be: neither taken back nor expired.

@@ -93,6 +93,7 @@ pub mod dialect;
 // Settings.
 pub mod document;
 pub mod settings;
+pub mod usage;
 pub mod keys;
 pub mod certificate;
 pub mod proof;

@@ -89,6 +89,7 @@ impl Server {
         let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
         let gateway = Arc::new(Gateway::new(&settings, keys));
+        gateway.keep_usage();
         let (lines, source) = (None, None);
         Ok(Self {
             control,
@@ -207,6 +208,7 @@ impl Server {
                 accepting.spawn(listener.accept(dispatch.clone()));
             }
             drop(dispatch);
+            let mut writing = tokio::spawn(keep_usage(live.gateway.clone()));
             let router = admin::router(live.gateway.clone(), phases, generations);
             let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
             let Addresses { http, https, unix } = live.addresses.clone();
@@ -226,6 +228,7 @@ impl Server {
                 () = following => return Err(Broken("a token task ended".to_owned())),
                 Some(_) = accepting.join_next() => return Err(Broken("an accept loop ended".to_owned())),
                 _ = &mut admin => return Err(Broken("the admin address is no longer served".to_owned())),
+                _ = &mut writing => return Err(Broken("the use of keys is no longer written down".to_owned())),
             }
             let drain = live.drain();
             info!(delay_s = drain.delay.as_secs(), deadline_s = drain.deadline.as_secs(), "stopping");
@@ -248,11 +251,13 @@ impl Server {
             }
         });
         // Whatever still runs is dropped with its worker's runtime, and that is nobody's doing but ours.
-        live.gateway.load().cut_off();
+        let gateway = live.gateway.load_full();
+        gateway.cut_off();
         let Live { workers, lines, .. } = live;
         for worker in workers {
             worker.end();
         }
+        gateway.usage.close();
         // Every request has ended now; the last of them are still to be told.
         if let Some(lines) = lines {
             lines.close();
@@ -273,6 +278,17 @@ fn allow_open_files() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Has the use of keys written down again and again, where nobody waits for a disk.
+async fn keep_usage(gateway: Arc<ArcSwap<Gateway>>) {
+    let Some(pace) = gateway.load().usage.pace() else { return pending().await };
+    loop {
+        tokio::time::sleep(pace).await;
+        let gateway = gateway.load_full();
+        // A panic is told where it happens, and the next time may be better.
+        drop(tokio::task::spawn_blocking(move || gateway.keep_usage()).await);
     }
 }
 

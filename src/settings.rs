@@ -15,6 +15,7 @@ mod proxy;
 mod resource;
 mod single;
 mod trusted_proxies;
+mod usage;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -34,6 +35,7 @@ pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use usage::Usage;
 
 use crate::document::Mistakes;
 use crate::plane::{Access, Plane};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub identities: Vec<Arc<Identity>>,
     /// Where the keys are.
     pub keys: KeySource,
+    /// Where their use is written down.
+    pub usage: Usage,
 }
 
 /// How long everybody may take.

@@ -109,6 +109,10 @@ impl Reading {
     /// # Errors
     /// What is wrong with the certificates.
     pub fn with(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
+        if let Some(file) = settings.usage.file.as_ref().filter(|file| files_of(&settings).contains(*file)) {
+            let fix = "is read for something else, and keyswap would write to it: name another file for [usage]";
+            return Err(Mistakes::of_file(file, fix));
+        }
         let https = settings.listen.https.as_ref();
         let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
         let notes = proof::check(&settings.identities)?;

@@ -223,6 +223,7 @@ fn needs_restart(at_start: &Settings, now: &Settings) -> Vec<&'static str> {
         ("listen.connections", before.connections != after.connections),
         ("admin.address", at_start.admin != now.admin),
         ("workers", at_start.workers != now.workers),
+        ("usage", at_start.usage != now.usage),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

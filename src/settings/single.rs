@@ -14,7 +14,7 @@ use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
     ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
-    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, default_workers,
+    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -89,6 +89,11 @@ pub struct Single {
     /// What the keys may do: families of operations or presets; by default inference, or documents
     #[arg(long, value_name = "FAMILY", env = "KEYSWAP_ALLOW", value_delimiter = ',')]
     pub allow: Vec<String>,
+
+    /// The file in which it is written down when and for what each key was used; made if it is not there. Forgotten at each
+    /// end if not given
+    #[arg(long, value_name = "FILE", env = "KEYSWAP_USAGE_FILE")]
+    pub usage_file: Option<PathBuf>,
 
     /// Where to listen for HTTP; 127.0.0.1:8080 if no address at all is given
     #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTP")]
@@ -246,6 +251,7 @@ impl Single {
             resources,
             identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
             keys: KeySource::Plain { file, allow: self.allow.clone() },
+            usage: Usage { file: self.usage_file.clone(), ..Usage::DEFAULT },
         });
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(settings),
