@@ -122,7 +122,7 @@ pub mod request_line;
 pub mod metrics;
 pub mod swap;
 mod admin;
-pub mod health;
+pub mod admin_client;
 pub mod authority;
 pub mod trust;
 pub mod keyring;

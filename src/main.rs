@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use keyswap::admin_client::{AdminAnswer, AdminClient, AdminUrl};
 use keyswap::authority::{Existing, make_authority, make_leaves};
 use keyswap::certificate::{Certificates, Pair};
 use keyswap::document::Mistakes;
@@ -21,7 +22,7 @@ use keyswap::plane::{Access, Plane};
 use keyswap::proof::{self, Note};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
-use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
+use keyswap::settings::{Settings, Single};
 use keyswap::sources::{self, Reading};
 use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
@@ -85,8 +86,8 @@ enum Command {
     /// Ask a running keyswap whether it is ready: exit status 0 if it is, 1 if not
     Health {
         /// The admin address to ask
-        #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t = DEFAULT_ADMIN)]
-        admin: std::net::SocketAddr,
+        #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
+        admin: AdminUrl,
         /// Ask whether it is alive instead
         #[arg(long)]
         live: bool,
@@ -165,7 +166,7 @@ fn main() -> ExitCode {
         Command::Keys(command) => command.run(),
         Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Completions { shell } => completions(shell),
-        Command::Health { admin, live } => health(admin, live),
+        Command::Health { admin, live } => health(&admin, live),
     }
 }
 
@@ -194,11 +195,12 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 }
 
 fn check(source: &Source) -> ExitCode {
-    let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes }| {
-        Egress::new(&settings.egress, settings.timeouts.egress)?;
-        proof::timely(&settings.identities)?;
-        Ok(report(&settings, &keys, &certificates, &notes))
-    });
+    let checked =
+        sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes, .. }| {
+            Egress::new(&settings.egress, settings.timeouts.egress)?;
+            proof::timely(&settings.identities)?;
+            Ok(report(&settings, &keys, &certificates, &notes))
+        });
     show(checked)
 }
 
@@ -303,14 +305,14 @@ fn report_grant(client: &str, grant: &Grant) -> Vec<String> {
     lines
 }
 
-fn health(admin: std::net::SocketAddr, live: bool) -> ExitCode {
+fn health(admin: &AdminUrl, live: bool) -> ExitCode {
     let path = if live { "/health/live" } else { "/health/ready" };
-    match keyswap::health::ask(admin, path) {
-        Ok((healthy, page)) => {
+    match AdminClient::default().ask(admin, path) {
+        Ok(AdminAnswer { status, page }) => {
             drop(std::io::stdout().write_all(page.as_bytes()));
-            if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => complain(&format!("{admin} does not answer: {error}"), ExitCode::FAILURE),
+        Err(no_answer) => complain(&no_answer, ExitCode::FAILURE),
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Generation};
+use crate::admin::{self, Generation, Visitors};
 use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
@@ -48,6 +48,7 @@ pub struct Server {
     admin: TcpListener,
     addresses: Addresses,
     admin_address: SocketAddr,
+    visitors: Arc<Visitors>,
     /// What is followed, and how it looked when it was read.
     source: Option<(Source, Looks)>,
 }
@@ -73,7 +74,7 @@ impl Server {
     /// # Errors
     /// An address that cannot be bound, or a CA file that cannot be used.
     pub fn bind(reading: Reading) -> Result<Self, Mistakes> {
-        let Reading { settings, keys, certificates, notes } = reading;
+        let Reading { settings, keys, certificates, admin_secret, notes } = reading;
         allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
@@ -84,10 +85,11 @@ impl Server {
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &doorway))?;
         let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));
         let wrong = |error: std::io::Error| {
-            Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
+            Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin.address))
         };
-        let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
+        let admin = control.block_on(TcpListener::bind(settings.admin.address)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
+        let visitors = Visitors::of(&settings.admin, admin_secret);
         let gateway = Arc::new(Gateway::new(&settings, keys));
         gateway.keep_usage();
         let (lines, source) = (None, None);
@@ -102,6 +104,7 @@ impl Server {
             admin,
             addresses,
             admin_address,
+            visitors: Arc::new(visitors),
             source,
         })
     }
@@ -170,6 +173,7 @@ impl Server {
             admin,
             addresses,
             admin_address,
+            visitors,
             source,
         } = self;
         let broken = |error: std::io::Error| Broken(error.to_string());
@@ -197,6 +201,7 @@ impl Server {
                 lines,
                 addresses,
                 doorway,
+                visitors: visitors.clone(),
                 generation,
             }
         };
@@ -209,7 +214,7 @@ impl Server {
             }
             drop(dispatch);
             let mut writing = tokio::spawn(keep_usage(live.gateway.clone()));
-            let router = admin::router(live.gateway.clone(), phases, generations);
+            let router = admin::router(live.gateway.clone(), phases, generations, visitors);
             let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
             let Addresses { http, https, unix } = live.addresses.clone();
             let (http, https) = (http.map(display), https.map(display));

@@ -4,6 +4,7 @@
 //! flags of a sidecar ([`Single::settings`]), which needs none. Nothing is guessed: the kind of an identity is always
 //! named, because a gateway that quietly rides another identity than the one its owner thinks of is a hole.
 
+mod admin;
 mod cors;
 mod endpoint;
 pub(crate) mod file;
@@ -25,9 +26,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use admin::{Admin, AdminSecret, AdminSecretPlace};
 pub use cors::Cors;
 pub use endpoint::Endpoint;
-pub(crate) use endpoint::{host_and_port, without_brackets};
+pub(crate) use endpoint::{host_and_port, is_loopback, without_brackets};
 pub use guessing::Guessing;
 pub use identity::{Application, Identity, IdentityKind, UserAssigned};
 pub use listen::{CertificateFiles, Https, Listen, Tls};
@@ -45,8 +47,8 @@ use crate::plane::{Access, Plane};
 pub struct Settings {
     /// Where clients connect.
     pub listen: Listen,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
+    /// Where operators ask, and who may.
+    pub admin: Admin,
     /// How many worker threads carry requests.
     pub workers: NonZeroUsize,
     /// How long everybody may take.
@@ -280,9 +282,6 @@ impl Drain {
 
 /// Whose token a request rides that brought its own. No identity of ours may have this name.
 pub(crate) const CLIENTS_OWN: &str = "client";
-
-/// Where health and metrics are served when nothing is said.
-pub const DEFAULT_ADMIN: SocketAddr = loopback(9090);
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::identity::{Surroundings, identities};
 use super::{
-    ByAccess, ClientTimeouts, Cors, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Guessing, KeySource, Listen, Proxy,
+    Admin, ByAccess, ClientTimeouts, Cors, Drain, Egress, EgressTimeouts, Guessing, KeySource, Listen, Proxy,
     SecretSource, Settings, Timeouts, UpstreamTimeouts, Usage, default_workers, resource, without_brackets,
 };
 use crate::document::{Document, Mistakes, Section, Value};
@@ -42,9 +42,7 @@ impl Settings {
 fn settings(root: &Section<'_>, base: &Path, file: &Path) -> Option<Settings> {
     let cloud = root.get("cloud").map_or(Some(Cloud::default()), |value| value.one_of(Cloud::NAMES));
     let listen = Listen::read(root, base);
-    let admin = root
-        .section("admin")
-        .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
+    let admin = root.section("admin").map_or(Some(Admin::DEFAULT), |section| Admin::read(&section, base));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let guessing = root.section("guessing").map_or(Some(Guessing::DEFAULT), |section| Guessing::read(&section));
     let cors = root.section("cors").map_or_else(Cors::default, |section| Cors::read(&section));

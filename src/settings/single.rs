@@ -13,8 +13,9 @@ use clap::{ArgGroup, ValueEnum};
 use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
-    ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
-    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage, default_workers,
+    Admin, AdminSecretPlace, ByAccess, CertificateFiles, ClientTokens, Cors, Drain, Egress, Endpoint, Guessing, Https,
+    Identity, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage,
+    default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -119,9 +120,13 @@ pub struct Single {
     #[arg(long, value_name = "PATH", env = "KEYSWAP_UNIX")]
     pub unix: Option<PathBuf>,
 
-    /// Where health and metrics are served; 127.0.0.1:9090 if not given
+    /// Where operators ask for health, metrics and more; 127.0.0.1:9090 if not given
     #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
     pub admin: Option<SocketAddr>,
+
+    /// What everything there needs but health and metrics.
+    #[command(flatten)]
+    pub admin_secret: AdminSecretPlace,
 
     /// Authorities to trust besides the system's, PEM
     #[arg(long, value_name = "FILE", env = "KEYSWAP_CA")]
@@ -238,7 +243,7 @@ impl Single {
         }
         let settings = kind.zip(self.key_file.clone()).map(|(kind, file)| Settings {
             listen: self.listen(),
-            admin: self.admin.unwrap_or(DEFAULT_ADMIN),
+            admin: self.admin(),
             workers: self.workers.unwrap_or_else(default_workers),
             timeouts: Timeouts::DEFAULT,
             guessing: Guessing::DEFAULT,
@@ -296,6 +301,10 @@ impl Single {
         let authority = Proxy::parse(self.proxy.as_deref()?).map_err(|fix| wrong("--proxy", fix)).ok()?;
         let credentials = self.proxy_credentials_file.clone().map(SecretSource::File);
         Some(Proxy { authority, credentials, no_proxy })
+    }
+
+    fn admin(&self) -> Admin {
+        Admin { address: self.admin.unwrap_or(Admin::DEFAULT_ADDRESS), secret: self.admin_secret.source() }
     }
 
     fn listen(&self) -> Listen {

@@ -53,6 +53,7 @@ mod loops;
 mod client_tokens;
 mod certificates;
 mod preflight;
+mod admin;
 mod lifecycle;
 mod reload;
 mod endurance;
