@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::ToSocketAddrs;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use zeroize::Zeroizing;
 
-use crate::settings::{Admin, SecretSource, without_brackets};
+use crate::settings::{Admin, SecretSource, is_loopback, without_brackets};
 
 /// Where an admin address is: host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,30 @@ impl FromStr for AdminUrl {
         let authority: Authority = bare.parse().map_err(|_| FORM)?;
         let is_whole = !authority.host().is_empty() && authority.port_u16().is_some() && !bare.contains('@');
         if is_whole { Ok(Self(authority)) } else { Err(FORM) }
+    }
+}
+
+impl AdminUrl {
+    /// The same at each address that its host has: a name may stand for several replicas. Not to be called where a runtime
+    /// runs.
+    ///
+    /// # Errors
+    /// The name leads nowhere.
+    pub fn replicas(&self) -> io::Result<Vec<Self>> {
+        let found = (without_brackets(self.0.host()), self.0.port_u16().unwrap_or_default()).to_socket_addrs()?;
+        let mut replicas: Vec<Self> = Vec::new();
+        for address in found {
+            let replica = Self(Authority::try_from(address.to_string()).map_err(io::Error::other)?);
+            if !replicas.contains(&replica) {
+                replicas.push(replica);
+            }
+        }
+        Ok(replicas)
+    }
+
+    /// Whether it is of this machine alone, as an address or by the name that every machine has for itself.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(self.0.host())
     }
 }
 

@@ -137,7 +137,14 @@ impl Keys {
     /// Every key: by the name of its client, then in the order in which they were made.
     pub fn each(&self) -> Vec<&Arc<Key>> {
         let mut keys: Vec<_> = self.by_digest.values().collect();
-        keys.sort_by(|a, b| (&a.client.name, a.created, &a.id).cmp(&(&b.client.name, b.created, &b.id)));
+        keys.sort_by(|a, b| a.order().cmp(&b.order()));
+        keys
+    }
+
+    /// The same, each with the beginning of its digest, by which those who serve know it.
+    pub(crate) fn each_by_digest(&self) -> Vec<(String, &Arc<Key>)> {
+        let mut keys: Vec<_> = self.by_digest.iter().map(|(digest, key)| (digest.beginning(), key)).collect();
+        keys.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
         keys
     }
 
@@ -261,6 +268,11 @@ impl Key {
     pub(crate) fn new(id: impl Into<Arc<str>>, client: Arc<Client>) -> Self {
         let (id, revoked, cut, uses) = (id.into(), Revoked::No, CancellationToken::new(), Arc::new(Uses::new()));
         Self { id, client, created: None, note: None, not_before: None, expires: None, revoked, cut, uses }
+    }
+
+    /// What keys are sorted by: the names of their clients, then the order in which they were made.
+    fn order(&self) -> (&str, Option<SystemTime>, &str) {
+        (&self.client.name, self.created, &self.id)
     }
 
     /// Whether the key is good at a moment, or will be: neither taken back nor expired.

@@ -17,6 +17,6 @@ mod uses;
 
 pub use book::{Book, Listed};
 pub use moment::Moment;
-pub use page::{KeyUse, Named, Operation, Page, Several, Tally};
+pub use page::{History, KeyUse, Named, Operation, Page, Several, Tally};
 pub(crate) use sight::{Object, Sight};
 pub use uses::Uses;

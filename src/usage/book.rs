@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::file::{Found, UseFile};
 use super::{KeyUse, Moment, Page, Uses};
@@ -15,6 +16,7 @@ use crate::settings::Usage;
 #[derive(Debug)]
 pub struct Book {
     settings: Usage,
+    process: Uuid,
     state: Mutex<State>,
     /// Apart from the pages, since a disk may take its time; whoever has both has this first.
     shelf: Mutex<Shelf>,
@@ -65,7 +67,7 @@ impl Book {
     /// One that knows of no use yet.
     pub fn new(settings: Usage) -> Self {
         let state = State { since: Moment::now(), cut_short: None, entries: BTreeMap::new() };
-        Self { settings, state: Mutex::new(state), shelf: Mutex::default() }
+        Self { settings, process: Uuid::new_v4(), state: Mutex::new(state), shelf: Mutex::default() }
     }
 
     /// These are the keys now. One that was here before goes on where it was.
@@ -92,7 +94,8 @@ impl Book {
         state.forget(at);
         let mut keys: Vec<_> = state.entries.values().map(Entry::page).collect();
         keys.sort_by(|a, b| (&a.client, &a.id).cmp(&(&b.client, &b.id)));
-        Page { version: Page::VERSION, at, since: state.since, cut_short: state.cut_short, ended: None, keys }
+        let State { since, cut_short, .. } = *state;
+        Page { version: Page::VERSION, process: self.process.to_string(), at, since, cut_short, ended: None, keys }
     }
 
     /// Takes the file, if one is named and it is not here yet, and writes to it what it does not say yet. Whether all is as

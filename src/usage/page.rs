@@ -9,6 +9,8 @@ use super::Moment;
 pub struct Page {
     /// The shape's.
     pub version: u32,
+    /// Which process it is: whoever hears of one twice knows it by this.
+    pub process: String,
     /// When this was so.
     pub at: Moment,
     /// Since when it is known.
