@@ -45,7 +45,7 @@ pub struct Heard {
 pub struct Unheard {
     /// The address or the file.
     pub from: String,
-    /// Why.
+    /// Why, as a clause about it.
     pub why: String,
 }
 
@@ -118,7 +118,9 @@ impl Evidence {
         let replicas = match url.replicas() {
             Ok(replicas) if !replicas.is_empty() => replicas,
             Ok(_) => return self.take(Err(Unheard { from: url.to_string(), why: "has no address".to_owned() })),
-            Err(error) => return self.take(Err(Unheard { from: url.to_string(), why: error.to_string() })),
+            Err(error) => {
+                return self.take(Err(Unheard { from: url.to_string(), why: format!("cannot be found: {error}") }));
+            }
         };
         let answers = thread::scope(|threads| {
             let asking: Vec<_> = replicas.iter().map(|replica| threads.spawn(|| ask(replica, client))).collect();
@@ -148,11 +150,17 @@ impl Evidence {
 fn ask(replica: &AdminUrl, client: &AdminClient) -> Result<Heard, Unheard> {
     let from = replica.to_string();
     let unheard = |why: String| Unheard { from: from.clone(), why };
-    let answer = client.ask(replica, PAGE).map_err(|error| unheard(error.to_string()))?;
+    let answer = client.ask(replica, PAGE).map_err(|error| {
+        let error = error.to_string();
+        unheard(error.strip_prefix(&from).unwrap_or(&error).trim_start().to_owned())
+    })?;
     if !answer.status.is_success() {
-        return Err(unheard(format!("it answers {}: is it a keyswap that knows of the use of keys?", answer.status)));
+        return Err(unheard(format!(
+            "answers {}: is it the admin address of a keyswap that knows of the use of keys?",
+            answer.status
+        )));
     }
-    let page = Page::parse(&answer.page).map_err(|why| unheard(format!("its answer {why}")))?;
+    let page = Page::parse(&answer.page).map_err(|why| unheard(format!("answers what {why}")))?;
     Ok(Heard { from, page })
 }
 
