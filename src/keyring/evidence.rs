@@ -127,7 +127,7 @@ impl Evidence {
             asking.into_iter().filter_map(|asking| asking.join().ok()).collect::<Vec<_>>()
         });
         // This machine has two addresses, and who listens on one of them does not on the other.
-        if replicas.iter().all(AdminUrl::is_loopback) && answers.iter().any(Result::is_ok) {
+        if url.is_loopback() && answers.iter().any(Result::is_ok) {
             answers.into_iter().filter(Result::is_ok).for_each(|heard| self.take(heard));
         } else {
             answers.into_iter().for_each(|answer| self.take(answer));

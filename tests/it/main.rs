@@ -56,6 +56,7 @@ mod preflight;
 mod admin;
 mod lifecycle;
 mod reload;
+mod usage;
 mod endurance;
 mod request_line;
 mod canary;
