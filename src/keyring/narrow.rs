@@ -123,21 +123,16 @@ pub(super) fn narrowed(grants: &[Grant], deeds: &[Deed]) -> Narrowing {
 
 /// For what names do not take the place of what a grant covers, and why.
 fn wide(grant: &Grant, deeds: &[&Deed]) -> Vec<String> {
-    let names = names_of(grant);
-    let mut told: Vec<String> = Vec::new();
     let is_named = deeds.iter().any(|deed| deed.object.name().is_some());
-    for deed in deeds {
-        let why = match deed.object {
-            Object::Named(_) => continue,
-            Object::Others => "it was done to more of them than are remembered",
-            Object::InBody => "its body names them, which is not read for a key that may use all",
-            Object::Unnamed => "it does not say which it works on, so that a key which is limited to some may not",
-            Object::Untouched if !is_named && deed.operation.0.can_be_limited() => "it works on none",
-            Object::Untouched => continue,
-        };
-        told.push(format!("{} keeps its {names}: {why}", deed.words()));
-    }
-    told
+    let why = |deed: &&Deed| match deed.object {
+        Object::Others => Some("it was done to more of them than are remembered"),
+        Object::InBody => Some("its body names them, which is not read for a key that may use all"),
+        Object::Unnamed => Some("it does not say which it works on, so that a key which is limited to some may not"),
+        Object::Untouched if !is_named && deed.operation.0.can_be_limited() => Some("it works on none"),
+        Object::Untouched | Object::Named(_) => None,
+    };
+    let wide = deeds.iter().filter_map(|deed| Some((deed, why(deed)?)));
+    wide.map(|(deed, why)| format!("{} keeps its {}: {why}", deed.words(), names_of(grant))).collect()
 }
 
 fn names_of(grant: &Grant) -> &'static str {
@@ -203,15 +198,12 @@ fn exact(pairs: &[Pair]) -> Vec<Part> {
             let all = part.families.with(*family);
             all.iter().all(|family| within(family, &accesses) == seen(family).collect())
         };
-        match parts.iter_mut().find(fits) {
-            Some(part) => {
-                part.families = part.families.with(*family);
-                part.accesses.extend(seen(*family));
-            }
-            None => {
-                parts.push(Part { families: Families::of(&[*family]), accesses: seen(*family).collect(), names: None })
-            }
+        if let Some(part) = parts.iter_mut().find(fits) {
+            part.families = part.families.with(*family);
+            part.accesses.extend(seen(*family));
+            continue;
         }
+        parts.push(Part { families: Families::of(&[*family]), accesses: seen(*family).collect(), names: None });
     }
     parts
 }
