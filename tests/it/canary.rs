@@ -80,7 +80,7 @@ async fn no_secret_is_in_anything_that_comes_out() {
         }
     }
 
-    for page in ["/metrics", "/health/ready", "/health/live", "/nothing"] {
+    for page in ["/metrics", "/health/ready", "/health/live", "/keys/use", "/nothing"] {
         let url = format!("http://{}{page}", world.gateway.admin);
         seen.add(page, &shown(&world.client.call(Method::GET, &url).send().await));
     }

@@ -144,8 +144,8 @@ async fn what_was_never_used_is_to_be_revoked() {
     let (code, diff, told) = world.narrow(&["idle", "--from", &here]);
     assert_eq!((code, diff.as_str()), (Some(1), ""));
     let unused = format!(
-        "idle: never used since {since}, for 0 h only: what is done once a month was not seen: nothing to narrow. \
-         Take its keys back instead: keyswap keys revoke idle-1\n"
+        "idle: nothing to narrow: never used since {since}, for 0 h only: what is done once a month was not seen. \
+         If that is long enough, take its keys back: keyswap keys revoke idle-1\n"
     );
     assert!(told.ends_with(&unused), "{told}");
     // What was asked for and refused is no use.
