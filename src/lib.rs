@@ -61,6 +61,12 @@
 //! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
+//! # The use of a key
+//! A key is told by [`authenticate`] that it was used, or tried when it was not good, and what it was permitted to do when
+//! its request has an answer, or none any more. It keeps that in its [`usage::Uses`], at the cost of a few comparisons where
+//! nothing is new. The book of all of them is shown at the admin address and written to a file by the control runtime; what
+//! several replicas know, [`keyring`] puts together.
+//!
 //! # A change of settings
 //! [`sources`] reads everything that stands in files, and knows how those looked. [`server`] looks again and again; what has
 //! changed and settled is tried whole, and then every worker has another [`swap::Gateway`] and another
