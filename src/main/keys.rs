@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use keyswap::document::Mistakes;
 use keyswap::keyring::{
-    Former, Found, Imported, Keyring, Labels, Looks, Made, Owner, parse_moment, parse_term, written,
+    Former, Found, Imported, Keyring, Labels, Looks, Made, Owner, Particulars, parse_moment, parse_term, written,
 };
 use keyswap::keys::{Keys, Revoked};
 use keyswap::settings::{KeySource, Settings};
@@ -117,6 +117,8 @@ enum Action {
         /// A directory whose files are the keys, as a Secret of Kubernetes is mounted, or one such file
         #[arg(long, value_name = "PATH")]
         from: Option<PathBuf>,
+        #[command(flatten)]
+        particulars: Particulars,
         // As above.
         #[arg(hide = true)]
         argument: Vec<OsString>,
@@ -217,16 +219,16 @@ impl Action {
             Self::Verify { argument } | Self::Import { argument, .. } if !argument.is_empty() => {
                 Err(input::as_argument())
             }
-            Self::Import { owner, from, .. } => {
+            Self::Import { owner, from, particulars, .. } => {
                 let found = match from {
                     Some(path) => Found::in_files(path)?,
                     None => Found::in_text(&input::text()?)?,
                 };
                 // Only now, lest others wait for whoever types.
                 let mut keyring = Keyring::open(settings)?;
-                let imported = keyring.import(owner, &found)?;
+                let imported = keyring.import(owner, &found, particulars)?;
                 keyring.save()?;
-                Ok(told_imported(&owner.client, &imported))
+                Ok(told_imported(&owner.client, &imported, particulars))
             }
             Self::Verify { .. } => {
                 Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now()))
@@ -250,12 +252,19 @@ impl When {
     }
 }
 
-fn told_imported(client: &str, imported: &[Imported]) -> Told {
+fn told_imported(client: &str, imported: &[Imported], particulars: &Particulars) -> Told {
     let lines = imported.iter().map(|Imported { id, was_there }| {
-        let how = if *was_there { "there already" } else { "imported" };
+        let until = particulars.expires.map(|expires| format!(", good until {}", written(expires)));
+        let how = if *was_there { "there already" } else { &format!("imported{}", until.unwrap_or_default()) };
         format!("key {id} of {client}: {how}\n")
     });
-    let of_one = |Imported { id, was_there }: &Imported| json!({ "id": id, "was_there": was_there });
+    let of_one = |Imported { id, was_there }: &Imported| {
+        let mut json = json!({ "id": id, "was_there": was_there });
+        if let Some(expires) = particulars.expires.filter(|_| !was_there) {
+            json["expires"] = written(expires).into();
+        }
+        json
+    };
     let keys: Vec<_> = imported.iter().map(of_one).collect();
     Told::done(json!({ "client": client, "keys": keys }), lines.collect())
 }
@@ -264,7 +273,7 @@ fn told_made(client: &str, made: &Made, labels: &Labels, former: Option<&Former>
     let Made { id, key } = made;
     let mut json = json!({ "client": client, "id": id, "key": **key });
     let mut besides = format!("key {id} of {client}: shown this once, and kept nowhere\n");
-    if let Some(expires) = labels.expires {
+    if let Some(expires) = labels.particulars.expires {
         json["expires"] = written(expires).into();
         besides.push_str(&format!("it is good until {}\n", written(expires)));
     }
