@@ -70,7 +70,7 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
         }
     };
     let key = keys.find(text).ok_or(Refusal::UnknownKey(UnknownKey::NotListed))?;
-    key.good_at(now).map_err(|why| Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), why)))?;
+    key.good_at(now).map_err(|why| Refusal::UnknownKey(key.refuse(why)))?;
     if let Brought::InUrl(_) = brought
         && route.plane() == Plane::Search
     {

@@ -3,6 +3,7 @@
 //! Keys are held as SHA-256 digests and looked up by digest, so neither memory nor a timing tells one. They are long
 //! and random, as Azure's own are: a slow hash would protect nothing and cost every request.
 
+mod expiry;
 mod file;
 mod plain;
 mod samples;
@@ -12,21 +13,27 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 use wildmatch::WildMatch;
 
 use crate::document::Mistakes;
 use crate::family::{Families, Family};
 use crate::plane::Access;
+use crate::refusal::UnknownKey;
 use crate::settings::{ByAccess, KeySource, Resource, Settings};
+use expiry::Announcement;
+pub use expiry::Ending;
 
 /// Every key that is known, by digest.
 #[derive(Debug, Default)]
 pub struct Keys {
     by_digest: HashMap<Digest, Arc<Key>>,
+    /// How long before the end of a key its operator is told.
+    notice: Duration,
 }
 
 /// The SHA-256 digest of a key.
@@ -52,6 +59,10 @@ pub struct Key {
     pub revoked: Revoked,
     /// Cancelled when whatever runs with it must end. The same for as long as the key is listed, whatever else changes.
     pub(crate) cut: CancellationToken,
+    /// How many requests brought it when it was not good. The same for as long as the key is listed, too.
+    pub(crate) refusals: Counter,
+    /// What answers to its client say of its end, if they shall.
+    announcement: Option<Announcement>,
 }
 
 /// Whether a key was taken back, and how.
@@ -151,7 +162,9 @@ impl Keys {
             // A key that is good again has to do with nothing that was cut.
             let is_good_again = earlier.cut.is_cancelled() && key.revoked != Revoked::AtOnce;
             // Nobody else has any of them yet.
-            if let Some(key) = Arc::get_mut(key).filter(|_| !is_good_again) {
+            let Some(key) = Arc::get_mut(key) else { continue };
+            key.refusals = earlier.refusals.clone();
+            if !is_good_again {
                 key.cut = earlier.cut.clone();
             }
         }
@@ -238,8 +251,18 @@ impl fmt::Debug for Digest {
 impl Key {
     /// A key that is good at any time.
     pub(crate) fn new(id: impl Into<Arc<str>>, client: Arc<Client>) -> Self {
-        let (id, revoked, cut) = (id.into(), Revoked::No, CancellationToken::new());
-        Self { id, client, created: None, note: None, not_before: None, expires: None, revoked, cut }
+        Self {
+            id: id.into(),
+            client,
+            created: None,
+            note: None,
+            not_before: None,
+            expires: None,
+            revoked: Revoked::No,
+            cut: CancellationToken::new(),
+            refusals: Counter::default(),
+            announcement: None,
+        }
     }
 
     /// Whether the key is good at a moment, or will be: neither taken back nor expired.
@@ -261,6 +284,17 @@ impl Key {
         } else {
             Ok(())
         }
+    }
+
+    /// The refusal of a request that brought it when it was not good, which is counted here.
+    pub(crate) fn refuse(&self, why: &'static str) -> UnknownKey {
+        self.refusals.inc();
+        UnknownKey::NotNow(self.id.clone(), why)
+    }
+
+    /// Whether it can ever be refused: it has an end or a beginning, or was taken back.
+    pub(crate) fn has_bounds(&self) -> bool {
+        self.expires.is_some() || self.not_before.is_some() || self.revoked != Revoked::No
     }
 }
 

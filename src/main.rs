@@ -15,7 +15,8 @@ use keyswap::certificate::{Certificates, Pair};
 use keyswap::document::Mistakes;
 use keyswap::egress::Egress;
 use keyswap::family::Family;
-use keyswap::keys::{Grant, Keys};
+use keyswap::keyring::written;
+use keyswap::keys::{Ending, Grant, Keys};
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
 use keyswap::proof::{self, Note};
@@ -252,10 +253,12 @@ fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: 
         let near = [&["managed identities".to_owned(), "loopback".to_owned()], &near[..]].concat().join(", ");
         lines.push(format!("proxy {}: {credentials} credentials; reached without it: {near}", proxy.authority));
     }
+    let endings = keys.endings(SystemTime::now());
     for client in keys.clients() {
         for grant in &client.grants {
             lines.extend(report_grant(&client.name, grant));
         }
+        lines.extend(endings.iter().filter(|ending| ending.key.client.name == client.name).map(report_ending));
     }
     lines.push(format!("ok: {} keys\n", keys.len()));
     lines.join("\n")
@@ -301,6 +304,15 @@ fn report_grant(client: &str, grant: &Grant) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What its owner should know of a key that has ended, or will soon.
+fn report_ending(ending: &Ending<'_>) -> String {
+    let (key, at, cure) = (&ending.key.id, written(ending.at), &ending.cure);
+    match ending.days_left() {
+        Some(days) => format!("  note: its key {key} ends in {days} days, at {at}: {cure}"),
+        None => format!("  note: its key {key} has ended, at {at}: {cure}"),
+    }
 }
 
 fn health(admin: std::net::SocketAddr, live: bool) -> ExitCode {

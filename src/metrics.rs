@@ -1,5 +1,9 @@
 //! What is counted. Labels are bounded: planes, stable reasons, status classes, the settings' own names.
 
+mod keys;
+
+use std::sync::Arc;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -9,10 +13,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::authenticate::GuessCounters;
+use crate::keys::Key;
 use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
 use crate::token::Standing;
+use keys::KeyCollector;
 
 /// The counters of the request path, shared by all workers.
 #[derive(Clone, Debug)]
@@ -183,7 +189,11 @@ impl Metrics {
     }
 
     /// Everything that can be scraped.
-    pub fn registry(&self, standings: impl Fn() -> Vec<Standing> + Send + Sync + 'static) -> Registry {
+    pub fn registry(
+        &self,
+        standings: impl Fn() -> Vec<Standing> + Send + Sync + 'static,
+        keys: impl Fn() -> Vec<Arc<Key>> + Send + Sync + 'static,
+    ) -> Registry {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register("requests_in_flight", "Requests whose answer has not ended", self.in_flight.clone());
@@ -213,6 +223,7 @@ impl Metrics {
         registry.register("settings_stale", stale, self.settings_stale.clone());
         registry.register("settings_refused", "Changes of files that were refused", self.settings_refused.clone());
         registry.register_collector(Box::new(TokenCollector(Box::new(standings))));
+        registry.register_collector(Box::new(KeyCollector::of(keys)));
         registry
     }
 }

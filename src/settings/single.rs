@@ -14,7 +14,7 @@ use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
     ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
-    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, default_workers,
+    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, days, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -246,6 +246,8 @@ impl Single {
             resources,
             identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
             keys: KeySource::Plain { file, allow: self.allow.clone() },
+            // None of such keys has an end.
+            key_notice: days(Settings::KEY_NOTICE_DAYS),
         });
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(settings),

@@ -81,7 +81,7 @@ fn mistakes_are_told_all_at_once_and_exit_with_2() {
             "\
 keys.toml:1:1: clients.app.grants: is missing: say what its keys may do, as tables like [[clients.NAME.grants]]
 keys.toml:1:1: clients.app.keys: is missing: list its keys, as tables like [[clients.NAME.keys]]
-keys.toml:2:1: clients.app.key: unknown key; known here: grants, keys
+keys.toml:2:1: clients.app.key: unknown key; known here: announce_expiry, grants, keys
 "
             .to_owned()
         )

@@ -57,6 +57,7 @@ mod lifecycle;
 mod reload;
 mod endurance;
 mod request_line;
+mod expiry;
 mod canary;
 mod mount;
 mod recorded;
