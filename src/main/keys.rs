@@ -22,16 +22,14 @@ use keyswap::settings::{KeySource, Settings};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{EXIT_MISTAKES, complain};
+use super::{EXIT_MISTAKES, complain, help};
 
 /// Make keys, rotate them, take them back: in the file of keys, which a running keyswap follows
 ///
 /// The file holds digests, never keys. Every edit keeps its comments and its order, is whole or not at all, and is read as
 /// the server will read it before it is written.
-///
-/// Exit status: 0 done; 1 the answer is no, or what was done could not be told; 2 something is wrong with the file or
-/// with what was asked for, and nothing was written.
 #[derive(Args)]
+#[command(after_long_help = help::KEYS)]
 pub(super) struct Command {
     #[command(flatten)]
     place: Place,
@@ -58,6 +56,7 @@ enum Action {
     /// Make a key and print it, once; its client is added if it is new
     ///
     /// A client may have two good keys at once, so that it can change over; keyswap keys rotate makes the second.
+    #[command(after_long_help = help::KEYS_NEW)]
     New {
         #[command(flatten)]
         owner: Owner,
@@ -67,10 +66,12 @@ enum Action {
         labels: Labels,
     },
     /// Show every key: whose it is, whether it is good, what it may do
+    #[command(after_long_help = help::KEYS_LIST)]
     List,
     /// Make a client's second key and print it, once; the first one expires after a while
+    #[command(after_long_help = help::KEYS_ROTATE)]
     Rotate {
-        /// The client
+        /// The client, as keyswap keys list shows it
         client: String,
         /// How long the first key is still good, like 7d or 12h; never longer than it was
         #[arg(long, value_name = "TIME", value_parser = parse_term, default_value = "7d")]
@@ -81,6 +82,7 @@ enum Action {
         labels: Labels,
     },
     /// Take a key back: its next request is refused, what runs with it ends as it would
+    #[command(after_long_help = help::KEYS_REVOKE)]
     Revoke {
         /// The key's id, as keyswap keys list shows it
         #[arg(value_name = "KEY-ID")]
@@ -90,6 +92,7 @@ enum Action {
         now: bool,
     },
     /// Say when a key expires
+    #[command(after_long_help = help::KEYS_EXPIRE)]
     Expire {
         /// The key's id, as keyswap keys list shows it
         #[arg(value_name = "KEY-ID")]
@@ -99,8 +102,8 @@ enum Action {
     },
     /// Read a key from standard input, and say whose it is and whether it is good
     ///
-    /// Exit status 0 if it is good, 1 if not. It is never taken as an argument, which everybody on the machine could see:
-    /// printf %s "$KEY" | keyswap keys verify
+    /// It is never taken as an argument, which everybody on the machine could see.
+    #[command(after_long_help = help::KEYS_VERIFY)]
     Verify {
         // Taken only to be refused: clap's own refusal would repeat it.
         #[arg(hide = true)]
@@ -111,6 +114,7 @@ enum Action {
     /// Standard input has one key a line, or what one of these prints: az cognitiveservices account keys list, az search
     /// admin-key show, az search query-key list. Keys that are listed already for the client stay as they are. A new client
     /// with query keys gets the preset search-query if --allow does not say more.
+    #[command(after_long_help = help::KEYS_IMPORT)]
     Import {
         #[command(flatten)]
         owner: Owner,

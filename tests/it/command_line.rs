@@ -207,16 +207,6 @@ keys:6:1: a key that is made of words can be guessed: make a random one: openssl
 }
 
 #[test]
-fn every_command_is_found_from_help() {
-    let directory = directory(&[]);
-    let (code, help, _) = run(directory.path(), &["--help"], &[]);
-    assert_eq!(code, Some(0));
-    for command in ["serve", "check", "cert", "keys", "env", "completions", "health"] {
-        assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
-    }
-}
-
-#[test]
 fn shells_are_told_of_every_command() {
     let directory = directory(&[]);
     for shell in ["bash", "zsh", "fish"] {

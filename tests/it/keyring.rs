@@ -275,38 +275,3 @@ fn editors_wait_for_each_other() {
     let list: Value = serde_json::from_str(&done(&directory, &["list", "--json"])).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 8);
 }
-
-/// Whoever knows nothing of it finds out from the help alone: every command is there, and says what it and each of its
-/// arguments is for.
-#[test]
-fn every_command_explains_itself() {
-    let directory = files("");
-    let mut untold = vec![vec![]];
-    let mut told = 0;
-    while let Some(words) = untold.pop() {
-        let (code, help, _) = run(directory.path(), &[&words[..], &["--help"]].concat(), &[]);
-        assert_eq!(code, Some(0), "{words:?}");
-        let (intro, rest) = help.split_once("\n\nUsage: ").unwrap();
-        assert!(intro.len() > 15, "{words:?} says nothing: {help}");
-        let mut lines = rest.lines().peekable();
-        let mut heading = "";
-        while let Some(line) = lines.next() {
-            let depth = line.len() - line.trim_start().len();
-            let (first, text) = line.trim().split_once("  ").unwrap_or((line.trim(), ""));
-            match (depth, heading) {
-                (0, _) if !line.is_empty() => heading = line,
-                (2, "Commands:") if first != "help" => {
-                    assert!(text.trim().len() > 10, "{line}");
-                    untold.push([&words[..], &[&*first.to_owned().leak()]].concat());
-                }
-                (2..=6, "Options:" | "Arguments:") if first.starts_with(['-', '<', '[']) => {
-                    let below = lines.peek().is_some_and(|line| line.trim().len() > 5);
-                    assert!(text.trim().len() > 5 || below, "{words:?}: {line}");
-                    told += 1;
-                }
-                _ => (),
-            }
-        }
-    }
-    assert!(told > 120, "only {told} arguments were found");
-}

@@ -16,6 +16,7 @@ mod certificate_files;
 mod map;
 mod files;
 mod command_line;
+mod help;
 mod keyring;
 mod front;
 mod origin;
