@@ -175,8 +175,6 @@ Exit status:
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is wrong")]
-
     use clap::{Command, CommandFactory};
 
     use super::super::Cli;
