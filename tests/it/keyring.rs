@@ -4,7 +4,6 @@ mod import;
 mod places;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -12,7 +11,7 @@ use keyswap::keys::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::gateway::{command, directory, run};
+use crate::gateway::{self, command, directory, run};
 
 const SETTINGS: &str = r#"
 keys = "keys.toml"
@@ -55,14 +54,7 @@ fn done(directory: &TempDir, arguments: &[&str]) -> String {
 
 /// The same with this on standard input.
 fn given(directory: &TempDir, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut command = command(directory.path(), &[]);
-    let piped = command.arg("keys").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().unwrap();
-    // Whoever reads none of it has ended already.
-    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    gateway::given(command(directory.path(), &[]).arg("keys").args(arguments), input)
 }
 
 /// What is said, where nothing is done.

@@ -57,6 +57,7 @@ mod preflight;
 mod lifecycle;
 mod reload;
 mod endurance;
+mod life;
 mod request_line;
 mod expiry;
 mod canary;
