@@ -13,7 +13,8 @@ RUN cargo build --release --locked --bin keyswap
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/target/release/keyswap /usr/local/bin/keyswap
 USER 65532:65532
-# Mount keyswap.toml and its files here, or use the KEYSWAP_... variables.
+# Mount keyswap.toml and its files here, or use the KEYSWAP_... variables. Nothing here can be written to: what shall outlive
+# the container ([usage] file, KEYSWAP_USAGE_FILE) needs a volume of this user's.
 WORKDIR /etc/keyswap
 # In a container the platform must reach us; the admin address stays on loopback, where the health check asks.
 ENV KEYSWAP_HTTP=0.0.0.0:8080

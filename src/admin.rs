@@ -1,22 +1,26 @@
-//! What the operator's tools ask: is it alive, is it ready, what has it counted.
+//! What operators and their tools ask: is it alive, is it ready, what has it counted. All else is for [`Visitors`] alone.
 //!
 //! Ready means: every token was tried for, and at least one was had. Afterwards only draining clears it, since one
 //! broken identity must not take all replicas from all teams; the body and the metrics say which one it is.
+
+mod visitors;
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
+
+pub(crate) use visitors::Visitors;
 
 use crate::listen::Phase;
 use crate::metrics;
@@ -49,17 +53,26 @@ pub(crate) fn router(
     gateway: Arc<ArcSwap<Gateway>>,
     phase: watch::Receiver<Phase>,
     generation: watch::Receiver<Generation>,
+    visitors: Arc<Visitors>,
 ) -> Router {
     let current = gateway.clone();
     let standings = move || current.load().tokens.standings();
     let current = gateway.clone();
     let keys = move || current.load().keys.each().into_iter().cloned().collect();
     let registry = Arc::new(gateway.load().metrics.registry(standings, keys));
-    Router::new()
+    let for_everybody = Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
-        .route("/metrics", get(scrape))
-        .with_state(Admin { gateway, registry, phase, generation, was_ready: Arc::default() })
+        .route("/metrics", get(scrape));
+    let for_visitors = Router::new().route("/keys/use", get(key_use)).fallback(async || StatusCode::NOT_FOUND);
+    let for_visitors = for_visitors.layer(from_fn_with_state(visitors, visitors::admit));
+    for_everybody.merge(for_visitors).with_state(Admin {
+        gateway,
+        registry,
+        phase,
+        generation,
+        was_ready: Arc::default(),
+    })
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
@@ -101,6 +114,14 @@ fn page(word: &str, standings: &[Standing], generation: &Generation) -> String {
         writeln!(page, "settings: at the next start only: {}", at_next_start.join(", ")).unwrap_or_default();
     }
     page
+}
+
+/// What each key was used for, as [`crate::usage::Page`] has it.
+async fn key_use(State(admin): State<Admin>) -> Response {
+    match serde_json::to_string(&admin.gateway.load().usage.page()) {
+        Ok(page) => ([(CONTENT_TYPE, "application/json")], page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
 async fn scrape(State(admin): State<Admin>) -> Response {

@@ -55,7 +55,7 @@ pub struct Caller {
     key: Arc<Key>,
 }
 
-/// Finds out whose key a request brings, or that it brings a token in its place.
+/// Finds out whose key a request brings, or that it brings a token in its place. The key is told that it was used.
 ///
 /// # Errors
 /// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, [`Refusal::UnknownKey`] for a key that is
@@ -70,12 +70,16 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
         }
     };
     let key = keys.find(text).ok_or(Refusal::UnknownKey(UnknownKey::NotListed))?;
-    key.good_at(now).map_err(|why| Refusal::UnknownKey(key.refuse(why)))?;
+    if let Err(why) = key.good_at(now) {
+        key.uses.refused(now);
+        return Err(Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), why)));
+    }
     if let Brought::InUrl(_) = brought
         && route.plane() == Plane::Search
     {
         may_stand_in_url(key, &request.method)?;
     }
+    key.uses.used(now);
     Ok(Credential::Key(Caller { key: key.clone() }))
 }
 

@@ -79,6 +79,29 @@ const PRINCIPAL: &str = "The principal `";
 /// The longest id of a principal, in bytes: a UUID's.
 const LONGEST_ID: usize = 36;
 
+/// The least of Azure's built-in roles that holds an operation (B2; on OpenAI, Azure's own definitions).
+pub fn least_role(operation: (Family, Access)) -> &'static str {
+    match operation {
+        (Family::DocumentsRead, _) => "Search Index Data Reader",
+        (Family::DocumentsWrite, _) => "Search Index Data Contributor",
+        (Family::Manage, _) => "Search Service Contributor",
+        (Family::Inference | Family::Realtime | Family::Responses | Family::Assistants, _) | (_, Access::Read) => {
+            "Cognitive Services OpenAI User"
+        }
+        _ => "Cognitive Services OpenAI Contributor",
+    }
+}
+
+/// Whether the first of two of these roles holds whatever the other does.
+pub fn holds(role: &str, other: &str) -> bool {
+    role == other
+        || matches!(
+            (role, other),
+            ("Cognitive Services OpenAI Contributor", "Cognitive Services OpenAI User")
+                | ("Search Index Data Contributor", "Search Index Data Reader")
+        )
+}
+
 // === impl Fault ===
 
 impl Fault {
@@ -150,16 +173,7 @@ impl Fault {
         // Foundry's surfaces on the same account: Azure names a data action that is none of OpenAI's.
         let is_elsewhere = self.complaint.said.contains("data action `Microsoft.CognitiveServices/accounts/")
             && !self.complaint.said.contains("accounts/OpenAI/");
-        match self.place.operation {
-            (Family::DocumentsRead, _) => "Search Index Data Reader",
-            (Family::DocumentsWrite, _) => "Search Index Data Contributor",
-            (Family::Manage, _) => "Search Service Contributor",
-            _ if is_elsewhere => "Cognitive Services User",
-            (Family::Inference | Family::Realtime | Family::Responses | Family::Assistants, _) | (_, Access::Read) => {
-                "Cognitive Services OpenAI User"
-            }
-            _ => "Cognitive Services OpenAI Contributor",
-        }
+        if is_elsewhere { "Cognitive Services User" } else { least_role(self.place.operation) }
     }
 
     /// The object id of the identity, where Azure names it.

@@ -5,10 +5,13 @@
 //! who asked for it, once, and goes nowhere else.
 
 mod edit;
+mod evidence;
 mod file;
 mod import;
 mod moment;
+mod narrow;
 mod page;
+mod proposal;
 mod shape;
 
 use std::path::{Path, PathBuf};
@@ -22,10 +25,12 @@ use crate::document::{Mistake, Mistakes};
 use crate::keys::{Digest, Key, Keys, Revoked};
 use crate::plane::Plane;
 use crate::settings::{KeySource, Settings};
+pub use evidence::{Evidence, Heard, Informant, Known, Unheard};
 use file::KeyFile;
 pub use import::{Found, Imported};
 pub use moment::{parse_moment, parse_term, written};
 use page::{Fields, Page};
+pub use proposal::{Outcome, Proposal, Role};
 pub use shape::Shape;
 
 /// A file of keys that is being edited. Nobody else of us edits it meanwhile; nothing is written before
@@ -120,13 +125,25 @@ impl Keyring {
     /// # Errors
     /// What is wrong with it already, or why it cannot be edited.
     pub fn open(settings: Settings) -> Result<Self, Mistakes> {
+        Self::of(settings, KeyFile::open)
+    }
+
+    /// Reads the file that the settings name, to see what an edit would come to. It may be one that cannot be edited.
+    ///
+    /// # Errors
+    /// What is wrong with it already.
+    pub fn look(settings: Settings) -> Result<Self, Mistakes> {
+        Self::of(settings, KeyFile::look)
+    }
+
+    fn of(settings: Settings, open: impl Fn(&Path) -> Result<KeyFile, Mistakes>) -> Result<Self, Mistakes> {
         let named = match &settings.keys {
             KeySource::Digests(file) => file,
             KeySource::Plain { file, .. } => {
                 return Err(Mistakes::of_file(file, "holds plain keys, which are edited by hand"));
             }
         };
-        let file = KeyFile::open(named)?;
+        let file = open(named)?;
         let keys = Keys::parse(named, file.text(), &settings)?;
         let page = Page::read(named, file.text())?;
         Ok(Self { page, keys, file, settings, now: OffsetDateTime::now_utc() })

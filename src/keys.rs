@@ -16,15 +16,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 use wildmatch::WildMatch;
 
 use crate::document::Mistakes;
 use crate::family::{Families, Family};
 use crate::plane::Access;
-use crate::refusal::UnknownKey;
 use crate::settings::{ByAccess, KeySource, Resource, Settings};
+use crate::usage::{Listed, Uses};
 use expiry::Announcement;
 pub use expiry::Ending;
 
@@ -59,8 +58,8 @@ pub struct Key {
     pub revoked: Revoked,
     /// Cancelled when whatever runs with it must end. The same for as long as the key is listed, whatever else changes.
     pub(crate) cut: CancellationToken,
-    /// How many requests brought it when it was not good. The same for as long as the key is listed, too.
-    pub(crate) refusals: Counter,
+    /// What it was used for, for as long as it is listed.
+    pub(crate) uses: Arc<Uses>,
     /// What answers to its client say of its end, if they shall.
     announcement: Option<Announcement>,
 }
@@ -145,7 +144,14 @@ impl Keys {
     /// Every key: by the name of its client, then in the order in which they were made.
     pub fn each(&self) -> Vec<&Arc<Key>> {
         let mut keys: Vec<_> = self.by_digest.values().collect();
-        keys.sort_by(|a, b| (&a.client.name, a.created, &a.id).cmp(&(&b.client.name, b.created, &b.id)));
+        keys.sort_by(|a, b| a.order().cmp(&b.order()));
+        keys
+    }
+
+    /// The same, each with the beginning of its digest, by which those who serve know it.
+    pub(crate) fn each_by_digest(&self) -> Vec<(String, &Arc<Key>)> {
+        let mut keys: Vec<_> = self.by_digest.iter().map(|(digest, key)| (digest.beginning(), key)).collect();
+        keys.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
         keys
     }
 
@@ -159,15 +165,26 @@ impl Keys {
     pub(crate) fn take_over(&mut self, before: &Self) {
         for (digest, key) in &mut self.by_digest {
             let Some(earlier) = before.by_digest.get(digest) else { continue };
-            // A key that is good again has to do with nothing that was cut.
-            let is_good_again = earlier.cut.is_cancelled() && key.revoked != Revoked::AtOnce;
             // Nobody else has any of them yet.
             let Some(key) = Arc::get_mut(key) else { continue };
-            key.refusals = earlier.refusals.clone();
+            key.uses = earlier.uses.clone();
+            // A key that is good again has to do with nothing that was cut.
+            let is_good_again = earlier.cut.is_cancelled() && key.revoked != Revoked::AtOnce;
             if !is_good_again {
                 key.cut = earlier.cut.clone();
             }
         }
+    }
+
+    /// Every key, for the book of their uses.
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        let listed = |(digest, key): (&Digest, &Arc<Key>)| Listed {
+            client: key.client.name.clone(),
+            id: key.id.clone(),
+            sha256: digest.beginning(),
+            uses: key.uses.clone(),
+        };
+        self.by_digest.iter().map(listed).collect()
     }
 
     /// Cuts whatever runs with keys that are to be cut; gives their names.
@@ -231,6 +248,11 @@ impl Digest {
         }
         Some(Self(bytes))
     }
+
+    /// Its first 16 digits, which no two keys share.
+    pub(crate) fn beginning(&self) -> String {
+        self.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl fmt::Display for Digest {
@@ -260,9 +282,14 @@ impl Key {
             expires: None,
             revoked: Revoked::No,
             cut: CancellationToken::new(),
-            refusals: Counter::default(),
+            uses: Arc::new(Uses::new()),
             announcement: None,
         }
+    }
+
+    /// What keys are sorted by: the names of their clients, then the order in which they were made.
+    fn order(&self) -> (&str, Option<SystemTime>, &str) {
+        (&self.client.name, self.created, &self.id)
     }
 
     /// Whether the key is good at a moment, or will be: neither taken back nor expired.
@@ -284,12 +311,6 @@ impl Key {
         } else {
             Ok(())
         }
-    }
-
-    /// The refusal of a request that brought it when it was not good, which is counted here.
-    pub(crate) fn refuse(&self, why: &'static str) -> UnknownKey {
-        self.refusals.inc();
-        UnknownKey::NotNow(self.id.clone(), why)
     }
 
     /// Whether it can ever be refused: it has an end or a beginning, or was taken back.

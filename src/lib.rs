@@ -97,6 +97,7 @@ pub mod dialect;
 // Settings.
 pub mod document;
 pub mod settings;
+pub mod usage;
 pub mod keys;
 pub mod certificate;
 pub mod proof;
@@ -125,7 +126,7 @@ pub mod request_line;
 pub mod metrics;
 pub mod swap;
 mod admin;
-pub mod health;
+pub mod admin_client;
 pub mod authority;
 pub mod trust;
 pub mod keyring;

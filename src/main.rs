@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use keyswap::admin_client::{AdminAnswer, AdminClient, AdminUrl};
 use keyswap::authority::{Existing, make_authority, make_leaves};
 use keyswap::certificate::{Certificates, Pair};
 use keyswap::document::Mistakes;
@@ -24,7 +25,7 @@ use keyswap::plane::{Access, Plane};
 use keyswap::proof::{self, Note};
 use keyswap::request_line::Format;
 use keyswap::server::{Broken, Server};
-use keyswap::settings::{DEFAULT_ADMIN, Settings, Single};
+use keyswap::settings::{Settings, Single};
 use keyswap::sources::{self, Reading};
 use keyswap::trust::{Client, environment};
 use time::OffsetDateTime;
@@ -104,8 +105,8 @@ enum Command {
     #[command(after_long_help = help::HEALTH)]
     Health {
         /// The admin address to ask
-        #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t = DEFAULT_ADMIN)]
-        admin: std::net::SocketAddr,
+        #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
+        admin: AdminUrl,
         /// Ask whether it is alive instead
         #[arg(long)]
         live: bool,
@@ -186,7 +187,7 @@ fn main() -> ExitCode {
         Command::Keys(command) => command.run(),
         Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Completions { shell } => completions(shell),
-        Command::Health { admin, live } => health(admin, live),
+        Command::Health { admin, live } => health(&admin, live),
     }
 }
 
@@ -215,11 +216,12 @@ fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
 }
 
 fn check(source: &Source) -> ExitCode {
-    let checked = sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes }| {
-        Egress::new(&settings.egress, settings.timeouts.egress)?;
-        proof::timely(&settings.identities)?;
-        Ok(report(&settings, &keys, &certificates, &notes))
-    });
+    let checked =
+        sources::Source::from(source).read().and_then(|Reading { settings, keys, certificates, notes, .. }| {
+            Egress::new(&settings.egress, settings.timeouts.egress)?;
+            proof::timely(&settings.identities)?;
+            Ok(report(&settings, &keys, &certificates, &notes))
+        });
     show(checked)
 }
 
@@ -335,14 +337,14 @@ fn report_ending(ending: &Ending<'_>) -> String {
     }
 }
 
-fn health(admin: std::net::SocketAddr, live: bool) -> ExitCode {
+fn health(admin: &AdminUrl, live: bool) -> ExitCode {
     let path = if live { "/health/live" } else { "/health/ready" };
-    match keyswap::health::ask(admin, path) {
-        Ok((healthy, page)) => {
+    match AdminClient::default().ask(admin, path) {
+        Ok(AdminAnswer { status, page }) => {
             drop(std::io::stdout().write_all(page.as_bytes()));
-            if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => complain(&format!("{admin} does not answer: {error}"), ExitCode::FAILURE),
+        Err(no_answer) => complain(&no_answer, ExitCode::FAILURE),
     }
 }
 

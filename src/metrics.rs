@@ -41,6 +41,7 @@ pub struct Metrics {
     generation: Gauge,
     settings_stale: Gauge,
     settings_refused: Counter,
+    usage_unwritten: Gauge,
 }
 
 /// What is counted of every request of a plane.
@@ -121,6 +122,7 @@ impl Metrics {
             generation: Gauge::default(),
             settings_stale: Gauge::default(),
             settings_refused: Counter::default(),
+            usage_unwritten: Gauge::default(),
         }
     }
 
@@ -178,6 +180,11 @@ impl Metrics {
         self.settings_stale.set(1);
     }
 
+    /// Whether the use of keys is in its file, or needs none.
+    pub(crate) fn usage_is_kept(&self, kept: bool) {
+        self.usage_unwritten.set((!kept).into());
+    }
+
     /// Where request lines are counted that nobody will see.
     pub(crate) fn lines_dropped(&self) -> &Counter {
         &self.lines_dropped
@@ -222,6 +229,8 @@ impl Metrics {
         let stale = "1 while files of the settings are refused, so that those before them are in effect";
         registry.register("settings_stale", stale, self.settings_stale.clone());
         registry.register("settings_refused", "Changes of files that were refused", self.settings_refused.clone());
+        let unwritten = "1 while the use of keys cannot be written to its file, so that a restart would forget it";
+        registry.register("usage_unwritten", unwritten, self.usage_unwritten.clone());
         registry.register_collector(Box::new(TokenCollector(Box::new(standings))));
         registry.register_collector(Box::new(KeyCollector::of(keys)));
         registry

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Generation};
+use crate::admin::{self, Generation, Visitors};
 use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
@@ -49,6 +49,7 @@ pub struct Server {
     admin: TcpListener,
     addresses: Addresses,
     admin_address: SocketAddr,
+    visitors: Arc<Visitors>,
     /// What is followed, and how it looked when it was read.
     source: Option<(Source, Looks)>,
 }
@@ -74,7 +75,7 @@ impl Server {
     /// # Errors
     /// An address that cannot be bound, or a CA file that cannot be used.
     pub fn bind(reading: Reading) -> Result<Self, Mistakes> {
-        let Reading { settings, keys, certificates, notes } = reading;
+        let Reading { settings, keys, certificates, admin_secret, notes } = reading;
         allow_open_files();
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(|error| Mistakes::of_file(Path::new("control runtime"), error.to_string()))?;
@@ -85,11 +86,13 @@ impl Server {
         let (listeners, addresses) = control.block_on(listen::bind(&settings.listen, &doorway))?;
         let egress = egress.avoiding(Ourselves::new(&addresses, &certificates));
         let wrong = |error: std::io::Error| {
-            Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin))
+            Mistakes::of_file(Path::new("admin"), format!("cannot listen on {}: {error}", settings.admin.address))
         };
-        let admin = control.block_on(TcpListener::bind(settings.admin)).map_err(wrong)?;
+        let admin = control.block_on(TcpListener::bind(settings.admin.address)).map_err(wrong)?;
         let admin_address = admin.local_addr().map_err(wrong)?;
+        let visitors = Visitors::of(&settings.admin, admin_secret);
         let gateway = Arc::new(Gateway::new(&settings, keys));
+        gateway.keep_usage();
         let (lines, source) = (None, None);
         Ok(Self {
             control,
@@ -102,6 +105,7 @@ impl Server {
             admin,
             addresses,
             admin_address,
+            visitors: Arc::new(visitors),
             source,
         })
     }
@@ -170,6 +174,7 @@ impl Server {
             admin,
             addresses,
             admin_address,
+            visitors,
             source,
         } = self;
         let broken = |error: std::io::Error| Broken(error.to_string());
@@ -197,6 +202,7 @@ impl Server {
                 lines,
                 addresses,
                 doorway,
+                visitors: visitors.clone(),
                 generation,
             }
         };
@@ -209,7 +215,8 @@ impl Server {
             }
             drop(dispatch);
             let endings = expiry::watch(live.gateway.clone(), generations.clone());
-            let router = admin::router(live.gateway.clone(), phases, generations);
+            let mut writing = tokio::spawn(keep_usage(live.gateway.clone()));
+            let router = admin::router(live.gateway.clone(), phases, generations, visitors);
             let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
             let Addresses { http, https, unix } = live.addresses.clone();
             let (http, https) = (http.map(display), https.map(display));
@@ -229,6 +236,7 @@ impl Server {
                 Some(_) = accepting.join_next() => return Err(Broken("an accept loop ended".to_owned())),
                 _ = &mut admin => return Err(Broken("the admin address is no longer served".to_owned())),
                 never = endings => match never {},
+                _ = &mut writing => return Err(Broken("the use of keys is no longer written down".to_owned())),
             }
             let drain = live.drain();
             info!(delay_s = drain.delay.as_secs(), deadline_s = drain.deadline.as_secs(), "stopping");
@@ -251,11 +259,13 @@ impl Server {
             }
         });
         // Whatever still runs is dropped with its worker's runtime, and that is nobody's doing but ours.
-        live.gateway.load().cut_off();
+        let gateway = live.gateway.load_full();
+        gateway.cut_off();
         let Live { workers, lines, .. } = live;
         for worker in workers {
             worker.end();
         }
+        gateway.usage.close();
         // Every request has ended now; the last of them are still to be told.
         if let Some(lines) = lines {
             lines.close();
@@ -276,6 +286,17 @@ fn allow_open_files() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Has the use of keys written down again and again, where nobody waits for a disk.
+async fn keep_usage(gateway: Arc<ArcSwap<Gateway>>) {
+    let Some(pace) = gateway.load().usage.pace() else { return pending().await };
+    loop {
+        tokio::time::sleep(pace).await;
+        let gateway = gateway.load_full();
+        // A panic is told where it happens, and the next time may be better.
+        drop(tokio::task::spawn_blocking(move || gateway.keep_usage()).await);
     }
 }
 

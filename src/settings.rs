@@ -4,6 +4,7 @@
 //! flags of a sidecar ([`Single::settings`]), which needs none. Nothing is guessed: the kind of an identity is always
 //! named, because a gateway that quietly rides another identity than the one its owner thinks of is a hole.
 
+mod admin;
 mod cors;
 mod endpoint;
 pub(crate) mod file;
@@ -15,6 +16,7 @@ mod proxy;
 mod resource;
 mod single;
 mod trusted_proxies;
+mod usage;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -24,9 +26,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use admin::{Admin, AdminSecret, AdminSecretPlace};
 pub use cors::Cors;
 pub use endpoint::Endpoint;
-pub(crate) use endpoint::{host_and_port, without_brackets};
+pub(crate) use endpoint::{host_and_port, is_loopback, without_brackets};
 pub use guessing::Guessing;
 pub use identity::{Application, Identity, IdentityKind, UserAssigned};
 pub use listen::{CertificateFiles, Https, Listen, Tls};
@@ -34,6 +37,7 @@ pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use usage::Usage;
 
 use crate::document::Mistakes;
 use crate::plane::{Access, Plane};
@@ -43,8 +47,8 @@ use crate::plane::{Access, Plane};
 pub struct Settings {
     /// Where clients connect.
     pub listen: Listen,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
+    /// Where operators ask, and who may.
+    pub admin: Admin,
     /// How many worker threads carry requests.
     pub workers: NonZeroUsize,
     /// How long everybody may take.
@@ -65,6 +69,8 @@ pub struct Settings {
     pub keys: KeySource,
     /// How long before the end of a key its operator is told.
     pub key_notice: Duration,
+    /// Where their use is written down.
+    pub usage: Usage,
 }
 
 /// How long everybody may take.
@@ -286,9 +292,6 @@ pub(crate) const CLIENTS_OWN: &str = "client";
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 60 * 60)
 }
-
-/// Where health and metrics are served when nothing is said.
-pub const DEFAULT_ADMIN: SocketAddr = loopback(9090);
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)

@@ -10,7 +10,7 @@ use crate::certificate::Certificates;
 use crate::document::Mistakes;
 use crate::keys::Keys;
 use crate::proof::{self, Note};
-use crate::settings::{KeySource, SecretSource, Settings, Single};
+use crate::settings::{AdminSecret, KeySource, SecretSource, Settings, Single};
 pub(crate) use look::{Looks, look};
 
 /// Where the settings come from: a file, or flags alone.
@@ -31,6 +31,8 @@ pub struct Reading {
     pub keys: Keys,
     /// What the https address shows; none without one.
     pub certificates: Certificates,
+    /// What the admin address wants to be shown; none if nothing.
+    pub admin_secret: Option<AdminSecret>,
     /// What the owners of identities should know.
     pub notes: Vec<Note>,
 }
@@ -53,8 +55,8 @@ impl Source {
     /// Reads everything.
     ///
     /// # Errors
-    /// Everything that is wrong with the settings; or else with the keys; or else with a certificate of ours; or else with
-    /// those of identities.
+    /// Everything that is wrong with the settings; or else with the keys; or else with a certificate of ours, with the
+    /// secret of the admin address, with the certificates of identities.
     pub fn read(&self) -> Result<Reading, Mistakes> {
         Reading::of(self.settings()?)
     }
@@ -98,7 +100,7 @@ impl Reading {
     /// Reads what these settings point at.
     ///
     /// # Errors
-    /// Everything that is wrong with the keys, or else with the certificates.
+    /// Everything that is wrong with the keys, or else as [`Reading::with`].
     pub fn of(settings: Settings) -> Result<Self, Mistakes> {
         let keys = Keys::read(&settings)?;
         Self::with(settings, keys)
@@ -107,12 +109,17 @@ impl Reading {
     /// The same with keys of one's own.
     ///
     /// # Errors
-    /// What is wrong with the certificates.
+    /// What is wrong with the certificates, or with the secret of the admin address.
     pub fn with(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
+        if let Some(file) = settings.usage.file.as_ref().filter(|file| files_of(&settings).contains(*file)) {
+            let fix = "is read for something else, and keyswap would write to it: name another file for [usage]";
+            return Err(Mistakes::of_file(file, fix));
+        }
         let https = settings.listen.https.as_ref();
         let certificates = https.map(|https| Certificates::read(&https.tls)).transpose()?.unwrap_or_default();
+        let admin_secret = settings.admin.read_secret()?;
         let notes = proof::check(&settings.identities)?;
-        Ok(Self { settings, keys, certificates, notes })
+        Ok(Self { settings, keys, certificates, admin_secret, notes })
     }
 }
 
@@ -127,6 +134,7 @@ fn files_of(settings: &Settings) -> BTreeSet<PathBuf> {
         files.extend(https.tls.directory.clone());
     }
     files.extend(settings.egress.ca.clone());
+    files.extend(settings.admin.secret.as_ref().and_then(SecretSource::file).map(Path::to_owned));
     let proxys = settings.egress.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref());
     files.extend(proxys.and_then(SecretSource::file).map(Path::to_owned));
     files.extend(settings.identities.iter().flat_map(|identity| identity.files()).map(Path::to_owned));

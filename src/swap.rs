@@ -38,7 +38,7 @@ use crate::guard::Outcome;
 use crate::keys::Key;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
-use crate::refusal::{Failure, Refusal, Verdict};
+use crate::refusal::{Failure, Refusal, UnknownKey, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::Route;
@@ -300,7 +300,7 @@ async fn until_cut<T>(sent: impl Future<Output = Result<T, Verdict>>, key: &Key)
     tokio::select! {
         biased;
         sent = sent => sent,
-        () = key.cut.cancelled() => Err(Refusal::UnknownKey(key.refuse("revoked")).into()),
+        () = key.cut.cancelled() => Err(Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), "revoked")).into()),
     }
 }
 

@@ -123,7 +123,7 @@ impl Keyring {
         self.reread()
     }
 
-    fn uneditable(&self) -> Mistakes {
+    pub(super) fn uneditable(&self) -> Mistakes {
         Mistakes::of_file(self.file.name(), "is written in a way that cannot be edited: do it by hand")
     }
 
@@ -156,7 +156,7 @@ impl Keyring {
     }
 
     /// Reads the page as it has become; the server would, too.
-    fn reread(&mut self) -> Result<(), Mistakes> {
+    pub(super) fn reread(&mut self) -> Result<(), Mistakes> {
         self.keys = Keys::parse(&self.as_it_would_be(), &self.page.text(), &self.settings)?;
         Ok(())
     }

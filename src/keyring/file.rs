@@ -39,28 +39,41 @@ impl KeyFile {
     /// # Errors
     /// What cannot be read, or cannot be edited.
     pub(super) fn open(named: &Path) -> Result<Self, Mistakes> {
-        let broken = |error: io::Error| Mistakes::of_file(named, format!("cannot be read: {error}"));
-        let real = real(named).map_err(broken)?;
-        let parent = real.parent().unwrap_or(Path::new("/"));
-        if parent.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"..")) {
+        let (real, directory) = place(named)?;
+        if real.parent().and_then(Path::file_name).is_some_and(|name| name.as_encoded_bytes().starts_with(b"..")) {
             let fix =
                 "leads into a volume that Kubernetes replaces as a whole: change the Secret or ConfigMap it is from";
             return Err(Mistakes::of_file(named, fix));
         }
-        let directory = File::open(parent).map_err(broken)?;
         rustix::io::retry_on_intr(|| flock(&directory, FlockOperation::LockExclusive))
             .map_err(|error| Mistakes::of_file(named, format!("cannot be locked: {error}")))?;
-        let before = match fs::read_to_string(&real) {
-            Ok(text) => Some(Before { text, metadata: fs::metadata(&real).map_err(broken)? }),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(broken(error)),
-        };
-        if before.as_ref().is_some_and(|before| before.metadata.permissions().readonly()) {
+        let file = Self::read(named, real, directory)?;
+        if file.before.as_ref().is_some_and(|before| before.metadata.permissions().readonly()) {
             return Err(Mistakes::of_file(
                 named,
                 "is read-only, and stays as it is: chmod u+w it if it may be changed",
             ));
         }
+        Ok(file)
+    }
+
+    /// Reads the file, whoever edits it.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(super) fn look(named: &Path) -> Result<Self, Mistakes> {
+        let (real, directory) = place(named)?;
+        Self::read(named, real, directory)
+    }
+
+    fn read(named: &Path, real: PathBuf, directory: File) -> Result<Self, Mistakes> {
+        let before = match fs::read_to_string(&real) {
+            Ok(text) => {
+                Some(Before { text, metadata: fs::metadata(&real).map_err(|error| unreadable(named, &error))? })
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(named, &error)),
+        };
         Ok(Self { named: named.to_owned(), real, directory, before })
     }
 
@@ -110,6 +123,17 @@ impl KeyFile {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     }
+}
+
+/// Where a file is, or will be, and its directory.
+fn place(named: &Path) -> Result<(PathBuf, File), Mistakes> {
+    let real = real(named).map_err(|error| unreadable(named, &error))?;
+    let directory = File::open(real.parent().unwrap_or(Path::new("/"))).map_err(|error| unreadable(named, &error))?;
+    Ok((real, directory))
+}
+
+fn unreadable(named: &Path, error: &io::Error) -> Mistakes {
+    Mistakes::of_file(named, format!("cannot be read: {error}"))
 }
 
 /// Where a file is, or will be.

@@ -1,11 +1,14 @@
 //! The text of a `keys.toml`, edited as a person would: comments, order and manner of writing stay, and what is new is
 //! written in the manner of its neighbours.
 
+mod grants;
+
 use std::path::Path;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use crate::document::{Document, Mistakes};
+pub(super) use grants::GrantEdit;
 
 /// A text that can be edited.
 #[derive(Debug)]

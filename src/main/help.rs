@@ -116,11 +116,22 @@ pub(super) const KEYS_LIST: &str = "\
 Examples:
   keyswap keys list
   keyswap keys list --json --config /etc/keyswap/keyswap.toml
+  keyswap keys list --from http://keyswap:9090 --admin-secret-file secrets/admin
 
 Exit status:
-  0  shown
-  1  standard output takes no more
+  0  shown; with --from, everybody was heard and knows every key
+  1  somebody was not heard, or does not know a key: then nothing is proven of one that nobody has seen
   2  the file, the settings or the arguments are wrong";
+
+pub(super) const KEYS_NARROW: &str = "\
+Examples:
+  keyswap keys narrow shop --from http://keyswap:9090 --admin-secret-file secrets/admin
+  keyswap keys narrow --write
+
+Exit status:
+  0  proposed, or as narrow as can be already; with --write, written
+  1  of some client nothing can be proposed: standard error says why
+  2  the file, the settings or the arguments are wrong, and nothing was written";
 
 pub(super) const KEYS_ROTATE: &str = "\
 Examples:
@@ -262,7 +273,7 @@ mod tests {
                 assert!(help.len() > 5 && !help.ends_with('.'), "{name:?} {id}: {help}");
                 let takes = argument.get_action().takes_values();
                 for value in argument.get_value_names().into_iter().flatten().filter(|_| takes) {
-                    let plain = value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+                    let plain = value.bytes().all(|byte| byte.is_ascii_uppercase() || b"-|".contains(&byte));
                     assert!(plain, "{name:?} {id}: {value}");
                 }
                 assert!(argument.get_env().is_none() || !argument.is_hide_env_set(), "{name:?} {id}");

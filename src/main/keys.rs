@@ -5,6 +5,10 @@
 mod input;
 #[path = "keys/list.rs"]
 mod list;
+#[path = "keys/narrow.rs"]
+mod narrow;
+#[path = "keys/used.rs"]
+mod used;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -13,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use keyswap::document::Mistakes;
+use keyswap::document::{Mistake, Mistakes};
 use keyswap::keyring::{
     Former, Found, Imported, Keyring, Labels, Looks, Made, Owner, Particulars, parse_moment, parse_term, written,
 };
@@ -23,6 +27,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{EXIT_MISTAKES, complain, help};
+use used::Asked;
 
 /// Make keys, rotate them, take them back: in the file of keys, which a running keyswap follows
 ///
@@ -65,9 +70,28 @@ enum Action {
         #[command(flatten)]
         labels: Labels,
     },
-    /// Show every key: whose it is, whether it is good, what it may do
+    /// Show every key: whose it is, whether it is good, what it may do; or, with --from, when it was last used and for what
+    ///
+    /// A key that was never used was never used since the moment that is shown beside it.
     #[command(after_long_help = help::KEYS_LIST)]
-    List,
+    List {
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Propose the least grants for what a client was seen to do, as a diff to review, and name the roles in Azure for them
+    ///
+    /// What was refused is no part of it, and what is not known in full is not narrowed. Without --from it is read from the
+    /// file that the settings name in [usage].
+    #[command(after_long_help = help::KEYS_NARROW)]
+    Narrow {
+        /// The client; all of them if not given
+        client: Option<String>,
+        #[command(flatten)]
+        asked: Asked,
+        /// Write it to the file of keys, too
+        #[arg(long)]
+        write: bool,
+    },
     /// Make a client's second key and print it, once; the first one expires after a while
     #[command(after_long_help = help::KEYS_ROTATE)]
     Rotate {
@@ -194,7 +218,12 @@ impl Action {
                 keyring.save()?;
                 Ok(told_made(&owner.client, &made, labels, None))
             }
-            Self::List => Ok(list::told(&Keys::read(&settings)?, SystemTime::now())),
+            Self::List { asked } if asked.from.is_empty() => Ok(list::told(&Keys::read(&settings)?, SystemTime::now())),
+            Self::List { asked } => {
+                let keys = Keys::read(&settings)?;
+                Ok(used::told(&keys, &asked.evidence(&asked.from)?, SystemTime::now()))
+            }
+            Self::Narrow { client, asked, write } => narrow::narrow(settings, client.as_deref(), asked, *write),
             Self::Rotate { client, keep, looks, labels } => {
                 let mut keyring = Keyring::open(settings)?;
                 let (made, former) = keyring.rotate(client, *keep, *looks, labels)?;
@@ -254,6 +283,11 @@ impl When {
         let after = self.after.map(|after| now.checked_add(after.try_into().unwrap_or(time::Duration::MAX)));
         self.at.or(after.flatten()).unwrap_or(OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT))
     }
+}
+
+/// What is wrong with an argument.
+fn wrong(argument: &str, fix: &str) -> Mistakes {
+    Mistakes(vec![Mistake { file: "command line".into(), at: None, place: argument.to_owned(), fix: fix.to_owned() }])
 }
 
 fn told_imported(client: &str, imported: &[Imported], particulars: &Particulars) -> Told {

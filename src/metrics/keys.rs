@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::keys::{Key, Revoked};
@@ -36,7 +37,7 @@ impl Collector for KeyCollector {
         let help = "Requests that brought a key which has ended, has not begun or was taken back";
         let mut family = encoder.encode_descriptor("key_refusals", help, None, MetricType::Counter)?;
         for key in keys.iter().filter(|key| key.has_bounds()) {
-            key.refusals.encode(family.encode_family(&labels(key))?)?;
+            ConstCounter::new(key.uses.refusals()).encode(family.encode_family(&labels(key))?)?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
 use crate::tunnel::{End, Traffic};
+use crate::usage::{Object, Sight};
 
 /// What is known of a request; the walk adds to it. What came from the client is kept by reference, not copied.
 #[derive(Debug)]
@@ -168,6 +169,32 @@ impl Record {
     /// To the client, likewise.
     pub(crate) fn bytes_out(&self) -> u64 {
         self.answered + self.tunnel.as_ref().map_or(0, |tunnel| tunnel.sent())
+    }
+
+    /// Tells its key what it was permitted to do, if it was. What it may do to a deployment that its body names is
+    /// settled only when that was read.
+    pub(crate) fn tell_key(&self) {
+        if matches!(self.verdict, Some(Verdict::Refused(_) | Verdict::Preflight)) {
+            return;
+        }
+        let (Some(key), Some(Way::Permit(permit)), Some(route)) = (&self.key, &self.way, &self.route) else { return };
+        let object = match (route.target(), &self.model) {
+            (Target::Named(name), _) | (Target::InBody, Some(name)) => Object::Named(name),
+            (Target::InBody, None) if permit.condition().is_some() => return,
+            (Target::InBody, None) => Object::InBody,
+            (Target::Unnamed, _) => Object::Unnamed,
+            (Target::Untouched, _) => Object::Untouched,
+        };
+        let Some(operation) = route.operation() else { return };
+        key.uses.permitted(&Sight {
+            at: self.came,
+            user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default(),
+            path: self.path().unwrap_or_default(),
+            query: self.target.as_ref().and_then(PathAndQuery::query).unwrap_or_default(),
+            resource: &permit.resource().name,
+            operation,
+            object,
+        });
     }
 
     /// Every field, its name and its value, in the order of a line. This is the only place that knows the names.

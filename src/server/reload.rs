@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::worker::Worker;
-use crate::admin::Generation;
+use crate::admin::{Generation, Visitors};
 use crate::certificate::Certificates;
 use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
@@ -42,6 +42,7 @@ pub(super) struct Live {
     pub(super) lines: Option<RequestLines>,
     pub(super) addresses: Addresses,
     pub(super) doorway: Doorway,
+    pub(super) visitors: Arc<Visitors>,
     pub(super) keeper: Keeper,
     /// The gateway of the workers.
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
@@ -111,7 +112,7 @@ impl Live {
 
     /// Puts another generation into service.
     fn take(&mut self, reading: Reading, egress: Egress, changed: &BTreeSet<PathBuf>) {
-        let Reading { settings, keys, certificates, notes } = reading;
+        let Reading { settings, keys, certificates, admin_secret, notes } = reading;
         let before = self.gateway.load_full();
         let gateway = Arc::new(before.succeeding(&self.settings, &settings, keys));
         warn_of_ends(&certificates);
@@ -129,6 +130,7 @@ impl Live {
         if settings.listen.https.is_some() {
             self.doorway.show(certificates);
         }
+        self.visitors.expect(admin_secret);
         self.pools = self.pools.succeeding(&settings);
         let swap = swap_layer(&gateway, self.lines.as_ref());
         for worker in &self.workers {
@@ -221,8 +223,9 @@ fn needs_restart(at_start: &Settings, now: &Settings) -> Vec<&'static str> {
         ("listen.https", https(at_start) != https(now)),
         ("listen.unix", before.unix != after.unix),
         ("listen.connections", before.connections != after.connections),
-        ("admin.address", at_start.admin != now.admin),
+        ("admin.address", at_start.admin.address != now.admin.address),
         ("workers", at_start.workers != now.workers),
+        ("usage", at_start.usage != now.usage),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

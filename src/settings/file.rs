@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::identity::{Surroundings, identities};
 use super::{
-    ByAccess, ClientTimeouts, Cors, DEFAULT_ADMIN, Drain, Egress, EgressTimeouts, Guessing, KeySource, Listen, Proxy,
-    SecretSource, Settings, Timeouts, UpstreamTimeouts, days, default_workers, resource, without_brackets,
+    Admin, ByAccess, ClientTimeouts, Cors, Drain, Egress, EgressTimeouts, Guessing, KeySource, Listen, Proxy,
+    SecretSource, Settings, Timeouts, UpstreamTimeouts, Usage, days, default_workers, resource, without_brackets,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::Cloud;
@@ -32,22 +32,21 @@ impl Settings {
     pub fn parse(file: &Path, text: &str) -> Result<Self, Mistakes> {
         let base = file.parent().unwrap_or(Path::new(""));
         let document = Document::parse(file, text);
-        let settings = settings(&document.root(), base);
+        let settings = settings(&document.root(), base, file);
         document.verdict()?;
         settings.ok_or_else(|| Mistakes::of_file(file, "incomplete"))
     }
 }
 
 /// `None` only where a mistake was noted.
-fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
+fn settings(root: &Section<'_>, base: &Path, file: &Path) -> Option<Settings> {
     let cloud = root.get("cloud").map_or(Some(Cloud::default()), |value| value.one_of(Cloud::NAMES));
     let listen = Listen::read(root, base);
-    let admin = root
-        .section("admin")
-        .map_or(Some(DEFAULT_ADMIN), |admin| admin.get("address").map_or(Some(DEFAULT_ADMIN), |value| address(&value)));
+    let admin = root.section("admin").map_or(Some(Admin::DEFAULT), |section| Admin::read(&section, base));
     let workers = root.get("workers").map_or(Some(default_workers()), |value| workers(&value));
     let guessing = root.section("guessing").map_or(Some(Guessing::DEFAULT), |section| Guessing::read(&section));
     let cors = root.section("cors").map_or_else(Cors::default, |section| Cors::read(&section));
+    let usage = root.section("usage").map_or(Usage::DEFAULT, |section| Usage::read(&section, base, file));
     let drain = root.section("drain").map_or(Drain::DEFAULT, |section| drain(&section));
     let timeouts = root.section("timeouts").map_or(Timeouts::DEFAULT, |section| timeouts(&section));
     let egress = root.section("egress").map_or_else(Egress::default, |section| egress(&section, base));
@@ -70,6 +69,7 @@ fn settings(root: &Section<'_>, base: &Path) -> Option<Settings> {
         identities,
         keys: KeySource::Digests(keys?),
         key_notice: days(key_notice?),
+        usage,
     })
 }
 
@@ -104,7 +104,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
 }
 
 /// A time that somebody may take; none at all would be too little for anybody.
-fn limit(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+pub(super) fn limit(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
     let limit = duration(section, key, default);
     if let Some(value) = section.get(key).filter(|_| limit.is_zero()) {
         value.wrong("must be longer than nothing: it cannot be switched off");
@@ -274,7 +274,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, development, drain, egress, guessing, identities, key_notice_days, keys, listen, resources, timeouts, tls, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, development, drain, egress, guessing, identities, key_notice_days, keys, listen, resources, timeouts, tls, usage, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key, or with directory
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

@@ -13,8 +13,9 @@ use clap::{ArgGroup, ValueEnum};
 use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
-    ByAccess, CertificateFiles, ClientTokens, Cors, DEFAULT_ADMIN, Drain, Egress, Endpoint, Guessing, Https, Identity,
-    KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, days, default_workers,
+    Admin, AdminSecretPlace, ByAccess, CertificateFiles, ClientTokens, Cors, Drain, Egress, Endpoint, Guessing, Https,
+    Identity, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage, days,
+    default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -90,6 +91,11 @@ pub struct Single {
     #[arg(long, help_heading = headings::KEYS, value_name = "FAMILY", env = "KEYSWAP_ALLOW", value_delimiter = ',')]
     pub allow: Vec<String>,
 
+    /// The file in which it is written down when and for what each key was used; made if it is not there. Forgotten at each
+    /// end if not given
+    #[arg(long, help_heading = headings::KEYS, value_name = "FILE", env = "KEYSWAP_USAGE_FILE")]
+    pub usage_file: Option<PathBuf>,
+
     /// Where to listen for HTTP; 127.0.0.1:8080 if no address at all is given
     #[arg(long, help_heading = headings::LISTENING, value_name = "ADDRESS", env = "KEYSWAP_HTTP")]
     pub http: Option<SocketAddr>,
@@ -114,9 +120,13 @@ pub struct Single {
     #[arg(long, help_heading = headings::LISTENING, value_name = "PATH", env = "KEYSWAP_UNIX")]
     pub unix: Option<PathBuf>,
 
-    /// Where health and metrics are served; 127.0.0.1:9090 if not given
-    #[arg(long, help_heading = headings::LISTENING, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
+    /// Where operators ask for health, metrics and more; 127.0.0.1:9090 if not given
+    #[arg(long, help_heading = headings::ADMIN, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
     pub admin: Option<SocketAddr>,
+
+    /// What everything there needs but health and metrics.
+    #[command(flatten)]
+    pub admin_secret: AdminSecretPlace,
 
     /// Authorities to trust besides the system's, PEM
     #[arg(long, help_heading = headings::EGRESS, value_name = "FILE", env = "KEYSWAP_CA")]
@@ -152,11 +162,12 @@ pub struct Single {
 }
 
 /// Under which headings the help has the flags.
-mod headings {
+pub(super) mod headings {
     pub(super) const UPSTREAM: &str = "What is forwarded to";
     pub(super) const IDENTITY: &str = "Whose tokens it has";
     pub(super) const KEYS: &str = "Which keys are good";
     pub(super) const LISTENING: &str = "Where it listens";
+    pub(in crate::settings) const ADMIN: &str = "Where operators ask";
     pub(super) const EGRESS: &str = "How it reaches Azure";
     pub(super) const PROCESS: &str = "How it runs";
 }
@@ -243,7 +254,7 @@ impl Single {
         }
         let settings = kind.zip(self.key_file.clone()).map(|(kind, file)| Settings {
             listen: self.listen(),
-            admin: self.admin.unwrap_or(DEFAULT_ADMIN),
+            admin: self.admin(),
             workers: self.workers.unwrap_or_else(default_workers),
             timeouts: Timeouts::DEFAULT,
             guessing: Guessing::DEFAULT,
@@ -258,6 +269,7 @@ impl Single {
             keys: KeySource::Plain { file, allow: self.allow.clone() },
             // None of such keys has an end.
             key_notice: days(Settings::KEY_NOTICE_DAYS),
+            usage: Usage { file: self.usage_file.clone(), ..Usage::DEFAULT },
         });
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(settings),
@@ -302,6 +314,10 @@ impl Single {
         let authority = Proxy::parse(self.proxy.as_deref()?).map_err(|fix| wrong("--proxy", fix)).ok()?;
         let credentials = self.proxy_credentials_file.clone().map(SecretSource::File);
         Some(Proxy { authority, credentials, no_proxy })
+    }
+
+    fn admin(&self) -> Admin {
+        Admin { address: self.admin.unwrap_or(Admin::DEFAULT_ADDRESS), secret: self.admin_secret.source() }
     }
 
     fn listen(&self) -> Listen {

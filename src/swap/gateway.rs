@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::route::Hosts;
 use crate::settings::Settings;
 use crate::token::Tokens;
+use crate::usage::Book;
 
 /// The keys, who guesses some, the tokens, the counters. It never changes: other settings make another one, and whatever
 /// has begun ends with the one that it began with.
@@ -32,6 +33,8 @@ pub struct Gateway {
     pub tokens: Arc<Tokens>,
     /// The counters.
     pub metrics: Metrics,
+    /// What the keys were used for.
+    pub usage: Arc<Book>,
     /// How long nobody may say anything over a websocket.
     pub websocket_idle: Duration,
     /// How long an answer that has begun may wait for its request's body, where that decides.
@@ -47,6 +50,7 @@ struct Lasting {
     guesses: Arc<Guesses>,
     tokens: Tokens,
     metrics: Metrics,
+    usage: Arc<Book>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -56,7 +60,8 @@ impl Gateway {
         let tokens = Tokens::new(&keys);
         let guesses = Arc::new(Guesses::new(settings.guessing));
         let metrics = Metrics::new(guesses.counters().clone());
-        Self::of(settings, keys, Lasting { guesses, tokens, metrics, stopped: Arc::default() })
+        let usage = Arc::new(Book::new(settings.usage.clone()));
+        Self::of(settings, keys, Lasting { guesses, tokens, metrics, usage, stopped: Arc::default() })
     }
 
     /// The gateway of other settings and keys. Counts go on, and so do the tokens of identities that are the same in both
@@ -71,12 +76,13 @@ impl Gateway {
         } else {
             Arc::new(self.guesses.under(settings.guessing))
         };
-        let (metrics, stopped) = (self.metrics.clone(), self.stopped.clone());
-        Self::of(settings, keys, Lasting { guesses, tokens, metrics, stopped })
+        let (metrics, usage, stopped) = (self.metrics.clone(), self.usage.clone(), self.stopped.clone());
+        Self::of(settings, keys, Lasting { guesses, tokens, metrics, usage, stopped })
     }
 
     fn of(settings: &Settings, keys: Keys, lasting: Lasting) -> Self {
-        let Lasting { guesses, tokens, metrics, stopped } = lasting;
+        let Lasting { guesses, tokens, metrics, usage, stopped } = lasting;
+        usage.follow(keys.listed());
         Self {
             keys,
             guesses,
@@ -85,11 +91,17 @@ impl Gateway {
             cors: Cors::of(&settings.cors),
             tokens: Arc::new(tokens),
             metrics,
+            usage,
             websocket_idle: settings.timeouts.websocket,
             condition_wait: settings.timeouts.upstream.stream,
             alarms: Alarms::of(&settings.identities),
             stopped,
         }
+    }
+
+    /// Writes the use of keys to its file, if there is one and anything is new.
+    pub(crate) fn keep_usage(&self) {
+        self.metrics.usage_is_kept(self.usage.keep());
     }
 
     /// From now on, whatever has not ended is cut off by a stop.

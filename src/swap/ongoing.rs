@@ -90,6 +90,7 @@ impl Ongoing {
         let record = &mut self.record;
         let by = record.verdict.as_ref().map_or("upstream", |verdict| verdict.reason());
         record.status = Some(response.status());
+        record.tell_key();
         if let Some(body) = &record.body {
             body.let_go();
         }
@@ -106,6 +107,9 @@ impl Ongoing {
             return;
         }
         self.record.outcome = outcome;
+        if self.record.status.is_none() {
+            self.record.tell_key();
+        }
         self.desk.gateway.metrics.end(&self.record);
         if let Some(lines) = &self.desk.lines {
             lines.tell(&self.record);

@@ -1,6 +1,7 @@
 //! Changes that take effect while requests run: whole or not at all, by every way to change a file, and who had begun is
 //! not disturbed.
 
+mod admin_secret;
 mod edited;
 mod revoked;
 mod trust;

@@ -38,9 +38,9 @@ pub(super) fn told_of(key: Option<&Arc<Key>>, now: SystemTime) -> Told {
 }
 
 /// Columns as wide as what stands in them; the last one has no end.
-fn table(rows: &[[String; 8]]) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let line = |row: &[String; 8]| {
+    let line = |row: &[String; N]| {
         let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
@@ -63,7 +63,7 @@ fn row(key: &Key, now: SystemTime) -> [String; 8] {
 }
 
 /// Whether a key is good, in the words of the request line.
-fn state(key: &Key, now: SystemTime) -> &'static str {
+pub(super) fn state(key: &Key, now: SystemTime) -> &'static str {
     match key.good_at(now) {
         Ok(()) => "good",
         Err(_) if key.revoked == Revoked::AtOnce => "revoked, cut",
@@ -80,7 +80,7 @@ fn grant(grant: &Grant) -> String {
     format!("{}: {}{narrowed}{targets}", grant.resource.name, families(grant).join(", "))
 }
 
-fn of_key(key: &Key, now: SystemTime) -> Value {
+pub(super) fn of_key(key: &Key, now: SystemTime) -> Value {
     let moment = |moment: Option<SystemTime>| moment.map(written);
     json!({
         "client": &*key.client.name,

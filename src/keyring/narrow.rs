@@ -1,0 +1,447 @@
+//! The least grants that let through what a client was seen to do.
+//!
+//! A grant is narrowed to what its own requests did: where several cover a request, the first of them, as
+//! [`crate::authorize`] has it. Families and accesses become those that were seen, and names of deployments or indexes
+//! take the place of globs. What one grant cannot say exactly, such as reading two indexes and writing to one, becomes
+//! two. Where what was seen is not known in full, the grant stays as wide as it was in that respect, and that is told.
+
+use std::collections::BTreeSet;
+
+use super::page::GrantEdit;
+use crate::family::{Families, Family};
+use crate::keys::{Grant, Targets};
+use crate::plane::{Access, Plane};
+use crate::usage::{History, Operation};
+
+/// What becomes of a client's grants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Narrowing {
+    /// For each grant, what comes in its place.
+    pub(super) edits: Vec<Vec<GrantEdit>>,
+    /// What whoever reviews it should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// One thing that was done, as often as you like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Deed {
+    pub(super) resource: String,
+    pub(super) operation: (Family, Access),
+    pub(super) object: Object,
+}
+
+/// What it was done to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Object {
+    Named(String),
+    /// What the body names, unread: only a grant of all names lets that through.
+    InBody,
+    /// All of them, or nobody can tell: likewise.
+    Unnamed,
+    /// More names than are remembered.
+    Others,
+    /// None.
+    Untouched,
+}
+
+/// A grant in the place of another, or a part of it.
+#[derive(Clone, Debug)]
+struct Part {
+    families: Families,
+    accesses: BTreeSet<usize>,
+    /// Those of the grant that it comes from if `None`.
+    names: Option<Vec<String>>,
+}
+
+type Pair = (Family, Access);
+
+/// What was done, one by one. `None` if it says a word that this keyswap does not know.
+pub(super) fn deeds(history: &History) -> Option<Vec<Deed>> {
+    let mut deeds = Vec::new();
+    for operation in &history.operations.seen {
+        let Operation { resource, family, access, targets, in_body, unnamed, untouched, .. } = operation;
+        let family = Family::NAMES.iter().find(|(name, _)| name == family)?.1;
+        let access = Access::NAMES.iter().find(|(name, _)| name == access)?.1;
+        let named = targets.seen.iter().cloned().map(Object::Named);
+        let others = [
+            (targets.more, Object::Others),
+            (*in_body, Object::InBody),
+            (*unnamed, Object::Unnamed),
+            (*untouched, Object::Untouched),
+        ];
+        let others = others.into_iter().filter_map(|(is_seen, object)| is_seen.then_some(object));
+        deeds.extend(named.chain(others).map(|object| Deed {
+            resource: resource.clone(),
+            operation: (family, access),
+            object,
+        }));
+    }
+    Some(deeds)
+}
+
+/// The places of the grants that a deed needs: the first that covers it; of names that nobody remembers, all that may.
+pub(super) fn covering(grants: &[Grant], deed: &Deed) -> Vec<usize> {
+    let (family, access) = deed.operation;
+    let may = |grant: &&(usize, &Grant)| {
+        *grant.1.resource.name == *deed.resource && grant.1.families.contains(family) && *grant.1.access.at(access)
+    };
+    let covers = |(_, grant): &(usize, &Grant)| match &deed.object {
+        Object::Named(name) => grant.targets.cover(Some(name)),
+        Object::InBody | Object::Unnamed => grant.targets.cover(None),
+        Object::Untouched | Object::Others => true,
+    };
+    let most = if deed.object == Object::Others { usize::MAX } else { 1 };
+    grants.iter().enumerate().filter(|grant| may(&grant)).filter(covers).map(|(place, _)| place).take(most).collect()
+}
+
+/// Narrows grants to deeds.
+pub(super) fn narrowed(grants: &[Grant], deeds: &[Deed]) -> Narrowing {
+    let mut notes = Vec::new();
+    let mut own: Vec<Vec<&Deed>> = vec![Vec::new(); grants.len()];
+    for deed in deeds {
+        let places = covering(grants, deed);
+        if places.is_empty() {
+            notes.push(format!("{} was seen, but is not granted any more", deed.words()));
+        }
+        for place in places {
+            own.get_mut(place).into_iter().for_each(|deeds| deeds.push(deed));
+        }
+    }
+    notes.dedup();
+    let edits = grants.iter().zip(&own).enumerate().map(|(place, (grant, deeds))| {
+        let place = format!("grants[{place}] on {}", grant.resource.name);
+        if deeds.is_empty() {
+            notes.push(format!("{place} was not used: it is removed"));
+            return Vec::new();
+        }
+        notes.extend(wide(grant, deeds));
+        parts(grant, deeds).iter().map(|part| part.edit(grant)).collect()
+    });
+    let edits = edits.collect();
+    Narrowing { edits, notes }
+}
+
+/// For what names do not take the place of what a grant covers, and why.
+fn wide(grant: &Grant, deeds: &[&Deed]) -> Vec<String> {
+    let names = names_of(grant);
+    let mut told: Vec<String> = Vec::new();
+    let is_named = deeds.iter().any(|deed| deed.object.name().is_some());
+    for deed in deeds {
+        let why = match deed.object {
+            Object::Named(_) => continue,
+            Object::Others => "it was done to more of them than are remembered",
+            Object::InBody => "its body names them, which is not read for a key that may use all",
+            Object::Unnamed => "it does not say which it works on, so that a key which is limited to some may not",
+            Object::Untouched if !is_named && deed.operation.0.can_be_limited() => "it works on none",
+            Object::Untouched => continue,
+        };
+        told.push(format!("{} keeps its {names}: {why}", deed.words()));
+    }
+    told
+}
+
+fn names_of(grant: &Grant) -> &'static str {
+    match grant.resource.plane {
+        Plane::OpenAi => "deployments",
+        Plane::Search => "indexes",
+    }
+}
+
+/// The least grants that let these deeds through in the place of one.
+fn parts(grant: &Grant, deeds: &[&Deed]) -> Vec<Part> {
+    let pairs = Family::NAMES.iter().flat_map(|(_, family)| Access::NAMES.iter().map(|(_, access)| (*family, *access)));
+    let mut groups: Vec<(Option<Vec<String>>, Vec<Pair>)> = Vec::new();
+    let mut untouching = Vec::new();
+    for pair in pairs {
+        let objects: Vec<_> = deeds.iter().filter(|deed| deed.operation == pair).map(|deed| &deed.object).collect();
+        let is_wide = |object: &&Object| matches!(object, Object::InBody | Object::Unnamed | Object::Others);
+        let names: BTreeSet<_> = objects.iter().filter_map(|object| object.name()).collect();
+        let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+        match objects.iter().copied().any(|object| is_wide(&object)) {
+            _ if objects.is_empty() => {}
+            true => join(&mut groups, None, pair),
+            false if names.is_empty() => untouching.push(pair),
+            false => join(&mut groups, Some(names), pair),
+        }
+    }
+    // What works on none is let through by any grant of its family: one that is there already, of few names if possible.
+    for pair in untouching {
+        let of_few = groups.iter().find(|(names, _)| names.is_some()).or(groups.first());
+        let names = of_few.and_then(|(names, _)| names.clone());
+        join(&mut groups, names, pair);
+    }
+    let parts = groups
+        .into_iter()
+        .flat_map(|(names, pairs)| exact(&pairs).into_iter().map(move |part| Part { names: names.clone(), ..part }));
+    let mut parts: Vec<_> = parts.collect();
+    // Names that the grant says already it may go on saying in its own words.
+    parts
+        .iter_mut()
+        .filter(|part| part.names.as_ref().is_some_and(|names| says(grant, names)))
+        .for_each(|part| part.names = None);
+    parts
+}
+
+fn join(groups: &mut Vec<(Option<Vec<String>>, Vec<Pair>)>, names: Option<Vec<String>>, pair: Pair) {
+    match groups.iter_mut().find(|(others, _)| *others == names) {
+        Some((_, pairs)) => pairs.push(pair),
+        None => groups.push((names, vec![pair])),
+    }
+}
+
+/// Families and accesses that together let through these pairs and no other: as few of them as can be.
+fn exact(pairs: &[Pair]) -> Vec<Part> {
+    let seen = |family: Family| pairs.iter().filter(move |pair| pair.0 == family).map(|pair| pair.1 as usize);
+    let within = |family: Family, accesses: &BTreeSet<usize>| {
+        let own = family.accesses().iter().map(|access| *access as usize);
+        own.filter(|access| accesses.contains(access)).collect::<BTreeSet<_>>()
+    };
+    let mut parts: Vec<Part> = Vec::new();
+    for (_, family) in Family::NAMES.iter().filter(|(_, family)| seen(*family).next().is_some()) {
+        let fits = |part: &&mut Part| {
+            let accesses: BTreeSet<_> = part.accesses.iter().copied().chain(seen(*family)).collect();
+            let all = part.families.with(*family);
+            all.iter().all(|family| within(family, &accesses) == seen(family).collect())
+        };
+        match parts.iter_mut().find(fits) {
+            Some(part) => {
+                part.families = part.families.with(*family);
+                part.accesses.extend(seen(*family));
+            }
+            None => {
+                parts.push(Part { families: Families::of(&[*family]), accesses: seen(*family).collect(), names: None })
+            }
+        }
+    }
+    parts
+}
+
+/// Whether a grant is limited to exactly these names, in so many words.
+fn says(grant: &Grant, names: &[String]) -> bool {
+    match &grant.targets {
+        Targets::All => false,
+        Targets::Some(globs) => {
+            let is_said = |name: &String| globs.iter().any(|glob| glob.pattern().eq_ignore_ascii_case(name));
+            globs.len() == names.len() && names.iter().all(is_said)
+        }
+    }
+}
+
+impl Part {
+    /// How it differs from the grant that it comes from.
+    fn edit(&self, grant: &Grant) -> GrantEdit {
+        let words = |families: Families| families.iter().map(|family| family.name().to_owned()).collect();
+        let allow = (self.families != grant.families).then(|| words(self.families));
+        let comes_to = |is_granted: &dyn Fn(Access) -> bool| -> Vec<Pair> {
+            let pairs =
+                self.families.iter().flat_map(|family| family.accesses().iter().map(move |access| (family, *access)));
+            pairs.filter(|(_, access)| is_granted(*access)).collect()
+        };
+        let wanted = |access: Access| self.accesses.contains(&(access as usize));
+        let is_said = comes_to(&wanted) == comes_to(&|access| *grant.access.at(access));
+        let names =
+            || Access::NAMES.iter().filter(|(_, access)| wanted(*access)).map(|(name, _)| (*name).to_owned()).collect();
+        let access = (!is_said).then(names);
+        let targets = self.names.clone().map(|names| (names_of(grant), names));
+        GrantEdit { allow, access, targets }
+    }
+}
+
+impl Deed {
+    fn words(&self) -> String {
+        let (family, access) = self.operation;
+        format!("{} ({}) on {}", family.name(), access.name(), self.resource)
+    }
+}
+
+impl Object {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keyring::page::Page;
+    use crate::keys::Keys;
+    use crate::settings::Settings;
+
+    const SETTINGS: &str = r#"
+        keys = "keys.toml"
+        [identities.main]
+        kind = "managed-identity"
+        [identities.reader]
+        kind = "managed-identity"
+        client_id = "r"
+        [resources.ai]
+        endpoint = "https://contoso.openai.azure.com"
+        identity = "main"
+        [resources.search]
+        endpoint = "https://contoso.search.windows.net"
+        identity = "main"
+    "#;
+
+    const CLIENT: &str = "[clients.a]\nkeys = [{ id = \"a\", sha256 = \"8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd\" }]\n";
+
+    /// A file in which the client has these grants.
+    fn page(grants: &str) -> Page {
+        Page::read(Path::new("keys.toml"), &format!("{CLIENT}{grants}")).unwrap()
+    }
+
+    fn keys(page: &Page) -> Keys {
+        let settings = Settings::parse(Path::new("keyswap.toml"), SETTINGS).unwrap();
+        Keys::parse(Path::new("keys.toml"), &page.text(), &settings)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", page.text()))
+    }
+
+    fn seen(resource: &str, family: Family, access: Access, object: Object) -> Deed {
+        Deed { resource: resource.to_owned(), operation: (family, access), object }
+    }
+
+    fn named(name: &str) -> Object {
+        Object::Named(name.to_owned())
+    }
+
+    /// What becomes of grants, and what is said of it.
+    fn after(grants: &str, deeds: &[Deed]) -> (String, Vec<String>) {
+        let mut page = page(grants);
+        let narrowing = narrowed(&keys(&page).clients()[0].grants, deeds);
+        page.replace_grants("a", &narrowing.edits).unwrap();
+        drop(keys(&page));
+        (page.text().replace(CLIENT, ""), narrowing.notes)
+    }
+
+    #[test]
+    fn what_one_grant_cannot_say_becomes_two() {
+        let deeds = [
+            seen("search", Family::DocumentsRead, Access::Read, named("hotels")),
+            seen("search", Family::DocumentsRead, Access::Read, named("Reports-1")),
+            seen("search", Family::DocumentsWrite, Access::Write, named("reports-1")),
+            seen("ai", Family::Files, Access::Write, Object::Untouched),
+            seen("ai", Family::FineTuning, Access::Read, Object::Unnamed),
+            seen("ai", Family::Evaluations, Access::Manage, Object::Unnamed),
+        ];
+        let (grants, notes) = after(
+            "grants = [{ resource = \"search\", indexes = [\"hotels\", \"reports-*\"], identity = \"reader\" }, { resource = \"ai\", allow = [\"openai\"] }]\n",
+            &deeds,
+        );
+        assert_eq!(
+            grants,
+            "grants = [{ resource = \"search\", indexes = [\"Reports-1\", \"hotels\"], identity = \"reader\", allow = [\"documents-read\"] }, \
+             { resource = \"search\", indexes = [\"reports-1\"], identity = \"reader\", allow = [\"documents-write\"] }, \
+             { resource = \"ai\", allow = [\"files\", \"evaluations\"], access = [\"write\", \"manage\"] }, \
+             { resource = \"ai\", allow = [\"fine-tuning\"], access = [\"read\"] }]\n"
+        );
+        assert_eq!(notes.len(), 3, "{notes:?}");
+    }
+
+    #[test]
+    fn what_is_as_narrow_as_can_be_stays_in_its_own_words() {
+        let grants = "[[clients.a.grants]]\nresource = \"ai\"\nallow = [\"inference\", \"files\"] # both\naccess = [\"write\", \"read\"]\ndeployments = [\"GPT-4o\"]\n";
+        let deeds = [
+            seen("ai", Family::Inference, Access::Read, named("gpt-4o")),
+            seen("ai", Family::Files, Access::Read, Object::Untouched),
+            seen("ai", Family::Files, Access::Write, Object::Untouched),
+            seen("gone", Family::Files, Access::Write, Object::Untouched),
+        ];
+        let (same, notes) = after(grants, &deeds);
+        assert_eq!(same, grants);
+        assert_eq!(notes, ["files (write) on gone was seen, but is not granted any more"]);
+    }
+
+    fn any_object() -> impl Strategy<Value = Object> {
+        let name = prop::sample::select(vec!["gpt-4o", "gpt-4", "ada", "hotels"]);
+        prop_oneof![
+            6 => name.prop_map(named),
+            1 => Just(Object::InBody),
+            1 => Just(Object::Unnamed),
+            1 => Just(Object::Others),
+            2 => Just(Object::Untouched),
+        ]
+    }
+
+    fn any_deed() -> impl Strategy<Value = Deed> {
+        let operations =
+            Family::NAMES.iter().flat_map(|(_, family)| family.accesses().iter().map(|access| (*family, *access)));
+        let operations: Vec<_> = operations.collect();
+        (prop::sample::select(operations), any_object()).prop_map(|((family, access), object)| {
+            let resource = if family.plane() == Plane::OpenAi { "ai" } else { "search" };
+            seen(resource, family, access, object)
+        })
+    }
+
+    /// A grant as somebody may have written it.
+    fn any_grant() -> impl Strategy<Value = String> {
+        let families = |plane| {
+            Family::NAMES
+                .iter()
+                .filter(move |(_, family)| family.plane() == plane)
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+        };
+        let some = |all: Vec<&'static str>, least: usize| {
+            let most = all.len();
+            prop::sample::subsequence(all, least..=most)
+        };
+        let list = |words: &[&str]| {
+            format!("[{}]", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
+        };
+        let of_plane = move |(resource, targets, plane): (&'static str, &'static str, Plane)| {
+            let names = some(vec!["gpt-4*", "gpt-4o", "ada", "hot*"], 1);
+            let parts = (some(families(plane), 1), prop::option::of(names), prop::bool::ANY);
+            parts.prop_map(move |(allow, names, reads)| {
+                let names = names.map_or(String::new(), |names| format!(", {targets} = {}", list(&names)));
+                let identity = if reads { ", identity = \"reader\"" } else { "" };
+                format!("{{ resource = \"{resource}\", allow = {}{names}{identity} }}", list(&allow))
+            })
+        };
+        prop_oneof![of_plane(("ai", "deployments", Plane::OpenAi)), of_plane(("search", "indexes", Plane::Search)),]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Replayed against the narrower grants, what was seen goes through, and nothing that reaches elsewhere, by family,
+        /// access or name.
+        #[test]
+        fn what_was_seen_is_let_through_and_nothing_else(
+            grants in prop::collection::vec(any_grant(), 1..3),
+            deeds in prop::collection::vec(any_deed(), 1..12),
+        ) {
+            let mut page = page(&format!("grants = [{}]\n", grants.join(", ")));
+            let before = keys(&page);
+            let before = &before.clients()[0].grants;
+            let narrowing = narrowed(before, &deeds);
+            page.replace_grants("a", &narrowing.edits).unwrap();
+            let after = keys(&page);
+            let after = &after.clients()[0].grants;
+            let deeds: Vec<_> = deeds.into_iter().filter(|deed| !covering(before, deed).is_empty()).collect();
+            for deed in &deeds {
+                prop_assert!(!covering(after, deed).is_empty(), "{deed:?} in {}", page.text());
+            }
+            for (_, family) in Family::NAMES {
+                for access in family.accesses() {
+                    let resource = if family.plane() == Plane::OpenAi { "ai" } else { "search" };
+                    let same: Vec<_> = deeds.iter().filter(|deed| deed.operation == (*family, *access)).collect();
+                    let untouched = seen(resource, *family, *access, Object::Untouched);
+                    prop_assert_eq!(covering(after, &untouched).is_empty(), same.is_empty(), "{:?} in {}", untouched, page.text());
+                    if same.iter().any(|deed| deed.object.name().is_none()) {
+                        continue;
+                    }
+                    for name in ["gpt-4o", "gpt-4", "gpt-45", "ada", "hotels", "hot"] {
+                        let deed = seen(resource, *family, *access, named(name));
+                        prop_assert_eq!(!covering(after, &deed).is_empty(), same.contains(&&deed), "{:?} in {}", deed, page.text());
+                    }
+                }
+            }
+        }
+    }
+}

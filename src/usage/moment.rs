@@ -1,0 +1,80 @@
+//! Moments as pages have them.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A moment, in whole seconds since 1970; written as RFC 3339 in UTC, like `2027-01-31T00:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// The moment that many seconds after 1970 began; none if that is 0.
+    pub(super) fn of_seconds(seconds: u64) -> Option<Self> {
+        (seconds > 0).then_some(Self(seconds))
+    }
+
+    /// How long ago it was; nothing if it is still to come.
+    pub fn age(self, now: Self) -> Duration {
+        Duration::from_secs(now.0.saturating_sub(self.0))
+    }
+}
+
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Only years of five digits cannot be written.
+        let time = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(self.0.min(MOST));
+        f.write_str(&time.format(&Rfc3339).unwrap_or_default())
+    }
+}
+
+/// The last second that can be written.
+const MOST: u64 = 253_402_300_799;
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| D::Error::custom("not a moment"))?;
+        Ok(SystemTime::from(time).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_is_written() {
+        let moment = Moment(1_795_341_600);
+        let written = serde_json::to_string(&moment).unwrap();
+        assert_eq!(written, "\"2026-11-22T10:00:00Z\"");
+        assert_eq!(serde_json::from_str::<Moment>(&written).unwrap(), moment);
+        assert_eq!(Moment(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
+    }
+}
