@@ -57,7 +57,9 @@ pub(crate) fn router(
 ) -> Router {
     let current = gateway.clone();
     let standings = move || current.load().tokens.standings();
-    let registry = Arc::new(gateway.load().metrics.registry(standings));
+    let current = gateway.clone();
+    let keys = move || current.load().keys.each().into_iter().cloned().collect();
+    let registry = Arc::new(gateway.load().metrics.registry(standings, keys));
     let for_everybody = Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))

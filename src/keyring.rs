@@ -81,6 +81,14 @@ pub struct Labels {
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
 
+    /// What else is written there.
+    #[command(flatten)]
+    pub particulars: Particulars,
+}
+
+/// What is written beside a key's digest, whatever it is called.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Particulars {
     /// From when on it is no longer good: a day in UTC, like 2027-01-31, or a moment, like 2027-01-31T12:00:00Z
     #[arg(long, value_name = "DATE", value_parser = parse_moment)]
     pub expires: Option<OffsetDateTime>,

@@ -3,6 +3,7 @@
 //! Keys are held as SHA-256 digests and looked up by digest, so neither memory nor a timing tells one. They are long
 //! and random, as Azure's own are: a slow hash would protect nothing and cost every request.
 
+mod expiry;
 mod file;
 mod plain;
 mod samples;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio_util::sync::CancellationToken;
@@ -23,11 +24,15 @@ use crate::family::{Families, Family};
 use crate::plane::Access;
 use crate::settings::{ByAccess, KeySource, Resource, Settings};
 use crate::usage::{Listed, Uses};
+use expiry::Announcement;
+pub use expiry::Ending;
 
 /// Every key that is known, by digest.
 #[derive(Debug, Default)]
 pub struct Keys {
     by_digest: HashMap<Digest, Arc<Key>>,
+    /// How long before the end of a key its operator is told.
+    notice: Duration,
 }
 
 /// The SHA-256 digest of a key.
@@ -55,6 +60,8 @@ pub struct Key {
     pub(crate) cut: CancellationToken,
     /// What it was used for, for as long as it is listed.
     pub(crate) uses: Arc<Uses>,
+    /// What answers to its client say of its end, if they shall.
+    announcement: Option<Announcement>,
 }
 
 /// Whether a key was taken back, and how.
@@ -266,8 +273,18 @@ impl fmt::Debug for Digest {
 impl Key {
     /// A key that is good at any time.
     pub(crate) fn new(id: impl Into<Arc<str>>, client: Arc<Client>) -> Self {
-        let (id, revoked, cut, uses) = (id.into(), Revoked::No, CancellationToken::new(), Arc::new(Uses::new()));
-        Self { id, client, created: None, note: None, not_before: None, expires: None, revoked, cut, uses }
+        Self {
+            id: id.into(),
+            client,
+            created: None,
+            note: None,
+            not_before: None,
+            expires: None,
+            revoked: Revoked::No,
+            cut: CancellationToken::new(),
+            uses: Arc::new(Uses::new()),
+            announcement: None,
+        }
     }
 
     /// What keys are sorted by: the names of their clients, then the order in which they were made.
@@ -294,6 +311,11 @@ impl Key {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether it can ever be refused: it has an end or a beginning, or was taken back.
+    pub(crate) fn has_bounds(&self) -> bool {
+        self.expires.is_some() || self.not_before.is_some() || self.revoked != Revoked::No
     }
 }
 

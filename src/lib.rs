@@ -75,6 +75,10 @@
 //! same place go on from one to the next. A [`keyring`] is how `keyswap keys` changes the file of keys: under a lock, and
 //! only to what the server would take.
 //!
+//! # The end of a key
+//! A key that has an end is spoken of before that comes: by [`server`] in the log and by [`metrics`], for its operator, and
+//! in answers to its client, if those shall say it. It ends by the clock, and changes no generation.
+//!
 //! # Invariants
 //! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
 //!    hold.

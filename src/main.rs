@@ -1,5 +1,7 @@
 //! The command line of keyswap.
 
+#[path = "main/help.rs"]
+mod help;
 #[path = "main/keys.rs"]
 mod keys;
 
@@ -16,7 +18,8 @@ use keyswap::certificate::{Certificates, Pair};
 use keyswap::document::Mistakes;
 use keyswap::egress::Egress;
 use keyswap::family::Family;
-use keyswap::keys::{Grant, Keys};
+use keyswap::keyring::written;
+use keyswap::keys::{Ending, Grant, Keys};
 use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
 use keyswap::proof::{self, Note};
@@ -36,7 +39,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// An authenticating gateway: a legacy api-key request becomes a Microsoft Entra request to Azure OpenAI or Azure AI
 /// Search.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = help::BEGIN)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,7 +47,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve: from a file of settings, or from flags alone
+    /// Take requests that bring keys, and forward them with tokens: as a file of settings says, or flags alone
+    ///
+    /// Without arguments the settings are in keyswap.toml here. Where --upstream is given, the flags are all there is, and no
+    /// such file is read. A change of the settings, or of any file that they name, takes effect within two seconds, or at once
+    /// with SIGHUP. SIGTERM stops it when what it has begun has ended.
+    #[command(after_long_help = help::SERVE)]
     Serve {
         #[command(flatten)]
         source: Source,
@@ -56,34 +64,45 @@ enum Command {
         requests: RequestFormat,
     },
     /// Check settings, keys and certificates without serving; reaches out to nothing
+    ///
+    /// It says what they come to, with notes on what their owner should know: who can see what others stored, which keys and
+    /// certificates end soon.
+    #[command(after_long_help = help::CHECK)]
     Check {
         #[command(flatten)]
         source: Source,
     },
-    /// Make an authority, and certificates for names of Azure's: for clients that keep those
+    /// Make certificates for Azure's own host names, for clients that go on calling those
+    ///
+    /// DNS or a hosts file leads such a name to keyswap, which shows a certificate for it. That comes from an authority of your
+    /// own, which is good for these names alone, and which the clients are made to trust: keyswap env.
+    #[command(after_long_help = help::CERT)]
     Cert {
         #[command(subcommand)]
         wanted: Wanted,
     },
     Keys(keys::Command),
-    /// Print what makes a client trust an authority, as lines for a shell: eval "$(keyswap env ...)"
+    /// Print the environment in which a client trusts what keyswap cert has made, as lines for a shell
+    #[command(after_long_help = help::ENV)]
     Env {
-        /// The client; may be given more than once
+        /// The SDK or program that is to trust them; more than once for several
         #[arg(long = "for", required = true, value_name = "CLIENT")]
         clients: Vec<Client>,
-        /// The authority
+        /// The authority: the ca.pem that keyswap cert ca has made
         #[arg(long, value_name = "FILE")]
         ca: PathBuf,
         /// Where to write it together with all that this system trusts, if a client needs that; beside it if not given
         #[arg(long, value_name = "FILE")]
         bundle: Option<PathBuf>,
     },
-    /// Print what makes a shell complete these commands: source <(keyswap completions bash)
+    /// Print what makes a shell complete these commands
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions {
-        /// The shell
+        /// The shell that is to complete them
         shell: Shell,
     },
-    /// Ask a running keyswap whether it is ready: exit status 0 if it is, 1 if not
+    /// Ask a running keyswap whether it is ready to serve, for health checks without a shell
+    #[command(after_long_help = help::HEALTH)]
     Health {
         /// The admin address to ask
         #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
@@ -97,6 +116,7 @@ enum Command {
 #[derive(Subcommand)]
 enum Wanted {
     /// Make an authority: ca.pem for clients to trust, and ca.key to be kept away from everybody
+    #[command(after_long_help = help::CERT_CA)]
     Ca {
         /// The directory for the two files
         #[arg(long, value_name = "DIRECTORY")]
@@ -104,11 +124,12 @@ enum Wanted {
         /// Replace what is there
         #[arg(long)]
         replace: bool,
-        /// The hosts that it is good for, with all names below them, and for no others
+        /// The hosts that it is good for, like contoso.openai.azure.com, with all names below them, and for no others
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
     /// Make certificates from it, one for each name, as [tls] directory takes them
+    #[command(after_long_help = help::CERT_LEAF)]
     Leaf {
         /// The directory of the authority
         #[arg(long, value_name = "DIRECTORY")]
@@ -119,7 +140,7 @@ enum Wanted {
         /// Replace what is there
         #[arg(long)]
         replace: bool,
-        /// The hosts
+        /// The hosts that clients call, like contoso.openai.azure.com
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -254,10 +275,12 @@ fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: 
         let near = [&["managed identities".to_owned(), "loopback".to_owned()], &near[..]].concat().join(", ");
         lines.push(format!("proxy {}: {credentials} credentials; reached without it: {near}", proxy.authority));
     }
+    let endings = keys.endings(SystemTime::now());
     for client in keys.clients() {
         for grant in &client.grants {
             lines.extend(report_grant(&client.name, grant));
         }
+        lines.extend(endings.iter().filter(|ending| ending.key.client.name == client.name).map(report_ending));
     }
     lines.push(format!("ok: {} keys\n", keys.len()));
     lines.join("\n")
@@ -303,6 +326,15 @@ fn report_grant(client: &str, grant: &Grant) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What its owner should know of a key that has ended, or will soon.
+fn report_ending(ending: &Ending<'_>) -> String {
+    let (key, at, cure) = (&ending.key.id, written(ending.at), &ending.cure);
+    match ending.days_left() {
+        Some(days) => format!("  note: its key {key} ends in {days} days, at {at}: {cure}"),
+        None => format!("  note: its key {key} has ended, at {at}: {cure}"),
+    }
 }
 
 fn health(admin: &AdminUrl, live: bool) -> ExitCode {

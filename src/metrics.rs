@@ -1,5 +1,9 @@
 //! What is counted. Labels are bounded: planes, stable reasons, status classes, the settings' own names.
 
+mod keys;
+
+use std::sync::Arc;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -9,10 +13,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::authenticate::GuessCounters;
+use crate::keys::Key;
 use crate::listen::Cause;
 use crate::plane::Plane;
 use crate::request_line::{Outcome, Record};
 use crate::token::Standing;
+use keys::KeyCollector;
 
 /// The counters of the request path, shared by all workers.
 #[derive(Clone, Debug)]
@@ -190,7 +196,11 @@ impl Metrics {
     }
 
     /// Everything that can be scraped.
-    pub fn registry(&self, standings: impl Fn() -> Vec<Standing> + Send + Sync + 'static) -> Registry {
+    pub fn registry(
+        &self,
+        standings: impl Fn() -> Vec<Standing> + Send + Sync + 'static,
+        keys: impl Fn() -> Vec<Arc<Key>> + Send + Sync + 'static,
+    ) -> Registry {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register("requests_in_flight", "Requests whose answer has not ended", self.in_flight.clone());
@@ -222,6 +232,7 @@ impl Metrics {
         let unwritten = "1 while the use of keys cannot be written to its file, so that a restart would forget it";
         registry.register("usage_unwritten", unwritten, self.usage_unwritten.clone());
         registry.register_collector(Box::new(TokenCollector(Box::new(standings))));
+        registry.register_collector(Box::new(KeyCollector::of(keys)));
         registry
     }
 }

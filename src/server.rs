@@ -4,6 +4,7 @@
 //! for signals. Each worker is a thread with a runtime, a service and upstream connections of its own. They share the
 //! keys, the tokens and the counters, and nothing that a worker would have to wait for.
 
+mod expiry;
 mod reload;
 mod worker;
 
@@ -213,6 +214,7 @@ impl Server {
                 accepting.spawn(listener.accept(dispatch.clone()));
             }
             drop(dispatch);
+            let endings = expiry::watch(live.gateway.clone(), generations.clone());
             let mut writing = tokio::spawn(keep_usage(live.gateway.clone()));
             let router = admin::router(live.gateway.clone(), phases, generations, visitors);
             let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
@@ -233,6 +235,7 @@ impl Server {
                 () = following => return Err(Broken("a token task ended".to_owned())),
                 Some(_) = accepting.join_next() => return Err(Broken("an accept loop ended".to_owned())),
                 _ = &mut admin => return Err(Broken("the admin address is no longer served".to_owned())),
+                never = endings => match never {},
                 _ = &mut writing => return Err(Broken("the use of keys is no longer written down".to_owned())),
             }
             let drain = live.drain();

@@ -67,6 +67,8 @@ pub struct Settings {
     pub identities: Vec<Arc<Identity>>,
     /// Where the keys are.
     pub keys: KeySource,
+    /// How long before the end of a key its operator is told.
+    pub key_notice: Duration,
     /// Where their use is written down.
     pub usage: Usage,
 }
@@ -217,6 +219,9 @@ impl Settings {
     /// The file of settings where none is named.
     pub const DEFAULT_FILE: &str = "keyswap.toml";
 
+    /// How many days before the end of a key its operator is told, where the settings say nothing.
+    const KEY_NOTICE_DAYS: u64 = 14;
+
     /// The settings that a command line leads to: its flags if they name an upstream, else the file.
     ///
     /// # Errors
@@ -282,6 +287,11 @@ impl Drain {
 
 /// Whose token a request rides that brought its own. No identity of ours may have this name.
 pub(crate) const CLIENTS_OWN: &str = "client";
+
+/// So many days.
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
+}
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)

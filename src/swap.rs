@@ -133,6 +133,9 @@ impl<S> Swap<S> {
         let mut response = match self.walk(request, &page, record).await {
             Ok((mut response, tunnel)) => {
                 response.headers_mut().insert(REQUEST_ID, id);
+                if let Some(key) = &record.key {
+                    key.announce_expiry(response.headers_mut());
+                }
                 if let Some(tunnel) = tunnel {
                     return ongoing.opened(response, tunnel);
                 }

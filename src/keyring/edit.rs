@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use toml_edit::Value;
 
 use super::page::Grant;
-use super::{Digest, Fields, Key, Keyring, Keys, Labels, Looks, Mistakes, Owner, Plane, Shape, refused, written};
+use super::{
+    Digest, Fields, Key, Keyring, Keys, Labels, Looks, Mistakes, Owner, Particulars, Plane, Shape, refused, written,
+};
 use crate::settings::Resource;
 
 impl Keyring {
@@ -79,7 +81,8 @@ impl Keyring {
             }
             None => self.free_id(&format!("{client}-{}", self.now.date())),
         };
-        if labels.expires.is_some_and(|expires| expires <= self.now) {
+        let Particulars { expires, note } = &labels.particulars;
+        if expires.is_some_and(|expires| expires <= self.now) {
             return Err(refused("--expires", "is in the past"));
         }
         let mut fields: Fields = vec![
@@ -87,10 +90,10 @@ impl Keyring {
             ("sha256", Digest::of(key.as_bytes()).to_string().into()),
             ("created", moment(self.now)?),
         ];
-        if let Some(expires) = labels.expires {
-            fields.push(("expires", moment(expires)?));
+        if let Some(expires) = expires {
+            fields.push(("expires", moment(*expires)?));
         }
-        if let Some(note) = &labels.note {
+        if let Some(note) = note {
             if note.is_empty() || note.chars().any(char::is_control) {
                 return Err(refused("--note", "must be one line of text"));
             }
@@ -124,17 +127,10 @@ impl Keyring {
         Mistakes::of_file(self.file.name(), "is written in a way that cannot be edited: do it by hand")
     }
 
-    /// The one key with this id.
+    /// The key with this id.
     pub(super) fn key(&self, id: &str) -> Result<Arc<Key>, Mistakes> {
-        let keys: Vec<_> = self.keys.each().into_iter().filter(|key| *key.id == *id).collect();
-        match keys[..] {
-            [key] => Ok(key.clone()),
-            [] => Err(refused("KEY-ID", "is no key's: keyswap keys list shows them all")),
-            _ => {
-                let owners = keys.iter().map(|key| &*key.client.name).collect::<Vec<_>>().join(", ");
-                Err(refused("KEY-ID", format!("is shared by keys of {owners}: give each an id of its own in the file")))
-            }
-        }
+        let key = self.keys.each().into_iter().find(|key| *key.id == *id);
+        key.cloned().ok_or_else(|| refused("KEY-ID", "is no key's: keyswap keys list shows them all"))
     }
 
     /// The client's keys that are good, or will be.

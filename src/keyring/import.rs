@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Keyring, Labels, Mistake, Mistakes, Owner, Plane};
+use super::{Keyring, Labels, Mistake, Mistakes, Owner, Particulars, Plane};
 use crate::keys::weakness;
 
 /// Keys that were found somewhere.
@@ -123,11 +123,17 @@ impl Found {
 }
 
 impl Keyring {
-    /// Lists keys that a client has already, so that it changes nothing. There may be more than two.
+    /// Lists keys that a client has already, so that it changes nothing. There may be more than two. Those that are listed
+    /// already stay as they are.
     ///
     /// # Errors
     /// A weak key, a key of somebody else's, or what was asked for and cannot be.
-    pub fn import(&mut self, owner: &Owner, found: &Found) -> Result<Vec<Imported>, Mistakes> {
+    pub fn import(
+        &mut self,
+        owner: &Owner,
+        found: &Found,
+        particulars: &Particulars,
+    ) -> Result<Vec<Imported>, Mistakes> {
         let weak = found.keys.iter().filter_map(|found| Some(found.wrong(weakness(&found.key)?))).collect::<Vec<_>>();
         if !weak.is_empty() {
             return Err(Mistakes(weak));
@@ -137,10 +143,10 @@ impl Keyring {
             owner.allow.push(allow.to_owned());
         }
         self.welcome(&owner, found.plane)?;
-        found.keys.iter().map(|found| self.import_one(&owner.client, found)).collect()
+        found.keys.iter().map(|found| self.import_one(&owner.client, found, particulars)).collect()
     }
 
-    fn import_one(&mut self, client: &str, found: &FoundKey) -> Result<Imported, Mistakes> {
+    fn import_one(&mut self, client: &str, found: &FoundKey, particulars: &Particulars) -> Result<Imported, Mistakes> {
         if let Some(key) = self.keys.find(found.key.as_bytes()) {
             if *key.client.name == *client {
                 return Ok(Imported { id: key.id.to_string(), was_there: true });
@@ -151,7 +157,7 @@ impl Keyring {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         let label: String = found.label.chars().map(plain).collect();
         let id = Some(self.free_id(&format!("{client}-{label}")));
-        let id = self.enter(client, &found.key, &Labels { id, ..Labels::default() })?;
+        let id = self.enter(client, &found.key, &Labels { id, particulars: particulars.clone() })?;
         Ok(Imported { id, was_there: false })
     }
 }

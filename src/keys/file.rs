@@ -1,9 +1,11 @@
 //! `keys.toml`: clients, the digests of their keys, their grants. `config/keys.example.toml` explains every key.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::expiry::Announcement;
 use super::samples::Samples;
 use super::{Client, Digest, Grant, Key, Keys, Revoked, Targets};
 use crate::document::{Document, Mistakes, Section, Value};
@@ -21,16 +23,29 @@ pub(super) fn parse(path: &Path, text: &str, settings: &Settings) -> Result<Keys
 
 fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
     let samples = Samples::new();
-    let mut keys = Keys::default();
+    let mut keys = Keys { notice: settings.key_notice, ..Keys::default() };
+    let mut owners = HashMap::new();
     for (name, section) in root.named_sections("clients") {
         let grants = section.need("grants", "say what its keys may do, as tables like [[clients.NAME.grants]]");
         let grants = grants.and_then(|value| value.list()).unwrap_or_default();
         let grants = grants.iter().filter_map(|value| grant(&value.section()?, settings));
         let client = Arc::new(Client { name: name.into(), grants: grants.collect() });
+        let announces = section.get("announce_expiry").and_then(|value| value.truth()).unwrap_or_default();
         let written = section.need("keys", "list its keys, as tables like [[clients.NAME.keys]]");
         for value in written.and_then(|value| value.list()).unwrap_or_default() {
             let Some(section) = value.section() else { continue };
-            let Some((digest, key)) = key(&section, &client, &samples) else { continue };
+            let id = section.need("id", "give it a name for the log").and_then(|value| {
+                let id = value.text()?;
+                // The log, the metrics and keyswap keys call a key by it.
+                if let Some(owner) = owners.insert(id, name) {
+                    value.wrong(&format!("is the id of a key of client {owner} already: give each key one of its own"));
+                }
+                Some(id)
+            });
+            let Some((digest, mut key)) = key(&section, id, &client, &samples) else { continue };
+            if announces {
+                key.announcement = key.expires.and_then(|expires| Announcement::of(expires, settings.key_notice));
+            }
             if let Some(other) = keys.insert(digest, key) {
                 let fix =
                     format!("is the same key as {} of client {}: one key, one owner", other.id, other.client.name);
@@ -41,8 +56,7 @@ fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
     keys
 }
 
-fn key(section: &Section<'_>, client: &Arc<Client>, samples: &Samples) -> Option<(Digest, Key)> {
-    let id = section.need("id", "give it a name for the log");
+fn key(section: &Section<'_>, id: Option<&str>, client: &Arc<Client>, samples: &Samples) -> Option<(Digest, Key)> {
     let digest = section
         .need("sha256", "write its digest: printf %s \"$KEY\" | sha256sum")
         .and_then(|value| digest(&value, samples));
@@ -56,7 +70,7 @@ fn key(section: &Section<'_>, client: &Arc<Client>, samples: &Samples) -> Option
         None => Some(None),
     };
     let revoked = revoked(section);
-    let key = Key::new(id?.text()?, client.clone());
+    let key = Key::new(id?, client.clone());
     if revoked == Some(Revoked::AtOnce) {
         key.cut.cancel();
     }

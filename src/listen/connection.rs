@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
@@ -248,7 +248,10 @@ where
         // Its connection ends after its last stream, taken over or not: nobody has to be told.
         let (open, _) = oneshot::channel();
         let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone(), open), witness);
+        let came = Arc::new(Notify::new());
+        let first = came.clone();
         let service = service_fn(move |request| {
+            first.notify_one();
             turn.enter(Stage::Answering);
             let turn = turn.clone();
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
@@ -264,10 +267,18 @@ where
             .enable_connect_protocol()
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
+        let leaving = async {
+            drop(phase.wait_for(|phase| *phase >= Phase::Closing).await);
+            // Whoever comes only now has something to ask, and would not be let before he has to go.
+            tokio::select! {
+                () = came.notified() => {}
+                _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
+            }
+        };
         tokio::select! {
             done = connection.as_mut() => return Ok(done?),
             // GOAWAY loses nothing: streams that are open go on, and the client opens new ones elsewhere.
-            _ = phase.wait_for(|phase| *phase >= Phase::Closing) => connection.as_mut().graceful_shutdown(),
+            () = leaving => connection.as_mut().graceful_shutdown(),
         }
         Ok(connection.await?)
     }

@@ -19,24 +19,22 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use keyswap::document::{Mistake, Mistakes};
 use keyswap::keyring::{
-    Former, Found, Imported, Keyring, Labels, Looks, Made, Owner, parse_moment, parse_term, written,
+    Former, Found, Imported, Keyring, Labels, Looks, Made, Owner, Particulars, parse_moment, parse_term, written,
 };
 use keyswap::keys::{Keys, Revoked};
 use keyswap::settings::{KeySource, Settings};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{EXIT_MISTAKES, complain};
+use super::{EXIT_MISTAKES, complain, help};
 use used::Asked;
 
 /// Make keys, rotate them, take them back: in the file of keys, which a running keyswap follows
 ///
 /// The file holds digests, never keys. Every edit keeps its comments and its order, is whole or not at all, and is read as
 /// the server will read it before it is written.
-///
-/// Exit status: 0 done; 1 the answer is no, or what was done could not be told; 2 something is wrong with the file or
-/// with what was asked for, and nothing was written.
 #[derive(Args)]
+#[command(after_long_help = help::KEYS)]
 pub(super) struct Command {
     #[command(flatten)]
     place: Place,
@@ -63,6 +61,7 @@ enum Action {
     /// Make a key and print it, once; its client is added if it is new
     ///
     /// A client may have two good keys at once, so that it can change over; keyswap keys rotate makes the second.
+    #[command(after_long_help = help::KEYS_NEW)]
     New {
         #[command(flatten)]
         owner: Owner,
@@ -73,8 +72,8 @@ enum Action {
     },
     /// Show every key: whose it is, whether it is good, what it may do; or, with --from, when it was last used and for what
     ///
-    /// With --from the exit status is 0 if everybody was heard and knows every key, and 1 if not: then nothing is proven of a
-    /// key that nobody has seen. A key that was never used was never used since the moment that is shown beside it.
+    /// A key that was never used was never used since the moment that is shown beside it.
+    #[command(after_long_help = help::KEYS_LIST)]
     List {
         #[command(flatten)]
         asked: Asked,
@@ -82,19 +81,21 @@ enum Action {
     /// Propose the least grants for what a client was seen to do, as a diff to review, and name the roles in Azure for them
     ///
     /// What was refused is no part of it, and what is not known in full is not narrowed. Without --from it is read from the
-    /// file that the settings name in [usage]. Exit status 1 if nothing can be proposed.
+    /// file that the settings name in [usage].
+    #[command(after_long_help = help::KEYS_NARROW)]
     Narrow {
         /// The client; all of them if not given
         client: Option<String>,
         #[command(flatten)]
         asked: Asked,
-        /// Write it
+        /// Write it to the file of keys, too
         #[arg(long)]
         write: bool,
     },
     /// Make a client's second key and print it, once; the first one expires after a while
+    #[command(after_long_help = help::KEYS_ROTATE)]
     Rotate {
-        /// The client
+        /// The client, as keyswap keys list shows it
         client: String,
         /// How long the first key is still good, like 7d or 12h; never longer than it was
         #[arg(long, value_name = "TIME", value_parser = parse_term, default_value = "7d")]
@@ -105,6 +106,7 @@ enum Action {
         labels: Labels,
     },
     /// Take a key back: its next request is refused, what runs with it ends as it would
+    #[command(after_long_help = help::KEYS_REVOKE)]
     Revoke {
         /// The key's id, as keyswap keys list shows it
         #[arg(value_name = "KEY-ID")]
@@ -114,6 +116,7 @@ enum Action {
         now: bool,
     },
     /// Say when a key expires
+    #[command(after_long_help = help::KEYS_EXPIRE)]
     Expire {
         /// The key's id, as keyswap keys list shows it
         #[arg(value_name = "KEY-ID")]
@@ -123,8 +126,8 @@ enum Action {
     },
     /// Read a key from standard input, and say whose it is and whether it is good
     ///
-    /// Exit status 0 if it is good, 1 if not. It is never taken as an argument, which everybody on the machine could see:
-    /// printf %s "$KEY" | keyswap keys verify
+    /// It is never taken as an argument, which everybody on the machine could see.
+    #[command(after_long_help = help::KEYS_VERIFY)]
     Verify {
         // Taken only to be refused: clap's own refusal would repeat it.
         #[arg(hide = true)]
@@ -135,12 +138,15 @@ enum Action {
     /// Standard input has one key a line, or what one of these prints: az cognitiveservices account keys list, az search
     /// admin-key show, az search query-key list. Keys that are listed already for the client stay as they are. A new client
     /// with query keys gets the preset search-query if --allow does not say more.
+    #[command(after_long_help = help::KEYS_IMPORT)]
     Import {
         #[command(flatten)]
         owner: Owner,
         /// A directory whose files are the keys, as a Secret of Kubernetes is mounted, or one such file
         #[arg(long, value_name = "PATH")]
         from: Option<PathBuf>,
+        #[command(flatten)]
+        particulars: Particulars,
         // As above.
         #[arg(hide = true)]
         argument: Vec<OsString>,
@@ -246,16 +252,16 @@ impl Action {
             Self::Verify { argument } | Self::Import { argument, .. } if !argument.is_empty() => {
                 Err(input::as_argument())
             }
-            Self::Import { owner, from, .. } => {
+            Self::Import { owner, from, particulars, .. } => {
                 let found = match from {
                     Some(path) => Found::in_files(path)?,
                     None => Found::in_text(&input::text()?)?,
                 };
                 // Only now, lest others wait for whoever types.
                 let mut keyring = Keyring::open(settings)?;
-                let imported = keyring.import(owner, &found)?;
+                let imported = keyring.import(owner, &found, particulars)?;
                 keyring.save()?;
-                Ok(told_imported(&owner.client, &imported))
+                Ok(told_imported(&owner.client, &imported, particulars))
             }
             Self::Verify { .. } => {
                 Ok(list::told_of(Keys::read(&settings)?.find(input::key()?.as_bytes()), SystemTime::now()))
@@ -284,12 +290,19 @@ fn wrong(argument: &str, fix: &str) -> Mistakes {
     Mistakes(vec![Mistake { file: "command line".into(), at: None, place: argument.to_owned(), fix: fix.to_owned() }])
 }
 
-fn told_imported(client: &str, imported: &[Imported]) -> Told {
+fn told_imported(client: &str, imported: &[Imported], particulars: &Particulars) -> Told {
     let lines = imported.iter().map(|Imported { id, was_there }| {
-        let how = if *was_there { "there already" } else { "imported" };
+        let until = particulars.expires.map(|expires| format!(", good until {}", written(expires)));
+        let how = if *was_there { "there already" } else { &format!("imported{}", until.unwrap_or_default()) };
         format!("key {id} of {client}: {how}\n")
     });
-    let of_one = |Imported { id, was_there }: &Imported| json!({ "id": id, "was_there": was_there });
+    let of_one = |Imported { id, was_there }: &Imported| {
+        let mut json = json!({ "id": id, "was_there": was_there });
+        if let Some(expires) = particulars.expires.filter(|_| !was_there) {
+            json["expires"] = written(expires).into();
+        }
+        json
+    };
     let keys: Vec<_> = imported.iter().map(of_one).collect();
     Told::done(json!({ "client": client, "keys": keys }), lines.collect())
 }
@@ -298,7 +311,7 @@ fn told_made(client: &str, made: &Made, labels: &Labels, former: Option<&Former>
     let Made { id, key } = made;
     let mut json = json!({ "client": client, "id": id, "key": **key });
     let mut besides = format!("key {id} of {client}: shown this once, and kept nowhere\n");
-    if let Some(expires) = labels.expires {
+    if let Some(expires) = labels.particulars.expires {
         json["expires"] = written(expires).into();
         besides.push_str(&format!("it is good until {}\n", written(expires)));
     }

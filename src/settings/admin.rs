@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{Digest, SHA256, digest};
 
 use super::file::{address, secret};
 use super::identity::application::environment;
+use super::single::headings;
 use super::{SecretSource, loopback};
 use crate::document::{Mistake, Mistakes, Section};
 
@@ -30,7 +31,7 @@ pub struct AdminSecret(Digest);
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct AdminSecretPlace {
     /// The file that holds the secret of the admin address, in its first line; else `KEYSWAP_ADMIN_SECRET`, if that is set
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_ADMIN_SECRET_FILE")]
+    #[arg(long, help_heading = headings::ADMIN, value_name = "FILE", env = "KEYSWAP_ADMIN_SECRET_FILE")]
     pub admin_secret_file: Option<PathBuf>,
 }
 

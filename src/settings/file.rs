@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::identity::{Surroundings, identities};
 use super::{
     Admin, ByAccess, ClientTimeouts, Cors, Drain, Egress, EgressTimeouts, Guessing, KeySource, Listen, Proxy,
-    SecretSource, Settings, Timeouts, UpstreamTimeouts, Usage, default_workers, resource, without_brackets,
+    SecretSource, Settings, Timeouts, UpstreamTimeouts, Usage, days, default_workers, resource, without_brackets,
 };
 use crate::document::{Document, Mistakes, Section, Value};
 use crate::plane::Cloud;
@@ -55,6 +55,7 @@ fn settings(root: &Section<'_>, base: &Path, file: &Path) -> Option<Settings> {
     let (declared, identities) = identities(root, around);
     let resources = resource::resources(root, cloud, &declared);
     let keys = root.need("keys", "name the file of the keys, like \"keys.toml\"").and_then(|value| path(&value, base));
+    let key_notice = root.get("key_notice_days").map_or(Some(Settings::KEY_NOTICE_DAYS), |value| value.whole(0..=3650));
     Some(Settings {
         listen: listen?,
         admin: admin?,
@@ -67,6 +68,7 @@ fn settings(root: &Section<'_>, base: &Path, file: &Path) -> Option<Settings> {
         resources,
         identities,
         keys: KeySource::Digests(keys?),
+        key_notice: days(key_notice?),
         usage,
     })
 }
@@ -272,7 +274,7 @@ identity = { read = \"nobody\", write = \"nobody\" }
         assert_eq!(
             mistakes.to_string(),
             "\
-keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, development, drain, egress, guessing, identities, keys, listen, resources, timeouts, tls, usage, workers
+keyswap.toml:3:1: worker: unknown key; known here: admin, cloud, cors, development, drain, egress, guessing, identities, key_notice_days, keys, listen, resources, timeouts, tls, usage, workers
 keyswap.toml:5:9: listen.https: needs a certificate: add [tls] with cert and key, or with directory
 keyswap.toml:6:8: listen.http: must be an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:8080\"
 keyswap.toml:8:9: drain.delay: must be a text in quotes, not a value of type integer

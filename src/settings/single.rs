@@ -14,7 +14,7 @@ use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
     Admin, AdminSecretPlace, ByAccess, CertificateFiles, ClientTokens, Cors, Drain, Egress, Endpoint, Guessing, Https,
-    Identity, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage,
+    Identity, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage, days,
     default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
@@ -25,103 +25,103 @@ use crate::plane::{Cloud, Plane};
 #[command(group(ArgGroup::new("certificates").args(["tls_cert", "tls_directory"]).multiple(true)))]
 pub struct Single {
     /// The Azure resource to forward to, like `https://contoso.openai.azure.com`; may be given once for each plane
-    #[arg(long, value_name = "URL", env = "KEYSWAP_UPSTREAM", value_delimiter = ',')]
+    #[arg(long, help_heading = headings::UPSTREAM, value_name = "URL", env = "KEYSWAP_UPSTREAM", value_delimiter = ',')]
     pub upstream: Vec<String>,
 
     /// The plane of an upstream whose host is no name of Azure's that tells it
-    #[arg(long, value_name = "PLANE", env = "KEYSWAP_PLANE")]
+    #[arg(long, help_heading = headings::UPSTREAM, value_name = "PLANE", env = "KEYSWAP_PLANE")]
     pub plane: Option<PlaneName>,
 
     /// The Azure cloud: it decides the audience of tokens
-    #[arg(long, value_name = "CLOUD", env = "KEYSWAP_CLOUD")]
+    #[arg(long, help_heading = headings::UPSTREAM, value_name = "CLOUD", env = "KEYSWAP_CLOUD")]
     pub cloud: Option<CloudName>,
 
     /// How tokens are got; always to be named, never guessed
-    #[arg(long, value_name = "KIND", env = "KEYSWAP_IDENTITY")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "KIND", env = "KEYSWAP_IDENTITY")]
     pub identity: Option<IdentityName>,
 
     /// The application's tenant; for a workload identity, `AZURE_TENANT_ID` if not given
-    #[arg(long, value_name = "ID", env = "KEYSWAP_TENANT")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "ID", env = "KEYSWAP_TENANT")]
     pub tenant: Option<String>,
 
     /// The application's id, or the client id of a user-assigned managed identity; for a workload identity,
     /// `AZURE_CLIENT_ID` if not given
-    #[arg(long, value_name = "ID", env = "KEYSWAP_CLIENT_ID")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "ID", env = "KEYSWAP_CLIENT_ID")]
     pub client_id: Option<String>,
 
     /// The object id of a user-assigned managed identity
-    #[arg(long, value_name = "ID", env = "KEYSWAP_OBJECT_ID", conflicts_with = "client_id")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "ID", env = "KEYSWAP_OBJECT_ID", conflicts_with = "client_id")]
     pub object_id: Option<String>,
 
     /// The file that holds the application's secret; else it is taken from `KEYSWAP_CLIENT_SECRET`
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_SECRET_FILE")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "FILE", env = "KEYSWAP_SECRET_FILE")]
     pub secret_file: Option<PathBuf>,
 
     /// The application's certificate, PEM, for `--identity client-certificate`; its key may stand in the same file
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_CERTIFICATE_FILE")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "FILE", env = "KEYSWAP_CERTIFICATE_FILE")]
     pub certificate_file: Option<PathBuf>,
 
     /// The key of that certificate, where it has a file of its own
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_CERTIFICATE_KEY_FILE", requires = "certificate_file")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "FILE", env = "KEYSWAP_CERTIFICATE_KEY_FILE", requires = "certificate_file")]
     pub certificate_key_file: Option<PathBuf>,
 
     /// Show Entra the certificate's chain: where it trusts a subject's name and issuer
-    #[arg(long, env = "KEYSWAP_SEND_CHAIN", requires = "certificate_file")]
+    #[arg(long, help_heading = headings::IDENTITY, env = "KEYSWAP_SEND_CHAIN", requires = "certificate_file")]
     pub send_chain: bool,
 
     /// The file of the service account's token, for `--identity workload-identity`; `AZURE_FEDERATED_TOKEN_FILE` if not
     /// given
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_TOKEN_FILE")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "FILE", env = "KEYSWAP_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
     /// This is no production: `--identity azure-cli` may be used
     // No variable: nobody shall switch it on without knowing.
-    #[arg(long)]
+    #[arg(long, help_heading = headings::IDENTITY)]
     pub development: bool,
 
     /// Entra's address, where the cloud's own is not meant
-    #[arg(long, value_name = "URL", env = "KEYSWAP_AUTHORITY")]
+    #[arg(long, help_heading = headings::IDENTITY, value_name = "URL", env = "KEYSWAP_AUTHORITY")]
     pub authority: Option<String>,
 
     /// The file of the keys that clients may use: plain keys, one a line, unreadable for others
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_KEY_FILE")]
+    #[arg(long, help_heading = headings::KEYS, value_name = "FILE", env = "KEYSWAP_KEY_FILE")]
     pub key_file: Option<PathBuf>,
 
     /// What the keys may do: families of operations or presets; by default inference, or documents
-    #[arg(long, value_name = "FAMILY", env = "KEYSWAP_ALLOW", value_delimiter = ',')]
+    #[arg(long, help_heading = headings::KEYS, value_name = "FAMILY", env = "KEYSWAP_ALLOW", value_delimiter = ',')]
     pub allow: Vec<String>,
 
     /// The file in which it is written down when and for what each key was used; made if it is not there. Forgotten at each
     /// end if not given
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_USAGE_FILE")]
+    #[arg(long, help_heading = headings::KEYS, value_name = "FILE", env = "KEYSWAP_USAGE_FILE")]
     pub usage_file: Option<PathBuf>,
 
     /// Where to listen for HTTP; 127.0.0.1:8080 if no address at all is given
-    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTP")]
+    #[arg(long, help_heading = headings::LISTENING, value_name = "ADDRESS", env = "KEYSWAP_HTTP")]
     pub http: Option<SocketAddr>,
 
     /// Where to listen for HTTPS
-    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_HTTPS", requires = "certificates")]
+    #[arg(long, help_heading = headings::LISTENING, value_name = "ADDRESS", env = "KEYSWAP_HTTPS", requires = "certificates")]
     pub https: Option<SocketAddr>,
 
     /// The certificate chain for HTTPS, PEM
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_CERT", requires = "tls_key")]
+    #[arg(long, help_heading = headings::LISTENING, value_name = "FILE", env = "KEYSWAP_TLS_CERT", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
     /// The private key for HTTPS, PEM
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_TLS_KEY", requires = "tls_cert")]
+    #[arg(long, help_heading = headings::LISTENING, value_name = "FILE", env = "KEYSWAP_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
     /// Certificates for HTTPS by the names in them: a directory of pairs, NAME.pem and NAME.key
-    #[arg(long, value_name = "DIRECTORY", env = "KEYSWAP_TLS_DIRECTORY")]
+    #[arg(long, help_heading = headings::LISTENING, value_name = "DIRECTORY", env = "KEYSWAP_TLS_DIRECTORY")]
     pub tls_directory: Option<PathBuf>,
 
     /// The unix socket to listen on
-    #[arg(long, value_name = "PATH", env = "KEYSWAP_UNIX")]
+    #[arg(long, help_heading = headings::LISTENING, value_name = "PATH", env = "KEYSWAP_UNIX")]
     pub unix: Option<PathBuf>,
 
     /// Where operators ask for health, metrics and more; 127.0.0.1:9090 if not given
-    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
+    #[arg(long, help_heading = headings::ADMIN, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
     pub admin: Option<SocketAddr>,
 
     /// What everything there needs but health and metrics.
@@ -129,36 +129,47 @@ pub struct Single {
     pub admin_secret: AdminSecretPlace,
 
     /// Authorities to trust besides the system's, PEM
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_CA")]
+    #[arg(long, help_heading = headings::EGRESS, value_name = "FILE", env = "KEYSWAP_CA")]
     pub ca: Option<PathBuf>,
 
     /// The DNS server that is asked for Azure's names, instead of the system: 168.63.129.16 on a machine in Azure
-    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_RESOLVER", value_parser = resolver)]
+    #[arg(long, help_heading = headings::EGRESS, value_name = "ADDRESS", env = "KEYSWAP_RESOLVER", value_parser = resolver)]
     pub resolver: Option<SocketAddr>,
 
     /// The proxy between here and Azure, like `http://proxy.corp:3128`; proxy variables of the environment are ignored
-    #[arg(long, value_name = "URL", env = "KEYSWAP_PROXY")]
+    #[arg(long, help_heading = headings::EGRESS, value_name = "URL", env = "KEYSWAP_PROXY")]
     pub proxy: Option<String>,
 
     /// The file that holds `user:password` for the proxy
-    #[arg(long, value_name = "FILE", env = "KEYSWAP_PROXY_CREDENTIALS_FILE", requires = "proxy")]
+    #[arg(long, help_heading = headings::EGRESS, value_name = "FILE", env = "KEYSWAP_PROXY_CREDENTIALS_FILE", requires = "proxy")]
     pub proxy_credentials_file: Option<PathBuf>,
 
     /// Hosts that are reached without the proxy: names, globs, suffixes, addresses, ranges
-    #[arg(long, value_name = "HOSTS", env = "KEYSWAP_NO_PROXY", value_delimiter = ',', requires = "proxy")]
+    #[arg(long, help_heading = headings::EGRESS, value_name = "HOSTS", env = "KEYSWAP_NO_PROXY", value_delimiter = ',', requires = "proxy")]
     pub no_proxy: Vec<String>,
 
     /// Worker threads; by default one a core, at most four
-    #[arg(long, value_name = "N", env = "KEYSWAP_WORKERS")]
+    #[arg(long, help_heading = headings::PROCESS, value_name = "N", env = "KEYSWAP_WORKERS")]
     pub workers: Option<NonZeroUsize>,
 
     /// How long new connections are taken after SIGTERM; 5s if not given
-    #[arg(long, value_name = "TIME", env = "KEYSWAP_DRAIN_DELAY", value_parser = duration)]
+    #[arg(long, help_heading = headings::PROCESS, value_name = "TIME", env = "KEYSWAP_DRAIN_DELAY", value_parser = duration)]
     pub drain_delay: Option<Duration>,
 
     /// How long running requests may go on after that; 60s if not given
-    #[arg(long, value_name = "TIME", env = "KEYSWAP_DRAIN_DEADLINE", value_parser = duration)]
+    #[arg(long, help_heading = headings::PROCESS, value_name = "TIME", env = "KEYSWAP_DRAIN_DEADLINE", value_parser = duration)]
     pub drain_deadline: Option<Duration>,
+}
+
+/// Under which headings the help has the flags.
+pub(super) mod headings {
+    pub(super) const UPSTREAM: &str = "What is forwarded to";
+    pub(super) const IDENTITY: &str = "Whose tokens it has";
+    pub(super) const KEYS: &str = "Which keys are good";
+    pub(super) const LISTENING: &str = "Where it listens";
+    pub(in crate::settings) const ADMIN: &str = "Where operators ask";
+    pub(super) const EGRESS: &str = "How it reaches Azure";
+    pub(super) const PROCESS: &str = "How it runs";
 }
 
 /// A plane, as a flag says it.
@@ -256,6 +267,8 @@ impl Single {
             resources,
             identities: vec![Arc::new(Identity { name: IDENTITY.into(), kind })],
             keys: KeySource::Plain { file, allow: self.allow.clone() },
+            // None of such keys has an end.
+            key_notice: days(Settings::KEY_NOTICE_DAYS),
             usage: Usage { file: self.usage_file.clone(), ..Usage::DEFAULT },
         });
         match settings {

@@ -66,6 +66,11 @@ impl Uses {
         self.refused.add(at.into());
     }
 
+    /// How many were, since this process began.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refused.tally().times
+    }
+
     /// A request with it was permitted.
     pub(crate) fn permitted(&self, sight: &Sight<'_>) {
         self.permitted.add(sight.at.into());

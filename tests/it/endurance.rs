@@ -4,7 +4,7 @@
 //!
 //! What happens follows from a seed, which is printed; `KEYSWAP_SEED` has it happen again.
 
-mod caller;
+pub(crate) mod caller;
 mod dice;
 mod errand;
 mod ledger;

@@ -2,7 +2,7 @@
 //! id.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -193,6 +193,16 @@ pub(crate) fn run(
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+/// Runs a command to its end with this on standard input: exit code, standard output, standard error.
+pub(crate) fn given(command: &mut Command, input: &str) -> (Option<i32>, String, String) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever reads none of it has ended already.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 /// A directory with these files.
 pub(crate) fn directory(files: &[(&str, &str)]) -> Arc<TempDir> {
     let directory = tempfile::tempdir().unwrap();
@@ -200,6 +210,12 @@ pub(crate) fn directory(files: &[(&str, &str)]) -> Arc<TempDir> {
         fs::write(directory.path().join(name), content).unwrap();
     }
     Arc::new(directory)
+}
+
+/// An address of loopback that this process alone uses: its ports are the ones that a machine of its own would have.
+pub(crate) fn address(last: u8) -> String {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{low}.{last}", high | 0x80)
 }
 
 async fn first(mut lines: Lines, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -4,7 +4,6 @@ mod import;
 mod places;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -12,7 +11,7 @@ use keyswap::keys::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::gateway::{command, directory, run};
+use crate::gateway::{self, command, directory, run};
 
 const SETTINGS: &str = r#"
 keys = "keys.toml"
@@ -55,14 +54,7 @@ fn done(directory: &TempDir, arguments: &[&str]) -> String {
 
 /// The same with this on standard input.
 fn given(directory: &TempDir, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut command = command(directory.path(), &[]);
-    let piped = command.arg("keys").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().unwrap();
-    // Whoever reads none of it has ended already.
-    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    gateway::given(command(directory.path(), &[]).arg("keys").args(arguments), input)
 }
 
 /// What is said, where nothing is done.
@@ -274,39 +266,4 @@ fn editors_wait_for_each_other() {
     }
     let list: Value = serde_json::from_str(&done(&directory, &["list", "--json"])).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 8);
-}
-
-/// Whoever knows nothing of it finds out from the help alone: every command is there, and says what it and each of its
-/// arguments is for.
-#[test]
-fn every_command_explains_itself() {
-    let directory = files("");
-    let mut untold = vec![vec![]];
-    let mut told = 0;
-    while let Some(words) = untold.pop() {
-        let (code, help, _) = run(directory.path(), &[&words[..], &["--help"]].concat(), &[]);
-        assert_eq!(code, Some(0), "{words:?}");
-        let (intro, rest) = help.split_once("\n\nUsage: ").unwrap();
-        assert!(intro.len() > 15, "{words:?} says nothing: {help}");
-        let mut lines = rest.lines().peekable();
-        let mut heading = "";
-        while let Some(line) = lines.next() {
-            let depth = line.len() - line.trim_start().len();
-            let (first, text) = line.trim().split_once("  ").unwrap_or((line.trim(), ""));
-            match (depth, heading) {
-                (0, _) if !line.is_empty() => heading = line,
-                (2, "Commands:") if first != "help" => {
-                    assert!(text.trim().len() > 10, "{line}");
-                    untold.push([&words[..], &[&*first.to_owned().leak()]].concat());
-                }
-                (2..=6, "Options:" | "Arguments:") if first.starts_with(['-', '<', '[']) => {
-                    let below = lines.peek().is_some_and(|line| line.trim().len() > 5);
-                    assert!(text.trim().len() > 5 || below, "{words:?}: {line}");
-                    told += 1;
-                }
-                _ => (),
-            }
-        }
-    }
-    assert!(told > 120, "only {told} arguments were found");
 }

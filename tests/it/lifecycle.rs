@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use azure_emulator::{Fault, Options, Plane};
-use http::Method;
+use http::{Method, Request};
 use serde_json::json;
 
-use crate::client::{raw, request_text};
+use crate::client::{raw, request_text, secure};
 use crate::gateway::LIMIT;
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -99,6 +99,31 @@ async fn sigterm_lets_what_runs_end() {
     let last = world.gateway.log().pop().unwrap();
     assert_eq!(last["message"], "stopped: every request was answered");
     assert!(!world.gateway.directory.path().join("keyswap.sock").exists(), "the socket is left behind");
+}
+
+/// Over HTTP/2 a connection is asked to leave, and no answer. One that comes while new ones are still taken has something to
+/// ask first: a client that was sent here by a balancer which has not learned yet would get nothing at all.
+#[tokio::test]
+async fn http_2_that_comes_late_is_served_before_it_is_asked_to_leave() {
+    let world = draining("60s", "60s").start().await;
+    world.gateway.signal("TERM");
+    world.gateway.logged(|line| line["message"] == "stopping").await;
+    let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
+    let (send, mut connection) = h2::client::handshake(stream).await.unwrap();
+    let mut pings = connection.ping_pong().unwrap();
+    let connection = tokio::spawn(connection);
+    // Whatever it says to a newcomer has arrived then.
+    pings.ping(h2::Ping::opaque()).await.unwrap();
+    let mut send = send.ready().await.unwrap();
+    let models = "https://localhost/openai/models?api-version=2024-10-21";
+    let request = Request::get(models).header("api-key", world.emulator.keys().openai).body(()).unwrap();
+    let (answer, _) = send.send_request(request, true).unwrap();
+    let mut answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    while let Some(piece) = answer.body_mut().data().await {
+        answer.body_mut().flow_control().release_capacity(piece.unwrap().len()).unwrap();
+    }
+    tokio::time::timeout(LIMIT, connection).await.expect("it is asked to leave").unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -37,28 +37,6 @@ fn keyed(numbers: impl IntoIterator<Item = usize>) -> Plan {
 }
 
 impl World {
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.gateway.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    /// Writes a file anew, changed.
-    fn change(&self, name: &str, change: impl FnOnce(String) -> String) {
-        self.write(name, &change(fs::read_to_string(self.path(name)).unwrap()));
-    }
-
-    /// Waits until this generation is in effect.
-    async fn generation(&self, number: u64) -> Value {
-        let taken = |line: &Value| line["message"] == "new settings are in effect" && line["generation"] == number;
-        let line = self.gateway.logged(taken).await;
-        let (_, page) = self.admin("/health/ready").await;
-        assert!(page.contains(&format!("\nsettings: generation {number}\n")), "{page}");
-        line
-    }
-
     async fn status_with(&self, key: &str) -> u16 {
         self.get(MODELS).key(key).send().await.status.as_u16()
     }

@@ -3,6 +3,8 @@
 //! When a world ends, it asks the journal whether a client credential ever arrived behind keyswap. So every test that
 //! has a world proves that none does.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use azure_emulator::{App, Door, Emulator, Entry, Options, Plane};
@@ -104,6 +106,30 @@ impl World {
         let url = format!("http://{}{path}", self.gateway.admin);
         let answer = self.client.call(Method::GET, &url).send().await;
         (answer.status.as_u16(), answer.text())
+    }
+
+    /// One of the gateway's files.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.gateway.directory.path().join(name)
+    }
+
+    /// Writes it anew.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// The same, as a change of what it was.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(String) -> String) {
+        self.write(name, &change(fs::read_to_string(self.path(name)).unwrap()));
+    }
+
+    /// Waits until this generation is in effect.
+    pub(crate) async fn generation(&self, number: u64) -> Value {
+        let taken = |line: &Value| line["message"] == "new settings are in effect" && line["generation"] == number;
+        let line = self.gateway.logged(taken).await;
+        let (_, page) = self.admin("/health/ready").await;
+        assert!(page.contains(&format!("\nsettings: generation {number}\n")), "{page}");
+        line
     }
 
     /// The requests for tokens that Entra got.

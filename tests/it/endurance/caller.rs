@@ -22,39 +22,39 @@ use crate::gateway::LIMIT;
 
 /// Where the gateway is, or what stands before it.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) http: SocketAddr,
-    pub(super) https: SocketAddr,
+pub(crate) struct Place {
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
     /// The authorities that its certificates may be from.
-    pub(super) ca_pem: Arc<str>,
+    pub(crate) ca_pem: Arc<str>,
 }
 
 /// What is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Front {
+pub(crate) enum Front {
     Http1,
     Http1OverTls,
     Http2,
 }
 
-pub(super) const FRONTS: [Front; 3] = [Front::Http1, Front::Http1OverTls, Front::Http2];
+pub(crate) const FRONTS: [Front; 3] = [Front::Http1, Front::Http1OverTls, Front::Http2];
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     Length,
     Chunks,
 }
 
 /// A request's body, in pieces.
-#[derive(Debug)]
-pub(super) struct Upload {
+#[derive(Clone, Debug)]
+pub(crate) struct Upload {
     pieces: VecDeque<Bytes>,
     framing: Framing,
 }
 
 /// A client.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     place: Place,
     front: Front,
     keeps: bool,
@@ -68,7 +68,7 @@ enum Sender {
 
 /// How an answer ended, for its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Whole,
     /// The client had enough of it.
     Left,
@@ -80,13 +80,13 @@ pub(super) enum End {
 
 /// What a client has seen of an answer.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) status: Option<u16>,
+pub(crate) struct Seen {
+    pub(crate) status: Option<u16>,
     /// What the gateway calls the request.
-    pub(super) request: Option<String>,
-    pub(super) reason: Option<String>,
-    pub(super) body: Vec<u8>,
-    pub(super) end: End,
+    pub(crate) request: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) end: End,
 }
 
 /// How large the pieces of a body are, in bytes.
@@ -95,7 +95,7 @@ const PIECE: usize = 10_007;
 // === impl Upload ===
 
 impl Upload {
-    pub(super) fn new(mut body: Bytes, framing: Framing) -> Self {
+    pub(crate) fn new(mut body: Bytes, framing: Framing) -> Self {
         let mut pieces = VecDeque::new();
         while !body.is_empty() {
             pieces.push_back(body.split_to(PIECE.min(body.len())));
@@ -133,7 +133,7 @@ impl Place {
     ///
     /// # Errors
     /// What was wrong with it.
-    pub(super) async fn secure(&self, alpn: &[u8]) -> Result<TlsStream<TcpStream>, String> {
+    pub(crate) async fn secure(&self, alpn: &[u8]) -> Result<TlsStream<TcpStream>, String> {
         let stream = TcpStream::connect(self.https).await.map_err(|error| format!("connect: {error}"))?;
         handshake(stream, &self.ca_pem, alpn).await.map_err(|error| format!("TLS: {error}"))
     }
@@ -142,16 +142,16 @@ impl Place {
 // === impl Caller ===
 
 impl Caller {
-    pub(super) fn new(place: &Place, front: Front, keeps: bool) -> Self {
+    pub(crate) fn new(place: &Place, front: Front, keeps: bool) -> Self {
         Self { place: place.clone(), front, keeps, kept: None }
     }
 
-    pub(super) fn front(&self) -> Front {
+    pub(crate) fn front(&self) -> Front {
         self.front
     }
 
     /// Sends a request and reads its answer: to its end, or until it has had so many bytes of it.
-    pub(super) async fn ask(&mut self, request: Request<Upload>, enough: Option<usize>) -> Seen {
+    pub(crate) async fn ask(&mut self, request: Request<Upload>, enough: Option<usize>) -> Seen {
         let none =
             |why: String| Seen { status: None, request: None, reason: None, body: Vec::new(), end: End::NoAnswer(why) };
         let answered = tokio::time::timeout(LIMIT, async {
@@ -168,9 +168,11 @@ impl Caller {
         answered.await.unwrap_or_else(|_| none("nothing in time".to_owned()))
     }
 
-    /// Sends a request, on another connection if the kept one has closed before it took any of it.
+    /// Sends a request, on another connection if the kept one has closed before it took any of it, or has said meanwhile that
+    /// it takes no more.
     async fn send(&mut self, mut request: Request<Upload>) -> Result<(Response<Incoming>, Sender), String> {
         loop {
+            let again = request.clone();
             let (mut sender, is_new) = match self.kept.take() {
                 Some(sender) => (sender, false),
                 None => (self.connect().await?, true),
@@ -180,6 +182,7 @@ impl Caller {
                 Ok(answer) => return Ok((answer, sender)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !is_new => request = unsent,
+                    None if !is_new && takes_no_more(error.error()) => request = again,
                     _ => return Err(format!("{:?}", error.into_error())),
                 },
             }
@@ -234,6 +237,13 @@ impl Sender {
             }
         }
     }
+}
+
+/// Whether the other side of HTTP/2 had asked for no more requests before it got this one, which it has not seen then
+/// (RFC 9113, 6.8).
+fn takes_no_more(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 async fn read(answer: Response<Incoming>, enough: Option<usize>) -> Seen {

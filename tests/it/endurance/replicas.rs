@@ -20,7 +20,7 @@ use super::load::{Crowd, Load};
 use super::summary::print_fates;
 use super::talk::Talk;
 use super::{azure, keys, ready, seed, settings};
-use crate::gateway::{Gateway, LIMIT};
+use crate::gateway::{Gateway, LIMIT, address};
 use crate::world;
 
 /// How each replica stops. HAProxy asks every second how it is.
@@ -49,12 +49,6 @@ struct Replica {
     arguments: [String; 2],
     /// What it told in the lives that have ended.
     lines: Vec<Value>,
-}
-
-/// An address of loopback that this process alone uses: its ports are the ones that a machine of its own would have.
-fn address(last: u8) -> String {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    format!("127.{}.{low}.{last}", high | 0x80)
 }
 
 // === impl Balancer ===

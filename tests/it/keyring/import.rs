@@ -7,7 +7,7 @@ use keyswap::keys::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{done, files, given, refused};
+use super::{done, files, given, refused, written};
 
 /// As random as Azure's: of their lengths, and nobody's.
 fn key(n: u8, length: usize) -> String {
@@ -99,4 +99,26 @@ fn lines_and_secrets_are_imported_and_no_mistake_repeats_a_key() {
         assert_eq!(answer, (Some(2), String::new(), told.to_owned()));
         assert_eq!(fs::read_to_string(path("keys.toml")).unwrap(), before);
     }
+}
+
+#[test]
+fn what_is_imported_may_have_an_end_and_a_note() {
+    let directory = files("");
+    let import = ["import", "--client", "a", "--resource", "ai", "--expires", "2099-01-31", "--note", "Azure's own"];
+    let (code, answer, _) = given(&directory, &import, &key(1, 84));
+    assert_eq!((code, &*answer), (Some(0), "key a-imported of a: imported, good until 2099-01-31T00:00:00Z\n"));
+    let text = written(directory.path());
+    let more = "created = NOW, expires = 2099-01-31T00:00:00Z, note = \"Azure's own\" }";
+    assert!(text.contains(more), "{text}");
+    // What is listed already stays as it is.
+    let again = ["import", "--client", "a", "--expires", "2098-01-31", "--json"];
+    let (_, answer, _) = given(&directory, &again, &format!("{}\n{}\n", key(1, 84), key(2, 84)));
+    let told: Value = serde_json::from_str(&answer).unwrap();
+    let there = json!({"id": "a-imported", "was_there": true});
+    let new = json!({"id": "a-imported-2", "was_there": false, "expires": "2098-01-31T00:00:00Z"});
+    assert_eq!(told, json!({"client": "a", "keys": [there, new]}));
+    assert!(written(directory.path()).contains(more));
+    let late = ["import", "--client", "a", "--expires", "2020-01-31"];
+    let past = "command line: --expires: is in the past\n".to_owned();
+    assert_eq!(given(&directory, &late, &key(3, 84)), (Some(2), String::new(), past));
 }
