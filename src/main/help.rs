@@ -130,7 +130,7 @@ Examples:
 
 Exit status:
   0  proposed, or as narrow as can be already; with --write, written
-  1  of some client nothing can be proposed: standard error says why
+  1  nothing can be proposed, or what was seen is not known in full: standard error says why
   2  the file, the settings or the arguments are wrong, and nothing was written";
 
 pub(super) const KEYS_ROTATE: &str = "\
