@@ -4,6 +4,7 @@
 //! broken identity must not take all replicas from all teams; the body and the metrics say which one it is.
 
 mod visitors;
+mod why;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -62,8 +63,11 @@ pub(crate) fn router(
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape));
-    let for_visitors =
-        Router::new().fallback(async || StatusCode::NOT_FOUND).layer(from_fn_with_state(visitors, visitors::admit));
+    let for_visitors = Router::new()
+        .route("/why", get(why::newest))
+        .route("/why/{id}", get(why::one))
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(from_fn_with_state(visitors, visitors::admit));
     for_everybody.merge(for_visitors).with_state(Admin {
         gateway,
         registry,

@@ -70,13 +70,18 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
         }
     };
     let key = keys.find(text).ok_or(Refusal::UnknownKey(UnknownKey::NotListed))?;
-    key.good_at(now).map_err(|why| Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), why)))?;
+    key.good_at(now).map_err(|why| not_now(key, why))?;
     if let Brought::InUrl(_) = brought
         && route.plane() == Plane::Search
     {
         may_stand_in_url(key, &request.method)?;
     }
     Ok(Credential::Key(Caller { key: key.clone() }))
+}
+
+/// A key of ours that is not good at this time.
+pub(crate) fn not_now(key: &Key, why: &'static str) -> Refusal {
+    Refusal::UnknownKey(UnknownKey::NotNow { id: key.id.clone(), client: key.client.name.clone(), why })
 }
 
 /// What makes a key of Search a query key: it may read documents, and no more.

@@ -119,6 +119,7 @@ pub mod cors;
 pub mod outlet;
 pub mod request_line;
 pub mod metrics;
+mod recorder;
 pub mod swap;
 mod admin;
 pub mod admin_client;

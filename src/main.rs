@@ -2,6 +2,10 @@
 
 #[path = "main/keys.rs"]
 mod keys;
+#[path = "main/table.rs"]
+mod table;
+#[path = "main/why.rs"]
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -66,6 +70,7 @@ enum Command {
         wanted: Wanted,
     },
     Keys(keys::Command),
+    Why(why::Command),
     /// Print what makes a client trust an authority, as lines for a shell: eval "$(keyswap env ...)"
     Env {
         /// The client; may be given more than once
@@ -164,6 +169,7 @@ fn main() -> ExitCode {
         Command::Check { source } => check(&source),
         Command::Cert { wanted } => cert(&wanted),
         Command::Keys(command) => command.run(),
+        Command::Why(command) => command.run(),
         Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Completions { shell } => completions(shell),
         Command::Health { admin, live } => health(&admin, live),

@@ -244,7 +244,8 @@ mod tests {
         let begin = tokio::time::Instant::now();
         for _ in 0..20 {
             guesses.hold(&Refusal::NoCredential, None).await;
-            guesses.hold(&Refusal::UnknownKey(UnknownKey::NotNow("k".into(), "expired")), None).await;
+            let expired = UnknownKey::NotNow { id: "k".into(), client: "c".into(), why: "expired" };
+            guesses.hold(&Refusal::UnknownKey(expired), None).await;
         }
         for _ in 0..3 {
             guesses.hold(&guess, None).await;

@@ -10,6 +10,7 @@ use crate::authorize::Passages;
 use crate::cors::Cors;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 use crate::route::Hosts;
 use crate::settings::Settings;
 use crate::token::Tokens;
@@ -32,6 +33,8 @@ pub struct Gateway {
     pub tokens: Arc<Tokens>,
     /// The counters.
     pub metrics: Metrics,
+    /// What went wrong of late.
+    pub(crate) recorder: Arc<Recorder>,
     /// How long nobody may say anything over a websocket.
     pub websocket_idle: Duration,
     /// How long an answer that has begun may wait for its request's body, where that decides.
@@ -47,6 +50,7 @@ struct Lasting {
     guesses: Arc<Guesses>,
     tokens: Tokens,
     metrics: Metrics,
+    recorder: Arc<Recorder>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -56,7 +60,11 @@ impl Gateway {
         let tokens = Tokens::new(&keys);
         let guesses = Arc::new(Guesses::new(settings.guessing));
         let metrics = Metrics::new(guesses.counters().clone());
-        Self::of(settings, keys, Lasting { guesses, tokens, metrics, stopped: Arc::default() })
+        Self::of(
+            settings,
+            keys,
+            Lasting { guesses, tokens, metrics, recorder: Arc::new(Recorder::new()), stopped: Arc::default() },
+        )
     }
 
     /// The gateway of other settings and keys. Counts go on, and so do the tokens of identities that are the same in both
@@ -71,12 +79,12 @@ impl Gateway {
         } else {
             Arc::new(self.guesses.under(settings.guessing))
         };
-        let (metrics, stopped) = (self.metrics.clone(), self.stopped.clone());
-        Self::of(settings, keys, Lasting { guesses, tokens, metrics, stopped })
+        let (metrics, recorder, stopped) = (self.metrics.clone(), self.recorder.clone(), self.stopped.clone());
+        Self::of(settings, keys, Lasting { guesses, tokens, metrics, recorder, stopped })
     }
 
     fn of(settings: &Settings, keys: Keys, lasting: Lasting) -> Self {
-        let Lasting { guesses, tokens, metrics, stopped } = lasting;
+        let Lasting { guesses, tokens, metrics, recorder, stopped } = lasting;
         Self {
             keys,
             guesses,
@@ -85,6 +93,7 @@ impl Gateway {
             cors: Cors::of(&settings.cors),
             tokens: Arc::new(tokens),
             metrics,
+            recorder,
             websocket_idle: settings.timeouts.websocket,
             condition_wait: settings.timeouts.upstream.stream,
             alarms: Alarms::of(&settings.identities),

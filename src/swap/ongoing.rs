@@ -107,6 +107,7 @@ impl Ongoing {
         }
         self.record.outcome = outcome;
         self.desk.gateway.metrics.end(&self.record);
+        self.desk.gateway.recorder.keep(&self.record);
         if let Some(lines) = &self.desk.lines {
             lines.tell(&self.record);
         }

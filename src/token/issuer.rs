@@ -196,7 +196,8 @@ impl Denial {
 
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
-        if denial.may_pass { Self::TokenUnavailable } else { Self::TokenRefused(denial.code) }
+        let Denial { code, cure, .. } = denial;
+        if denial.may_pass { Self::TokenUnavailable { cure } } else { Self::TokenRefused { code, cure } }
     }
 }
 

@@ -1,0 +1,148 @@
+//! `keyswap why`: its command line, and an account of a request for people.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use keyswap::admin_client::{AdminAnswer, AdminClient, AdminUrl};
+use keyswap::settings::AdminSecretPlace;
+use serde_json::Value;
+
+use super::complain;
+use crate::table::table;
+
+/// Say why a request was refused or failed, and what cures it
+///
+/// Asks a running keyswap, which keeps the newest 1000 requests that it has refused, or that failed for its own or Azure's
+/// fault. Without an id it lists the newest. A client finds the id in its answer's header x-keyswap-request-id; the request
+/// lines have it, too.
+///
+/// The step is the part of keyswap that said no, in the order of a request: listen (is it HTTP), route (what is wanted),
+/// authenticate (whose key), authorize (may this client do this, there), token (our own token), guard (what the body
+/// names), forward (the way to Azure), upstream (Azure itself). cors answers web pages in advance.
+///
+/// Exit status: 0 it is told; 1 no such request is kept; 2 keyswap could not be asked.
+#[derive(Args)]
+pub(super) struct Command {
+    /// The id of the request, alone or as the header that a client shows: "x-keyswap-request-id: ..."
+    #[arg(value_name = "REQUEST-ID", value_parser = request_id)]
+    id: Option<String>,
+    /// The admin address to ask, like 127.0.0.1:9090 or <http://keyswap.internal:9090>
+    #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
+    admin: AdminUrl,
+    #[command(flatten)]
+    secret: AdminSecretPlace,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// No such request is kept.
+const EXIT_NOT_KEPT: u8 = 1;
+
+/// Nobody could be asked.
+const EXIT_NOT_ASKED: u8 = 2;
+
+const HEADINGS: [&str; 8] = ["TIME", "REQUEST", "STATUS", "STEP", "REASON", "CLIENT", "RESOURCE", "ASKED FOR"];
+
+impl Command {
+    /// Asks, and says what was answered.
+    pub(super) fn run(&self) -> ExitCode {
+        let path = self.id.as_ref().map_or("/why".to_owned(), |id| format!("/why/{id}"));
+        let client = match AdminClient::showing(self.secret.source().as_ref()) {
+            Ok(client) => client,
+            Err(why) => return complain(&why, EXIT_NOT_ASKED.into()),
+        };
+        let AdminAnswer { status, page } = match client.ask(&self.admin, &path) {
+            Ok(answer) => answer,
+            Err(no_answer) => return complain(&no_answer, EXIT_NOT_ASKED.into()),
+        };
+        let Ok(json) = serde_json::from_str::<Value>(&page) else {
+            let what = format!("{} answers what keyswap would not ({status}): is it its admin address?", self.admin);
+            return complain(&what, EXIT_NOT_ASKED.into());
+        };
+        let exit = if status.is_success() { ExitCode::SUCCESS } else { EXIT_NOT_KEPT.into() };
+        let told = match (&json["newest"], &json["error"]) {
+            _ if self.json => format!("{page}\n"),
+            (Value::Array(newest), _) => listed(newest),
+            (_, Value::String(error)) => return complain(&plain(error), exit),
+            _ => account(&json),
+        };
+        // A closed pipe is the reader's wish to hear no more.
+        drop(std::io::stdout().write_all(told.as_bytes()));
+        exit
+    }
+}
+
+/// Reads an id, or the header that has it.
+fn request_id(text: &str) -> Result<String, &'static str> {
+    let id = text.rsplit_once(':').map_or(text, |(_, id)| id).trim().trim_matches(['"', '\'', ',']);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !id.is_empty() && id.bytes().all(fits) {
+        Ok(id.to_ascii_lowercase())
+    } else {
+        Err("must be the value of x-keyswap-request-id")
+    }
+}
+
+/// The newest, the newest of them first.
+fn listed(newest: &[Value]) -> String {
+    if newest.is_empty() {
+        return "no request was refused or has failed since keyswap was started\n".to_owned();
+    }
+    let row = |told: &Value| {
+        let line = &told["line"];
+        let cells = [&line["time"], &told["request"], &line["status"], &told["step"], &told["reason"]];
+        let cells = cells
+            .into_iter()
+            .chain([&told["client"], &told["resource"]])
+            .map(|value| text(value).unwrap_or("-".into()));
+        cells.chain([asked(line)]).collect::<Vec<_>>().try_into().ok()
+    };
+    let rows = std::iter::once(HEADINGS.map(str::to_owned)).chain(newest.iter().filter_map(row));
+    table(&rows.collect::<Vec<_>>())
+}
+
+/// All that is told of one request.
+fn account(told: &Value) -> String {
+    let line = &told["line"];
+    let rows = [
+        ("request", all([("", &told["request"]), ("", &line["time"])])),
+        ("asked for", asked(line)),
+        ("answered", all([("", &line["status"]), ("", &told["reason"])])),
+        ("step", all([("", &told["step"])])),
+        ("why", all([("", &told["why"])])),
+        ("cure", all([("", &told["cure"])])),
+        ("client", all([("", &told["client"]), ("key ", &told["key"])])),
+        ("resource", all([("", &told["resource"]), ("identity ", &line["identity"])])),
+        ("azure", all([("", &line["upstream_status"]), ("request ", &line["upstream_request"])])),
+        ("from", all([("", &line["from"]), ("", &line["user_agent"])])),
+    ];
+    let known = rows.into_iter().filter(|(_, what)| !what.is_empty());
+    known.map(|(name, what)| format!("{:<10} {what}\n", format!("{name}:"))).collect()
+}
+
+/// Those that are known, with their names before them.
+fn all<const COUNT: usize>(values: [(&str, &Value); COUNT]) -> String {
+    let known = values.into_iter().filter_map(|(name, value)| Some(format!("{name}{}", text(value)?)));
+    known.collect::<Vec<_>>().join(", ")
+}
+
+/// Method and path.
+fn asked(line: &Value) -> String {
+    [&line["method"], &line["path"]].into_iter().filter_map(text).collect::<Vec<_>>().join(" ")
+}
+
+/// A value as people read it, if it is known.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(plain(text)),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Without what a terminal would obey: clients choose their paths.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
