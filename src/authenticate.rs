@@ -36,7 +36,7 @@ pub(crate) use places::{offers, strip};
 use crate::family::{Families, Family};
 use crate::keys::{Key, Keys};
 use crate::plane::Plane;
-use crate::refusal::{Refusal, UnknownKey};
+use crate::refusal::{Refusal, UnknownKey, Untimely};
 use crate::route::Route;
 use places::Brought;
 
@@ -81,7 +81,8 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
 
 /// A key of ours that is not good at this time.
 pub(crate) fn not_now(key: &Key, why: &'static str) -> Refusal {
-    Refusal::UnknownKey(UnknownKey::NotNow { id: key.id.clone(), client: key.client.name.clone(), why })
+    let untimely = Untimely { id: key.id.clone(), client: key.client.name.clone(), why };
+    Refusal::UnknownKey(UnknownKey::NotNow(untimely.into()))
 }
 
 /// What makes a key of Search a query key: it may read documents, and no more.

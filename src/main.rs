@@ -260,6 +260,10 @@ fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: 
         let near = [&["managed identities".to_owned(), "loopback".to_owned()], &near[..]].concat().join(", ");
         lines.push(format!("proxy {}: {credentials} credentials; reached without it: {near}", proxy.authority));
     }
+    let admin = &settings.admin;
+    if admin.secret.is_none() && !admin.is_loopback() {
+        lines.push(format!("admin {}: health and metrics alone; for more, set secret_file in [admin]", admin.address));
+    }
     for client in keys.clients() {
         for grant in &client.grants {
             lines.extend(report_grant(&client.name, grant));

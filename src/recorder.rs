@@ -1,21 +1,24 @@
 //! What went wrong of late, kept so that somebody can ask why: every request that ended with a verdict of ours, and every
-//! answer that passed though Azure finds fault in it with our credentials. Requests that go well leave nothing here.
+//! answer that passed though Azure finds fault in it with our credentials, or that broke off. Requests that go well leave
+//! nothing here.
 //!
 //! It is bounded, and no flood pushes out all else: whoever is refused again and again for one reason is one *voice*, and
 //! where there is no more room, the voice that has the most of it forgets its oldest request. All strangers together are
 //! one voice for each reason, so whoever tries keys pushes out nothing but what others have tried.
 
-mod step;
+mod trouble;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::authorize::settled;
-use crate::refusal::{Circumstances, Failure, Refusal, UnknownKey, Verdict};
+use crate::authorize::{Way, settled};
+use crate::refusal::Circumstances;
 use crate::request_line::{self, Record};
+use trouble::Trouble;
 
 /// The requests that went wrong of late.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ struct Account<'r> {
     step: &'static str,
     reason: &'static str,
     why: String,
-    cure: String,
+    cure: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,22 +103,16 @@ impl Recorder {
 
     /// Keeps a request that has ended, if there is something to ask about it.
     pub(crate) fn keep(&self, record: &Record) {
-        match (&record.verdict, &record.complaint) {
-            (None, None) | (Some(Verdict::Preflight), _) => {}
-            (Some(verdict), _) => self.tell(record, verdict),
-            // Told like the fault that it would be if the answer had not been passed.
-            (None, Some(fault)) => self.tell(record, &Verdict::Failed(Failure::Fault(fault.clone()))),
+        if let Some(trouble) = Trouble::of(record) {
+            self.tell(record, &trouble);
         }
     }
 
-    fn tell(&self, record: &Record, verdict: &Verdict) {
-        let key = record.key.as_deref();
-        let settled = key.zip(record.route.as_ref()).and_then(|(key, route)| settled(route, key));
-        let resource = record.way.as_ref().map(|way| way.resource()).or(settled).map(|resource| &resource.name);
-        let (id, client) = match verdict {
-            Verdict::Refused(Refusal::UnknownKey(UnknownKey::NotNow { id, client, .. })) => (Some(id), Some(client)),
-            _ => (key.map(|key| &key.id), key.map(|key| &key.client.name)),
-        };
+    fn tell(&self, record: &Record, trouble: &Trouble<'_>) {
+        let caller = record.key.as_ref().map(|key| (&key.client.name, &key.id)).or(trouble.untimely());
+        let (client, key) = caller.unzip();
+        let settled = record.key.as_ref().zip(record.route.as_ref()).and_then(|(key, route)| settled(route, key));
+        let resource = record.way.as_ref().map(Way::resource).or(settled).map(|resource| &resource.name);
         let circumstances = Circumstances {
             plane: record.plane(),
             client: client.map(|client| &**client),
@@ -123,15 +120,15 @@ impl Recorder {
         };
         let account = Account {
             request: record.id(),
-            step: step::of(verdict, record),
-            reason: verdict.reason(),
-            why: verdict.to_string().chars().take(LONGEST_WHY).collect(),
-            cure: verdict.cure(&circumstances).unwrap_or_default(),
+            step: trouble.step(record),
+            reason: trouble.reason(),
+            why: trouble.why().chars().take(LONGEST_WHY).collect(),
+            cure: trouble.cure(&circumstances),
             client: circumstances.client,
-            key: id.map(|id| &**id),
+            key: key.map(|key| &**key),
             resource: circumstances.resource,
         };
-        let voice = Voice { reason: verdict.reason(), client: client.cloned(), resource: resource.cloned() };
+        let voice = Voice { reason: trouble.reason(), client: client.cloned(), resource: resource.cloned() };
         let account = account.with_line(record);
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).keep(voice, record.id(), account);
     }

@@ -73,15 +73,19 @@ pub enum UnknownKey {
     NotListed,
     /// Different keys in one place: whichever is meant, it is not said.
     Several,
-    /// A key of ours, at the wrong time.
-    NotNow {
-        /// The key's id.
-        id: Arc<str>,
-        /// Whose it is.
-        client: Arc<str>,
-        /// `expired`, `not-yet-valid` or `revoked`.
-        why: &'static str,
-    },
+    /// A key of ours, at the wrong time. In a box: every answer has room for a refusal.
+    NotNow(Box<Untimely>),
+}
+
+/// A key of ours that is not good now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untimely {
+    /// The key's id.
+    pub id: Arc<str>,
+    /// Whose it is.
+    pub client: Arc<str>,
+    /// `expired`, `not-yet-valid` or `revoked`.
+    pub why: &'static str,
 }
 
 /// Something broke on our side or upstream.
@@ -90,7 +94,7 @@ pub enum Failure {
     /// Entra refused to give us a token, and asking again will not help.
     TokenRefused {
         /// Its AADSTS code, where it gave one.
-        code: Option<String>,
+        code: Option<Box<str>>,
         /// What cures it, where that can be told from the answer.
         cure: Option<&'static str>,
     },
@@ -171,7 +175,7 @@ impl fmt::Display for Refusal {
             Self::NoCredential => f.write_str("no credential"),
             Self::UnknownKey(UnknownKey::NotListed) => f.write_str("the key is not listed"),
             Self::UnknownKey(UnknownKey::Several) => f.write_str("one place has different keys"),
-            Self::UnknownKey(UnknownKey::NotNow { id, why, .. }) => write!(f, "the key {id} is {why}"),
+            Self::UnknownKey(UnknownKey::NotNow(key)) => write!(f, "the key {} is {}", key.id, key.why),
             Self::ClientToken => f.write_str("the client brought a token of its own"),
             Self::NoTokensResource => {
                 f.write_str("the request names none of the resources that take clients' own tokens")

@@ -40,9 +40,9 @@ pub(super) async fn newest(State(admin): State<Admin>) -> Response {
 fn not_kept(Extent { since, kept }: Extent) -> String {
     let since = written(since);
     let text = format!(
-        "No such request is kept. Kept are the newest {MOST} that keyswap has refused, or that failed for its own or Azure's \
-         fault ({kept} at the moment), since it was started ({since}); those that went well are not, nor what Azure alone \
-         has refused, which has no x-keyswap-reason. Another replica may have had it. Every request has its line on \
+        "No such request is kept. Kept are the newest {MOST} that keyswap has refused, or that failed or broke off for its own or \
+         Azure's fault ({kept} at the moment), since it was started ({since}); those that went well are not, nor what Azure \
+         alone has refused, which has no x-keyswap-reason. Another replica may have had it. Every request has its line on \
          standard output, with its id in the field request."
     );
     json!({ "since": since, "kept": kept, "error": text }).to_string()

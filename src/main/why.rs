@@ -13,8 +13,8 @@ use crate::table::table;
 
 /// Say why a request was refused or failed, and what cures it
 ///
-/// Asks a running keyswap, which keeps the newest 1000 requests that it has refused, or that failed for its own or Azure's
-/// fault. Without an id it lists the newest. A client finds the id in its answer's header x-keyswap-request-id; the request
+/// Asks a running keyswap, which keeps the newest 1000 requests that it has refused, or that failed or broke off for its own
+/// or Azure's fault. Without an id it lists the newest. A client finds the id in its answer's header x-keyswap-request-id; the request
 /// lines have it, too.
 ///
 /// The step is the part of keyswap that said no, in the order of a request: listen (is it HTTP), route (what is wanted),
@@ -24,9 +24,9 @@ use crate::table::table;
 /// Exit status: 0 it is told; 1 no such request is kept; 2 keyswap could not be asked.
 #[derive(Args)]
 pub(super) struct Command {
-    /// The id of the request, alone or as the header that a client shows: "x-keyswap-request-id: ..."
-    #[arg(value_name = "REQUEST-ID", value_parser = request_id)]
-    id: Option<String>,
+    /// The id, alone or as the header that a client shows: x-keyswap-request-id: ...
+    #[arg(value_name = "REQUEST-ID")]
+    id: Vec<String>,
     /// The admin address to ask, like 127.0.0.1:9090 or <http://keyswap.internal:9090>
     #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
     admin: AdminUrl,
@@ -48,47 +48,52 @@ const HEADINGS: [&str; 8] = ["TIME", "REQUEST", "STATUS", "STEP", "REASON", "CLI
 impl Command {
     /// Asks, and says what was answered.
     pub(super) fn run(&self) -> ExitCode {
-        let path = self.id.as_ref().map_or("/why".to_owned(), |id| format!("/why/{id}"));
-        let client = match AdminClient::showing(self.secret.source().as_ref()) {
-            Ok(client) => client,
+        let asked = self.path().and_then(|path| Ok((path, AdminClient::showing(self.secret.source().as_ref())?)));
+        let (path, client) = match asked {
+            Ok(asked) => asked,
             Err(why) => return complain(&why, EXIT_NOT_ASKED.into()),
         };
         let AdminAnswer { status, page } = match client.ask(&self.admin, &path) {
             Ok(answer) => answer,
             Err(no_answer) => return complain(&no_answer, EXIT_NOT_ASKED.into()),
         };
-        let Ok(json) = serde_json::from_str::<Value>(&page) else {
-            let what = format!("{} answers what keyswap would not ({status}): is it its admin address?", self.admin);
-            return complain(&what, EXIT_NOT_ASKED.into());
+        let json: Value = serde_json::from_str(&page).unwrap_or_default();
+        let (told, exit) = match (status.as_u16(), &json["newest"], &json["step"], &json["error"]) {
+            (200, Value::Array(newest), ..) => (listed(newest), ExitCode::SUCCESS),
+            (200, _, Value::String(_), _) => (account(&json), ExitCode::SUCCESS),
+            (404, .., Value::String(_)) if self.json => (String::new(), EXIT_NOT_KEPT.into()),
+            (404, .., Value::String(error)) => return complain(&plain(error), EXIT_NOT_KEPT.into()),
+            _ => {
+                let what =
+                    format!("{} answers {status}, and not as keyswap does: is it its admin address?", self.admin);
+                return complain(&what, EXIT_NOT_ASKED.into());
+            }
         };
-        let exit = if status.is_success() { ExitCode::SUCCESS } else { EXIT_NOT_KEPT.into() };
-        let told = match (&json["newest"], &json["error"]) {
-            _ if self.json => format!("{page}\n"),
-            (Value::Array(newest), _) => listed(newest),
-            (_, Value::String(error)) => return complain(&plain(error), exit),
-            _ => account(&json),
-        };
+        let told = if self.json { format!("{page}\n") } else { told };
         // A closed pipe is the reader's wish to hear no more.
         drop(std::io::stdout().write_all(told.as_bytes()));
         exit
     }
-}
 
-/// Reads an id, or the header that has it.
-fn request_id(text: &str) -> Result<String, &'static str> {
-    let id = text.rsplit_once(':').map_or(text, |(_, id)| id).trim().trim_matches(['"', '\'', ',']);
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if !id.is_empty() && id.bytes().all(fits) {
-        Ok(id.to_ascii_lowercase())
-    } else {
-        Err("must be the value of x-keyswap-request-id")
+    /// The page to ask for.
+    fn path(&self) -> Result<String, String> {
+        let text = self.id.join(" ");
+        if text.is_empty() {
+            return Ok("/why".to_owned());
+        }
+        let id = text.rsplit_once(':').map_or(&*text, |(_, id)| id).trim_matches([' ', '"', '\'', ',']);
+        if id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') && !id.is_empty() {
+            Ok(format!("/why/{}", id.to_ascii_lowercase()))
+        } else {
+            Err("that is no request's id: give what x-keyswap-request-id says in the answer".to_owned())
+        }
     }
 }
 
 /// The newest, the newest of them first.
 fn listed(newest: &[Value]) -> String {
     if newest.is_empty() {
-        return "no request was refused or has failed since keyswap was started\n".to_owned();
+        return "no request was refused, or has failed, since keyswap was started\n".to_owned();
     }
     let row = |told: &Value| {
         let line = &told["line"];

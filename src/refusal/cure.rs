@@ -2,7 +2,7 @@
 //!
 //! The client is told less ([`crate::dialect`]): names of clients and resources are none of its affair.
 
-use super::{Failure, Refusal, UnknownKey, Verdict};
+use super::{Failure, Refusal, UnknownKey, Untimely, Verdict};
 use crate::plane::Plane;
 
 /// What is known of a request that was refused or failed, so that its cure can name what to write.
@@ -140,15 +140,24 @@ impl UnknownKey {
             Self::Several => {
                 "Have the client, or the proxy that adds one, send one key: it is not said which of them is meant.".into()
             }
-            Self::NotNow { id, client, why: "expired" } => format!(
+            Self::NotNow(key) => key.cure(),
+        }
+    }
+}
+
+impl Untimely {
+    fn cure(&self) -> String {
+        let Self { id, client, why } = self;
+        match *why {
+            "expired" => format!(
                 "Give the client another key: keyswap keys new --client {client}. Or let this one live on: keyswap keys \
                  expire {id} --at DATE."
             ),
-            Self::NotNow { id, client, why: "not-yet-valid" } => format!(
+            "not-yet-valid" => format!(
                 "It is good from its not_before on. Until then the client needs another of its keys; or change that date of \
                  {id} where [clients.{client}] stands in the file of keys."
             ),
-            Self::NotNow { client, .. } => format!(
+            _ => format!(
                 "It was taken back. Have the client use another of its keys, or give it one: keyswap keys new --client \
                  {client}."
             ),

@@ -196,8 +196,12 @@ impl Denial {
 
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
-        let Denial { code, cure, .. } = denial;
-        if denial.may_pass { Self::TokenUnavailable { cure } } else { Self::TokenRefused { code, cure } }
+        let Denial { cure, code, .. } = denial;
+        if denial.may_pass {
+            Self::TokenUnavailable { cure }
+        } else {
+            Self::TokenRefused { code: code.map(String::into_boxed_str), cure }
+        }
     }
 }
 

@@ -211,7 +211,7 @@ fn every_command_is_found_from_help() {
     let directory = directory(&[]);
     let (code, help, _) = run(directory.path(), &["--help"], &[]);
     assert_eq!(code, Some(0));
-    for command in ["serve", "check", "cert", "keys", "env", "completions", "health"] {
+    for command in ["serve", "check", "cert", "keys", "why", "env", "completions", "health"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
     }
 }

@@ -58,6 +58,7 @@ mod lifecycle;
 mod reload;
 mod endurance;
 mod request_line;
+mod why;
 mod canary;
 mod mount;
 mod recorded;
