@@ -27,7 +27,7 @@ pub(super) struct Command {
     /// The id, alone or as the header that a client shows: x-keyswap-request-id: ...
     #[arg(value_name = "REQUEST-ID")]
     id: Vec<String>,
-    /// The admin address to ask, like 127.0.0.1:9090 or <http://keyswap.internal:9090>
+    /// The admin address to ask, like 127.0.0.1:9090 or `http://keyswap.internal:9090`
     #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
     admin: AdminUrl,
     #[command(flatten)]
