@@ -59,6 +59,7 @@ pub(crate) fn router(
     let current = gateway.clone();
     let standings = move || current.load().tokens.standings();
     let registry = Arc::new(gateway.load().metrics.registry(standings));
+    // Whatever does not stand in this list is for visitors.
     let for_everybody = Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))

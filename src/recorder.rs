@@ -140,10 +140,10 @@ impl Recorder {
         requests.find(|told| &*told.id == id).map(|told| told.account.clone())
     }
 
-    /// The accounts of the newest requests, the newest first.
-    pub(crate) fn newest(&self, count: usize) -> Vec<Arc<[u8]>> {
+    /// The accounts of the newest requests, the newest first: so many of all, and of each voice no more than so many.
+    pub(crate) fn newest(&self, count: usize, of_a_voice: usize) -> Vec<Arc<[u8]>> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let requests = memory.voices.values().flat_map(|kept| &kept.requests);
+        let requests = memory.voices.values().flat_map(|kept| kept.requests.iter().rev().take(of_a_voice));
         let mut accounts: Vec<_> = requests.map(|told| (told.number, told.account.clone())).collect();
         drop(memory);
         accounts.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));

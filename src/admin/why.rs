@@ -17,6 +17,9 @@ use crate::recorder::{Extent, MOST};
 /// How many of the newest are shown.
 const NEWEST: usize = 50;
 
+/// How many of them may be of one client, reason and resource: a flood of one kind would hide all else.
+const NEWEST_OF_A_KIND: usize = 10;
+
 /// `/why/REQUEST-ID`: what is told of one request.
 pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
     let recorder = &admin.gateway.load().recorder;
@@ -32,7 +35,7 @@ pub(super) async fn newest(State(admin): State<Admin>) -> Response {
     let Extent { since, kept } = recorder.extent();
     let head = format!("{{\"since\":\"{}\",\"kept\":{kept},\"newest\":[", written(since));
     // The accounts are JSON already.
-    let accounts = recorder.newest(NEWEST).join(&b","[..]);
+    let accounts = recorder.newest(NEWEST, NEWEST_OF_A_KIND).join(&b","[..]);
     json_page([head.as_bytes(), &accounts, b"]}"].concat().into())
 }
 
