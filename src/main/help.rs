@@ -95,6 +95,17 @@ Exit status:
   1  it is not, or does not answer
   2  the arguments are wrong";
 
+pub(super) const WHY: &str = "\
+Examples:
+  keyswap why
+  keyswap why x-keyswap-request-id: 8d6e0472-a298-4e1b-9d3f-62d932223c6c
+  keyswap why --admin http://keyswap.internal:9090 --admin-secret-file secrets/admin
+
+Exit status:
+  0  it is told
+  1  no such request is kept
+  2  keyswap could not be asked";
+
 pub(super) const KEYS: &str = "\
 Examples:
   keyswap keys new --client shop --resource contoso
