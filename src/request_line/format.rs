@@ -20,11 +20,28 @@ pub enum Format {
     Text,
 }
 
+/// The name of a field, and how it stands in JSON: made when this is compiled, since every line has all of them.
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) json: &'static str,
+}
+
+/// The field of this name.
+macro_rules! field {
+    ($name:literal) => {
+        Field { name: $name, json: concat!(",\"", $name, "\":") }
+    };
+}
+pub(super) use field;
+
 /// The value of a field.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'v> {
     /// Nothing is known.
     Absent,
+    /// A word of ours, which holds nothing but letters, digits, hyphens and dots.
+    Word(&'v str),
     Number(u64),
     Milliseconds(Duration),
     Time(SystemTime),
@@ -50,23 +67,22 @@ impl Format {
 }
 
 fn json(record: &Record, line: &mut Vec<u8>) {
-    let mut mark = b'{';
-    record.each(|name, value| {
+    let begin = line.len();
+    record.each(|field, value| {
         if !matches!(value, Value::Absent) {
-            line.extend([mark, b'"']);
-            line.extend_from_slice(name.as_bytes());
-            line.extend_from_slice(b"\":");
+            line.extend_from_slice(field.json.as_bytes());
             value.write(line);
-            mark = b',';
         }
     });
+    // The time is always known, so there is a first comma.
+    line[begin] = b'{';
     line.extend_from_slice(b"}\n");
 }
 
 fn text(record: &Record, line: &mut Vec<u8>) {
-    record.each(|name, value| {
+    record.each(|field, value| {
         if !matches!(value, Value::Absent) {
-            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(field.name.as_bytes());
             line.push(b'=');
             let begin = line.len();
             value.write(line);
@@ -118,11 +134,10 @@ impl Value<'_> {
                 line.push(b'"');
             }
             Self::Address(address) => quoted(line, |quote| write!(quote, "{address}")),
-            Self::Text(text) => quoted(line, |quote| quote.write_str(text)),
-            Self::Bytes(bytes) => match str::from_utf8(bytes) {
-                Ok(text) => quoted(line, |quote| quote.write_str(text)),
-                Err(_) => quoted(line, |quote| quote.write_str(&String::from_utf8_lossy(bytes))),
-            },
+            Self::Word(word) => plain(line, word.as_bytes()),
+            Self::Bytes(bytes) if is_plain(bytes) => plain(line, bytes),
+            Self::Bytes(bytes) => quoted(line, |quote| quote.write_str(&String::from_utf8_lossy(bytes))),
+            Self::Text(text) => Self::Bytes(text.as_bytes()).write(line),
             Self::Shown(text) => quoted(line, |quote| write!(quote, "{text}")),
         }
     }
@@ -194,6 +209,21 @@ fn digits(line: &mut Vec<u8>, mut number: u64, at_least: usize) {
     line.extend_from_slice(&text[begin.min(text.len() - at_least)..]);
 }
 
+/// Whether a text can stand in a JSON string as it is, whole.
+fn is_plain(text: &[u8]) -> bool {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
+    // Without a branch for each byte, many are looked at together.
+    text.len() <= LONGEST_TEXT && text.iter().fold(true, |all, byte| all & is_plain(byte))
+}
+
+/// Appends a text that is plain, as a JSON string.
+fn plain(line: &mut Vec<u8>, text: &[u8]) {
+    line.reserve(text.len() + 2);
+    line.push(b'"');
+    line.extend_from_slice(text);
+    line.push(b'"');
+}
+
 /// Appends what `write` writes, as a JSON string.
 fn quoted(line: &mut Vec<u8>, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
     line.push(b'"');
@@ -210,13 +240,6 @@ struct Escaped<'l> {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
-        // Without a branch for each byte, many are looked at together.
-        if text.len() <= self.left && text.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte)) {
-            self.left -= text.len();
-            self.line.extend_from_slice(text.as_bytes());
-            return Ok(());
-        }
         for c in text.chars() {
             self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
             match c {
