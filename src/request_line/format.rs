@@ -112,24 +112,23 @@ impl Value<'_> {
     fn write(self, line: &mut Vec<u8>) {
         match self {
             Self::Absent => line.extend_from_slice(b"null"),
-            Self::Number(number) => digits(line, number, 1),
+            Self::Number(value) => number(line, value),
             Self::Milliseconds(duration) => {
-                let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-                digits(line, micros / 1000, 1);
-                line.push(b'.');
-                digits(line, micros % 1000, 3);
+                number(line, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+                let [a, b, c] = decimal(duration.subsec_micros() % 1000);
+                line.extend_from_slice(&[b'.', a, b, c]);
             }
             Self::Time(time) => rfc3339(line, time),
             Self::Address(ClientAddress { ip: IpAddr::V4(ip), port }) => {
                 let mut mark = b'"';
-                for number in ip.octets() {
+                for octet in ip.octets() {
                     line.push(mark);
-                    digits(line, number.into(), 1);
+                    number(line, octet.into());
                     mark = b'.';
                 }
                 if let Some(port) = port {
                     line.push(b':');
-                    digits(line, port.into(), 1);
+                    number(line, port.into());
                 }
                 line.push(b'"');
             }
@@ -179,34 +178,36 @@ impl<'v> From<Option<Value<'v>>> for Value<'v> {
     }
 }
 
-/// A point in time as RFC 3339 has it, in UTC, to the millisecond. Digits are put here one by one, and in addresses and
-/// all numbers: with `write!` a line costs half as much again.
+/// A point in time as RFC 3339 has it, in UTC, to the millisecond. Digits are put in their places one by one: with `write!`
+/// a line costs half as much again.
 fn rfc3339(line: &mut Vec<u8>, time: SystemTime) {
     let time = OffsetDateTime::from(time);
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second, milli) = time.to_hms_milli();
-    line.push(b'"');
-    digits(line, year.unsigned_abs().into(), 4);
-    for (mark, number) in [(b'-', u8::from(month)), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
-        line.push(mark);
-        digits(line, number.into(), 2);
-    }
-    line.push(b'.');
-    digits(line, milli.into(), 3);
-    line.extend_from_slice(b"Z\"");
+    let [a, b, c, d] = decimal(year.unsigned_abs());
+    let [e, f] = decimal(u8::from(month).into());
+    let [g, h] = decimal(day.into());
+    let [i, j] = decimal(hour.into());
+    let [k, l] = decimal(minute.into());
+    let [m, n] = decimal(second.into());
+    let [o, p, q] = decimal(milli.into());
+    let text =
+        [b'"', a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, b'Z', b'"'];
+    line.extend_from_slice(&text);
 }
 
-/// Appends a number in so many digits at least.
-fn digits(line: &mut Vec<u8>, mut number: u64, at_least: usize) {
-    // As many as the largest number has.
-    let mut text = [b'0'; 20];
-    let mut begin = text.len();
-    while number > 0 {
-        begin -= 1;
-        text[begin] += (number % 10) as u8;
+/// The last so many digits of a number.
+fn decimal<const N: usize>(mut number: u32) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
         number /= 10;
     }
-    line.extend_from_slice(&text[begin.min(text.len() - at_least)..]);
+    digits
+}
+
+fn number(line: &mut Vec<u8>, number: u64) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Whether a text can stand in a JSON string as it is, whole.

@@ -28,7 +28,7 @@ pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
     let mut segments = Vec::with_capacity(8);
     let mut rest = raw;
     while let Some(slash) = rest.strip_prefix('/') {
-        let plain = slash.bytes().position(|byte| !is_plain(byte)).unwrap_or(slash.len());
+        let plain = slash.bytes().position(|byte| !PLAIN[usize::from(byte)]).unwrap_or(slash.len());
         // Almost all segments end where they are no longer plain: one look at each byte tells.
         let ends = slash.as_bytes().get(plain).is_none_or(|byte| *byte == b'/');
         let length = if ends { plain } else { slash.find('/').unwrap_or(slash.len()) };
@@ -52,15 +52,27 @@ pub(super) fn first_length(raw: &str) -> usize {
 
 /// The parameters of a query, in order, empty ones too.
 pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
-    query.split('&').map(|raw| Parameter { raw })
+    pieces(query, |byte| byte == b'&').map(|raw| Parameter { raw })
 }
 
 /// The names of a query's parameters, whichever sign a server takes for the end of one, and decoded even if that is
 /// encoded: to be looked for, not to be read.
 pub(super) fn parameter_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    query.split(['&', ';']).map(|raw| match (Parameter { raw }).name() {
+    pieces(query, |byte| matches!(byte, b'&' | b';')).map(|raw| match (Parameter { raw }).name() {
         Cow::Owned(name) if name.contains('%') => Cow::Owned(decode(&name).into_owned()),
         name => name,
+    })
+}
+
+/// The pieces of a text between bytes of ASCII, empty ones too. Queries are short: looking at each byte costs less than
+/// setting up a search.
+fn pieces(text: &str, is_end: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(end) = text.bytes().position(&is_end) else { return Some(text) };
+        rest = text.get(end + 1..);
+        text.get(..end)
     })
 }
 
@@ -83,10 +95,16 @@ fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     Ok(decoded)
 }
 
-/// Whether nobody could read this byte of a path otherwise, but as a dot at the end of a segment.
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$')
-}
+/// The bytes of a path that nobody could read otherwise, but for a dot at the end of a segment.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
+        byte += 1;
+    }
+    plain
+};
 
 /// What the names in Azure's paths are made of, besides letters and digits.
 const SIGNS: &str = "-_.:$=@'()";
