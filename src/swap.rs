@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
@@ -196,7 +196,7 @@ where
     let reached = Reached::of(head);
     // Whoever needs something of them has it, and nothing that is ours goes upstream.
     head.extensions = Extensions::new();
-    let caller = match authenticate(head, route, &gateway.keys, SystemTime::now()) {
+    let caller = match authenticate(head, route, &gateway.keys, record.came) {
         Ok(Credential::Key(caller)) => caller,
         Ok(Credential::Token(token)) => {
             // In a box: few come, and every request would carry the room for it.

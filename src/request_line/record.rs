@@ -1,5 +1,6 @@
 //! What is known of a request.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,8 +24,10 @@ use crate::tunnel::{End, Traffic};
 #[derive(Debug)]
 pub(crate) struct Record {
     id: HeaderValue,
-    came: SystemTime,
+    pub(crate) came: SystemTime,
     begun: Instant,
+    /// Measured once, so that all who tell of it tell the same.
+    lasted: OnceCell<Duration>,
     pub(crate) from: Option<ClientAddress>,
     entrance: Option<Entrance>,
     version: Option<Version>,
@@ -114,6 +117,7 @@ impl Record {
             id,
             came: SystemTime::now(),
             begun: Instant::now(),
+            lasted: OnceCell::new(),
             from,
             entrance,
             version: None,
@@ -160,9 +164,9 @@ impl Record {
         self.route.as_ref().map(Route::plane)
     }
 
-    /// Since the request came.
+    /// From its coming to its end, which is when this is asked first.
     pub(crate) fn duration(&self) -> Duration {
-        self.begun.elapsed()
+        *self.lasted.get_or_init(|| self.begun.elapsed())
     }
 
     /// From the client, in a body or a tunnel.
