@@ -104,7 +104,7 @@ Examples:
 Exit status:
   0  it is told
   1  no such request is kept
-  2  keyswap could not be asked";
+  2  keyswap could not be asked; of several replicas, one that may have had it, or has some of the newest";
 
 pub(super) const KEYS: &str = "\
 Examples:
