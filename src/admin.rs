@@ -4,6 +4,7 @@
 //! broken identity must not take all replicas from all teams; the body and the metrics say which one it is.
 
 mod visitors;
+mod why;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -60,12 +61,17 @@ pub(crate) fn router(
     let current = gateway.clone();
     let keys = move || current.load().keys.each().into_iter().cloned().collect();
     let registry = Arc::new(gateway.load().metrics.registry(standings, keys));
+    // Whatever does not stand in this list is for visitors.
     let for_everybody = Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape));
-    let for_visitors = Router::new().route("/keys/use", get(key_use)).fallback(async || StatusCode::NOT_FOUND);
-    let for_visitors = for_visitors.layer(from_fn_with_state(visitors, visitors::admit));
+    let for_visitors = Router::new()
+        .route("/keys/use", get(key_use))
+        .route("/why", get(why::newest))
+        .route("/why/{id}", get(why::one))
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(from_fn_with_state(visitors, visitors::admit));
     for_everybody.merge(for_visitors).with_state(Admin {
         gateway,
         registry,

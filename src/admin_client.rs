@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,9 +21,13 @@ use zeroize::Zeroizing;
 
 use crate::settings::{Admin, SecretSource, is_loopback, without_brackets};
 
-/// Where an admin address is: host and port.
+/// Where an admin address is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminUrl(Authority);
+pub struct AdminUrl {
+    /// A name or an address, as it stands in a URL.
+    host: String,
+    port: u16,
+}
 
 /// Asks admin addresses.
 #[derive(Debug, Default)]
@@ -73,8 +77,8 @@ const LONGEST_LINE: usize = 300;
 impl Default for AdminUrl {
     /// The one on this machine.
     fn default() -> Self {
-        // An address and a port are a URL's authority.
-        Self(Authority::try_from(Admin::DEFAULT_ADDRESS.to_string()).unwrap_or(Authority::from_static("127.0.0.1")))
+        let here = Admin::DEFAULT_ADDRESS;
+        Self { host: here.ip().to_string(), port: here.port() }
     }
 }
 
@@ -86,8 +90,9 @@ impl FromStr for AdminUrl {
         const FORM: &str = "must be host and port, like 127.0.0.1:9090 or http://keyswap.internal:9090";
         let bare = text.strip_prefix("http://").map_or(text, |rest| rest.strip_suffix('/').unwrap_or(rest));
         let authority: Authority = bare.parse().map_err(|_| FORM)?;
-        let is_whole = !authority.host().is_empty() && authority.port_u16().is_some() && !bare.contains('@');
-        if is_whole { Ok(Self(authority)) } else { Err(FORM) }
+        let host = authority.host().to_owned();
+        let is_host = !host.is_empty() && !bare.contains('@');
+        authority.port_u16().filter(|_| is_host).map(|port| Self { host, port }).ok_or(FORM)
     }
 }
 
@@ -98,10 +103,14 @@ impl AdminUrl {
     /// # Errors
     /// The name leads nowhere.
     pub fn replicas(&self) -> io::Result<Vec<Self>> {
-        let found = (without_brackets(self.0.host()), self.0.port_u16().unwrap_or_default()).to_socket_addrs()?;
+        let found = (without_brackets(&self.host), self.port).to_socket_addrs()?;
         let mut replicas: Vec<Self> = Vec::new();
         for address in found {
-            let replica = Self(Authority::try_from(address.to_string()).map_err(io::Error::other)?);
+            let host = match address.ip() {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            };
+            let replica = Self { host, port: self.port };
             if !replicas.contains(&replica) {
                 replicas.push(replica);
             }
@@ -111,13 +120,13 @@ impl AdminUrl {
 
     /// Whether it is of this machine alone, as an address or by the name that every machine has for itself.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(self.0.host())
+        is_loopback(&self.host)
     }
 }
 
 impl fmt::Display for AdminUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 
@@ -155,9 +164,8 @@ impl AdminClient {
         Ok(answer)
     }
 
-    async fn exchange(&self, AdminUrl(authority): &AdminUrl, path: &str) -> Result<AdminAnswer, Why> {
-        let host = (without_brackets(authority.host()), authority.port_u16().unwrap_or_default());
-        let stream = TcpStream::connect(host).await.map_err(Why::Unreachable)?;
+    async fn exchange(&self, url: &AdminUrl, path: &str) -> Result<AdminAnswer, Why> {
+        let stream = TcpStream::connect((without_brackets(&url.host), url.port)).await.map_err(Why::Unreachable)?;
         let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Why::NotHttp)?;
         tokio::spawn(connection);
         let uri = Uri::from_str(path).map_err(|error| Why::Unreadable(error.to_string()))?;
@@ -165,7 +173,7 @@ impl AdminClient {
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.extend(self.authorization.clone().map(|secret| (AUTHORIZATION, secret)));
-        headers.extend(HeaderValue::from_str(authority.as_str()).map(|host| (HOST, host)));
+        headers.extend(HeaderValue::from_str(&url.to_string()).map(|host| (HOST, host)));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         let (head, body) = requests.send_request(request).await.map_err(Why::NotHttp)?.into_parts();
         let body = Limited::new(body, LARGEST_PAGE).collect().await;

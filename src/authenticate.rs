@@ -36,7 +36,7 @@ pub(crate) use places::{offers, strip};
 use crate::family::{Families, Family};
 use crate::keys::{Key, Keys};
 use crate::plane::Plane;
-use crate::refusal::{Refusal, UnknownKey};
+use crate::refusal::{Refusal, UnknownKey, Untimely};
 use crate::route::Route;
 use places::Brought;
 
@@ -72,7 +72,7 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
     let key = keys.find(text).ok_or(Refusal::UnknownKey(UnknownKey::NotListed))?;
     if let Err(why) = key.good_at(now) {
         key.uses.refused(now);
-        return Err(Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), why)));
+        return Err(not_now(key, why));
     }
     if let Brought::InUrl(_) = brought
         && route.plane() == Plane::Search
@@ -81,6 +81,12 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
     }
     key.uses.used(now);
     Ok(Credential::Key(Caller { key: key.clone() }))
+}
+
+/// A key of ours that is not good at this time.
+pub(crate) fn not_now(key: &Key, why: &'static str) -> Refusal {
+    let untimely = Untimely { id: key.id.clone(), client: key.client.name.clone(), why };
+    Refusal::UnknownKey(UnknownKey::NotNow(untimely.into()))
 }
 
 /// What makes a key of Search a query key: it may read documents, and no more.

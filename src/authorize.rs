@@ -12,7 +12,7 @@ pub use way::Way;
 use crate::authenticate::Caller;
 use crate::family::Family;
 use crate::fault::Place;
-use crate::keys::{Grant, Targets};
+use crate::keys::{Grant, Key, Targets};
 use crate::plane::Access;
 use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
@@ -79,6 +79,12 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let prefix = route.prefix().map_or(0, Prefix::length);
     let websocket = route.opens_websocket();
     Ok(Permit(Arc::new(Leave { resource, prefix, operation, websocket, identity, condition, caller })))
+}
+
+/// The resource that a request with this key is for, if that could be settled: it is known, too, of one that may not do
+/// what it wants there.
+pub(crate) fn settled<'k>(route: &Route, key: &'k Key) -> Option<&'k Arc<Resource>> {
+    settle(route, key.client.grants.iter().map(|grant| &grant.resource)).ok()
 }
 
 // === impl Permit ===

@@ -303,7 +303,7 @@ const OVERLOADED: &str = "keyswap has as many connections to this resource as it
 fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
     let search = plane == Some(Plane::Search);
     match failure {
-        Failure::TokenRefused(code) => never(
+        Failure::TokenRefused { code, .. } => never(
             StatusCode::INTERNAL_SERVER_ERROR,
             "GatewayTokenUnavailable",
             format!(
@@ -312,15 +312,15 @@ fn failed(failure: &Failure, plane: Option<Plane>) -> Words {
                 code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default()
             ),
         ),
-        Failure::TokenUnavailable => soon(
+        Failure::TokenUnavailable { .. } => soon(
             "GatewayTokenUnavailable",
             "keyswap has no valid Microsoft Entra token at the moment and is trying to get one. Try again.",
         ),
         // azure-core repeats a POST on 500, 503 and 504 alone; openai 0.28 hides every text behind a 503.
-        Failure::Unreachable if search => {
+        Failure::Unreachable(_) if search => {
             soon("UpstreamUnreachable", "keyswap cannot reach Azure AI Search. Try again.")
         }
-        Failure::Unreachable => {
+        Failure::Unreachable(_) => {
             ours(StatusCode::BAD_GATEWAY, "UpstreamUnreachable", "keyswap cannot reach Azure OpenAI. Try again.".into())
         }
         Failure::Loop => never(StatusCode::LOOP_DETECTED, LOOP_CODE, LOOP.to_owned()),

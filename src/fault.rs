@@ -116,13 +116,18 @@ impl Fault {
         }
     }
 
-    /// What the client is told: what is wrong, what cures it, what Azure said.
+    /// What is wrong, and what cures it.
+    pub fn remedy(&self) -> String {
+        format!("{}. {}", self.trouble(), self.cure())
+    }
+
+    /// What the client is told: that, and what Azure said.
     pub fn words(&self) -> String {
         let said = match &*self.complaint.said {
             "" => "Azure gave no reason.".to_owned(),
             said => format!("Azure said: {said}"),
         };
-        format!("{}. {} {said}", self.trouble(), self.cure())
+        format!("{} {said}", self.remedy())
     }
 
     fn trouble(&self) -> String {

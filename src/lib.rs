@@ -61,6 +61,17 @@
 //! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
+//! # The use of a key
+//! A key is told by [`authenticate`] that it was used, or tried when it was not good, and what it was permitted to do when
+//! its request has an answer, or none any more. It keeps that in its [`usage::Uses`], at the cost of a few comparisons where
+//! nothing is new. The book of all of them is shown at the admin address and written to a file by the control runtime; what
+//! several replicas know, [`keyring`] puts together.
+//!
+//! # Why
+//! Whatever of that was a refusal, a failure or a fault stays for a while in the [`recorder`], with the step that said no and
+//! with what cures it, and outlives a change of settings. [`admin`] serves it, to whoever may see it; an [`admin_client`] is
+//! how our own commands ask.
+//!
 //! # A change of settings
 //! [`sources`] reads everything that stands in files, and knows how those looked. [`server`] looks again and again; what has
 //! changed and settled is tried whole, and then every worker has another [`swap::Gateway`] and another
@@ -86,6 +97,7 @@
 //! 6. A valid token is served until it really expires, whatever Entra does; a request never fetches one.
 //! 7. Whatever can be read in two ways is refused, and what no rule places is granted to nobody.
 //! 8. A broken new file never replaces a working one.
+//! 9. The admin address is on loopback by default; elsewhere all on it but health and metrics needs a secret.
 
 // Words.
 pub mod plane;
@@ -124,6 +136,7 @@ pub mod cors;
 pub mod outlet;
 pub mod request_line;
 pub mod metrics;
+mod recorder;
 pub mod swap;
 mod admin;
 pub mod admin_client;

@@ -4,6 +4,10 @@
 mod help;
 #[path = "main/keys.rs"]
 mod keys;
+#[path = "main/table.rs"]
+mod table;
+#[path = "main/why.rs"]
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -82,6 +86,7 @@ enum Command {
         wanted: Wanted,
     },
     Keys(keys::Command),
+    Why(why::Command),
     /// Print the environment in which a client trusts what keyswap cert has made, as lines for a shell
     #[command(after_long_help = help::ENV)]
     Env {
@@ -185,6 +190,7 @@ fn main() -> ExitCode {
         Command::Check { source } => check(&source),
         Command::Cert { wanted } => cert(&wanted),
         Command::Keys(command) => command.run(),
+        Command::Why(command) => command.run(),
         Command::Env { clients, ca, bundle } => show(environment(&clients, &ca, bundle.as_deref())),
         Command::Completions { shell } => completions(shell),
         Command::Health { admin, live } => health(&admin, live),
@@ -274,6 +280,10 @@ fn report(settings: &Settings, keys: &Keys, certificates: &Certificates, notes: 
         let near: Vec<_> = proxy.no_proxy.iter().map(ToString::to_string).collect();
         let near = [&["managed identities".to_owned(), "loopback".to_owned()], &near[..]].concat().join(", ");
         lines.push(format!("proxy {}: {credentials} credentials; reached without it: {near}", proxy.authority));
+    }
+    let admin = &settings.admin;
+    if admin.secret.is_none() && !admin.is_loopback() {
+        lines.push(format!("admin {}: health and metrics alone; for more, set secret_file in [admin]", admin.address));
     }
     let endings = keys.endings(SystemTime::now());
     for client in keys.clients() {

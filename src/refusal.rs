@@ -1,7 +1,10 @@
 //! What keyswap itself has to say: a [`Refusal`] where we said no, a [`Failure`] where something broke.
 //!
 //! A step of the walk returns one with `?`; [`crate::dialect`] alone knows the words, and [`crate::swap`] alone
-//! renders and logs them.
+//! renders and logs them. What an operator can do about one, it says itself: the cures of Azure's faults are in
+//! [`crate::fault`], all others here.
+
+mod cure;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +12,7 @@ use std::sync::Arc;
 use crate::family::Family;
 use crate::fault::Fault;
 use crate::plane::Access;
+pub(crate) use cure::Circumstances;
 
 /// We said no. Every refusal is decided before anything is completed upstream; all but those that depend on the body
 /// ([`crate::guard`]), before anything is sent there.
@@ -69,19 +73,38 @@ pub enum UnknownKey {
     NotListed,
     /// Different keys in one place: whichever is meant, it is not said.
     Several,
-    /// A key of ours, at the wrong time: its id, and `expired` or `not-yet-valid`.
-    NotNow(Arc<str>, &'static str),
+    /// A key of ours, at the wrong time. In a box: every answer has room for a refusal.
+    NotNow(Box<Untimely>),
+}
+
+/// A key of ours that is not good now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untimely {
+    /// The key's id.
+    pub id: Arc<str>,
+    /// Whose it is.
+    pub client: Arc<str>,
+    /// `expired`, `not-yet-valid` or `revoked`.
+    pub why: &'static str,
 }
 
 /// Something broke on our side or upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Entra refused to give us a token, and asking again will not help; its AADSTS code, where it gave one.
-    TokenRefused(Option<String>),
+    /// Entra refused to give us a token, and asking again will not help.
+    TokenRefused {
+        /// Its AADSTS code, where it gave one.
+        code: Option<Box<str>>,
+        /// What cures it, where that can be told from the answer.
+        cure: Option<&'static str>,
+    },
     /// Entra or the identity endpoint did not give us a token, and may do so soon.
-    TokenUnavailable,
-    /// The upstream could not be reached; nothing was sent.
-    Unreachable,
+    TokenUnavailable {
+        /// What cures it, where that can be told from the answer.
+        cure: Option<&'static str>,
+    },
+    /// The upstream could not be reached; nothing was sent. The text says where it ended.
+    Unreachable(String),
     /// The way to the upstream leads back to us; nothing was sent.
     Loop,
     /// The resource has all the connections that it may have, and none became free; nothing was sent.
@@ -152,7 +175,7 @@ impl fmt::Display for Refusal {
             Self::NoCredential => f.write_str("no credential"),
             Self::UnknownKey(UnknownKey::NotListed) => f.write_str("the key is not listed"),
             Self::UnknownKey(UnknownKey::Several) => f.write_str("one place has different keys"),
-            Self::UnknownKey(UnknownKey::NotNow(id, why)) => write!(f, "the key {id} is {why}"),
+            Self::UnknownKey(UnknownKey::NotNow(key)) => write!(f, "the key {} is {}", key.id, key.why),
             Self::ClientToken => f.write_str("the client brought a token of its own"),
             Self::NoTokensResource => {
                 f.write_str("the request names none of the resources that take clients' own tokens")
@@ -188,9 +211,9 @@ impl Failure {
     /// The stable word for it, in `x-keyswap-reason`, the log and the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::TokenRefused(_) => "token-refused",
-            Self::TokenUnavailable => "token-unavailable",
-            Self::Unreachable => "upstream-unreachable",
+            Self::TokenRefused { .. } => "token-refused",
+            Self::TokenUnavailable { .. } => "token-unavailable",
+            Self::Unreachable(_) => "upstream-unreachable",
             Self::Loop => "loop",
             Self::Overloaded => "overloaded",
             Self::Lost | Self::LostKept => "upstream-lost",
@@ -205,11 +228,11 @@ impl fmt::Display for Failure {
     /// What the operator should know, in the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TokenRefused(code) => {
+            Self::TokenRefused { code, .. } => {
                 write!(f, "no token: Entra refuses it ({})", code.as_deref().unwrap_or("no code"))
             }
-            Self::TokenUnavailable => f.write_str("no token: its issuer cannot be reached or is busy"),
-            Self::Unreachable => f.write_str("the upstream cannot be reached"),
+            Self::TokenUnavailable { .. } => f.write_str("no token: its issuer cannot be reached or is busy"),
+            Self::Unreachable(cause) => write!(f, "the upstream cannot be reached: {cause}"),
             Self::Loop => f.write_str("the way to the upstream leads back to keyswap"),
             Self::Overloaded => f.write_str("every connection that the resource may have is in use"),
             Self::Lost => f.write_str("the upstream connection was lost"),

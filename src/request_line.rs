@@ -66,6 +66,13 @@ pub fn fields() -> Vec<&'static str> {
     names
 }
 
+/// Appends what is known of a request, the JSON object of its line.
+pub(crate) fn write_json(record: &Record, bytes: &mut Vec<u8>) {
+    Format::Json.write(record, bytes);
+    // Not the end of the line.
+    bytes.pop();
+}
+
 // === impl RequestLines ===
 
 impl RequestLines {

@@ -27,7 +27,7 @@ pub use gateway::Gateway;
 pub use ongoing::ToldBody;
 
 use crate::admit::{Admitted, strip_hop_by_hop};
-use crate::authenticate::{Credential, authenticate, offers};
+use crate::authenticate::{Credential, authenticate, not_now, offers};
 use crate::authorize::{Way, authorize};
 use crate::cors::Page;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
@@ -38,7 +38,7 @@ use crate::guard::Outcome;
 use crate::keys::Key;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
-use crate::refusal::{Failure, Refusal, UnknownKey, Verdict};
+use crate::refusal::{Failure, Refusal, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
 use crate::rewrite::{AnswerBody, Judgement, judge};
 use crate::route::Route;
@@ -237,7 +237,9 @@ impl<S> Swap<S> {
                     match judgement {
                         Judgement::Pass(response) => return Ok((response, None)),
                         Judgement::PassTelling(response, complaint) => {
-                            gateway.alarms.tell(&fault(complaint), record);
+                            let fault = fault(complaint);
+                            gateway.alarms.tell(&fault, record);
+                            record.complaint = Some(fault);
                             return Ok((response, None));
                         }
                         // Another token is asked for even if the body was not kept: those who come after need it, too.
@@ -300,7 +302,7 @@ async fn until_cut<T>(sent: impl Future<Output = Result<T, Verdict>>, key: &Key)
     tokio::select! {
         biased;
         sent = sent => sent,
-        () = key.cut.cancelled() => Err(Refusal::UnknownKey(UnknownKey::NotNow(key.id.clone(), "revoked")).into()),
+        () = key.cut.cancelled() => Err(not_now(key, "revoked").into()),
     }
 }
 

@@ -32,6 +32,9 @@ use clock::{Clock, Moment};
 pub use keeper::Keeper;
 use slot::Slot;
 
+/// Nobody has said why.
+const UNAVAILABLE: Failure = Failure::TokenUnavailable { cure: None };
+
 /// Every token that some request may need.
 #[derive(Debug)]
 pub struct Tokens {
@@ -148,7 +151,7 @@ impl Tokens {
     }
 
     async fn bearer_for(&self, purpose: Purpose) -> Result<Bearer, Failure> {
-        let slot = self.slots.get(&purpose).ok_or(Failure::TokenUnavailable)?;
+        let slot = self.slots.get(&purpose).ok_or(UNAVAILABLE)?;
         if let Some(bearer) = self.cached(slot) {
             return Ok(bearer);
         }
@@ -165,10 +168,10 @@ impl Tokens {
                     Outcome::Fresh => slot.nudge(),
                     Outcome::Failed(failure) => return Err(failure),
                 }
-                state.changed().await.map_err(|_| Failure::TokenUnavailable)?;
+                state.changed().await.map_err(|_| UNAVAILABLE)?;
             }
         };
-        tokio::time::timeout(WAIT_LIMIT, first).await.unwrap_or(Err(Failure::TokenUnavailable))
+        tokio::time::timeout(WAIT_LIMIT, first).await.unwrap_or(Err(UNAVAILABLE))
     }
 
     /// Another token in place of one that the upstream did not take: the one that has replaced it by now, or one

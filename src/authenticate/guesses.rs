@@ -183,6 +183,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Untimely;
 
     fn guesses() -> Guesses {
         let (delay, max_delay) = (Duration::from_secs(1), Duration::from_secs(5));
@@ -244,7 +245,8 @@ mod tests {
         let begin = tokio::time::Instant::now();
         for _ in 0..20 {
             guesses.hold(&Refusal::NoCredential, None).await;
-            guesses.hold(&Refusal::UnknownKey(UnknownKey::NotNow("k".into(), "expired")), None).await;
+            let expired = Untimely { id: "k".into(), client: "c".into(), why: "expired" };
+            guesses.hold(&Refusal::UnknownKey(UnknownKey::NotNow(expired.into())), None).await;
         }
         for _ in 0..3 {
             guesses.hold(&guess, None).await;

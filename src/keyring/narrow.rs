@@ -5,6 +5,9 @@
 //! take the place of globs. What one grant cannot say exactly, such as reading two indexes and writing to one, becomes
 //! two. Where what was seen is not known in full, the grant stays as wide as it was in that respect, and that is told.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use super::page::GrantEdit;
@@ -80,7 +83,7 @@ pub(super) fn deeds(history: &History) -> Option<Vec<Deed>> {
 }
 
 /// The places of the grants that a deed needs: the first that covers it; of names that nobody remembers, all that may.
-pub(super) fn covering(grants: &[Grant], deed: &Deed) -> Vec<usize> {
+fn covering(grants: &[Grant], deed: &Deed) -> Vec<usize> {
     let (family, access) = deed.operation;
     let may = |grant: &&(usize, &Grant)| {
         *grant.1.resource.name == *deed.resource && grant.1.families.contains(family) && *grant.1.access.at(access)
@@ -92,6 +95,15 @@ pub(super) fn covering(grants: &[Grant], deed: &Deed) -> Vec<usize> {
     };
     let most = if deed.object == Object::Others { usize::MAX } else { 1 };
     grants.iter().enumerate().filter(|grant| may(&grant)).filter(covers).map(|(place, _)| place).take(most).collect()
+}
+
+/// Whether grants let through what others did, with the same identities.
+pub(super) fn lets_through(before: &[Grant], after: &[Grant], deeds: &[Deed]) -> bool {
+    let identity = |grants: &[Grant], deed: &Deed| {
+        let first = covering(grants, deed).first().and_then(|place| grants.get(*place));
+        first.map(|grant| grant.identity.at(deed.operation.1).clone())
+    };
+    deeds.iter().all(|deed| identity(before, deed) == identity(after, deed))
 }
 
 /// Narrows grants to deeds.
@@ -123,21 +135,16 @@ pub(super) fn narrowed(grants: &[Grant], deeds: &[Deed]) -> Narrowing {
 
 /// For what names do not take the place of what a grant covers, and why.
 fn wide(grant: &Grant, deeds: &[&Deed]) -> Vec<String> {
-    let names = names_of(grant);
-    let mut told: Vec<String> = Vec::new();
     let is_named = deeds.iter().any(|deed| deed.object.name().is_some());
-    for deed in deeds {
-        let why = match deed.object {
-            Object::Named(_) => continue,
-            Object::Others => "it was done to more of them than are remembered",
-            Object::InBody => "its body names them, which is not read for a key that may use all",
-            Object::Unnamed => "it does not say which it works on, so that a key which is limited to some may not",
-            Object::Untouched if !is_named && deed.operation.0.can_be_limited() => "it works on none",
-            Object::Untouched => continue,
-        };
-        told.push(format!("{} keeps its {names}: {why}", deed.words()));
-    }
-    told
+    let why = |deed: &&Deed| match deed.object {
+        Object::Others => Some("it was done to more of them than are remembered"),
+        Object::InBody => Some("its body names them, which is not read for a key that may use all"),
+        Object::Unnamed => Some("it does not say which it works on, so that a key which is limited to some may not"),
+        Object::Untouched if !is_named && deed.operation.0.can_be_limited() => Some("it works on none"),
+        Object::Untouched | Object::Named(_) => None,
+    };
+    let wide = deeds.iter().filter_map(|deed| Some((deed, why(deed)?)));
+    wide.map(|(deed, why)| format!("{} keeps its {}: {why}", deed.words(), names_of(grant))).collect()
 }
 
 fn names_of(grant: &Grant) -> &'static str {
@@ -203,15 +210,12 @@ fn exact(pairs: &[Pair]) -> Vec<Part> {
             let all = part.families.with(*family);
             all.iter().all(|family| within(family, &accesses) == seen(family).collect())
         };
-        match parts.iter_mut().find(fits) {
-            Some(part) => {
-                part.families = part.families.with(*family);
-                part.accesses.extend(seen(*family));
-            }
-            None => {
-                parts.push(Part { families: Families::of(&[*family]), accesses: seen(*family).collect(), names: None })
-            }
+        if let Some(part) = parts.iter_mut().find(fits) {
+            part.families = part.families.with(*family);
+            part.accesses.extend(seen(*family));
+            continue;
         }
+        parts.push(Part { families: Families::of(&[*family]), accesses: seen(*family).collect(), names: None });
     }
     parts
 }
@@ -259,189 +263,6 @@ impl Object {
         match self {
             Self::Named(name) => Some(name),
             _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::keyring::page::Page;
-    use crate::keys::Keys;
-    use crate::settings::Settings;
-
-    const SETTINGS: &str = r#"
-        keys = "keys.toml"
-        [identities.main]
-        kind = "managed-identity"
-        [identities.reader]
-        kind = "managed-identity"
-        client_id = "r"
-        [resources.ai]
-        endpoint = "https://contoso.openai.azure.com"
-        identity = "main"
-        [resources.search]
-        endpoint = "https://contoso.search.windows.net"
-        identity = "main"
-    "#;
-
-    const CLIENT: &str = "[clients.a]\nkeys = [{ id = \"a\", sha256 = \"8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd\" }]\n";
-
-    /// A file in which the client has these grants.
-    fn page(grants: &str) -> Page {
-        Page::read(Path::new("keys.toml"), &format!("{CLIENT}{grants}")).unwrap()
-    }
-
-    fn keys(page: &Page) -> Keys {
-        let settings = Settings::parse(Path::new("keyswap.toml"), SETTINGS).unwrap();
-        Keys::parse(Path::new("keys.toml"), &page.text(), &settings)
-            .unwrap_or_else(|error| panic!("{error}:\n{}", page.text()))
-    }
-
-    fn seen(resource: &str, family: Family, access: Access, object: Object) -> Deed {
-        Deed { resource: resource.to_owned(), operation: (family, access), object }
-    }
-
-    fn named(name: &str) -> Object {
-        Object::Named(name.to_owned())
-    }
-
-    /// What becomes of grants, and what is said of it.
-    fn after(grants: &str, deeds: &[Deed]) -> (String, Vec<String>) {
-        let mut page = page(grants);
-        let narrowing = narrowed(&keys(&page).clients()[0].grants, deeds);
-        page.replace_grants("a", &narrowing.edits).unwrap();
-        drop(keys(&page));
-        (page.text().replace(CLIENT, ""), narrowing.notes)
-    }
-
-    #[test]
-    fn what_one_grant_cannot_say_becomes_two() {
-        let deeds = [
-            seen("search", Family::DocumentsRead, Access::Read, named("hotels")),
-            seen("search", Family::DocumentsRead, Access::Read, named("Reports-1")),
-            seen("search", Family::DocumentsWrite, Access::Write, named("reports-1")),
-            seen("ai", Family::Files, Access::Write, Object::Untouched),
-            seen("ai", Family::FineTuning, Access::Read, Object::Unnamed),
-            seen("ai", Family::Evaluations, Access::Manage, Object::Unnamed),
-        ];
-        let (grants, notes) = after(
-            "grants = [{ resource = \"search\", indexes = [\"hotels\", \"reports-*\"], identity = \"reader\" }, { resource = \"ai\", allow = [\"openai\"] }]\n",
-            &deeds,
-        );
-        assert_eq!(
-            grants,
-            "grants = [{ resource = \"search\", indexes = [\"Reports-1\", \"hotels\"], identity = \"reader\", allow = [\"documents-read\"] }, \
-             { resource = \"search\", indexes = [\"reports-1\"], identity = \"reader\", allow = [\"documents-write\"] }, \
-             { resource = \"ai\", allow = [\"files\", \"evaluations\"], access = [\"write\", \"manage\"] }, \
-             { resource = \"ai\", allow = [\"fine-tuning\"], access = [\"read\"] }]\n"
-        );
-        assert_eq!(notes.len(), 3, "{notes:?}");
-    }
-
-    #[test]
-    fn what_is_as_narrow_as_can_be_stays_in_its_own_words() {
-        let grants = "[[clients.a.grants]]\nresource = \"ai\"\nallow = [\"inference\", \"files\"] # both\naccess = [\"write\", \"read\"]\ndeployments = [\"GPT-4o\"]\n";
-        let deeds = [
-            seen("ai", Family::Inference, Access::Read, named("gpt-4o")),
-            seen("ai", Family::Files, Access::Read, Object::Untouched),
-            seen("ai", Family::Files, Access::Write, Object::Untouched),
-            seen("gone", Family::Files, Access::Write, Object::Untouched),
-        ];
-        let (same, notes) = after(grants, &deeds);
-        assert_eq!(same, grants);
-        assert_eq!(notes, ["files (write) on gone was seen, but is not granted any more"]);
-    }
-
-    fn any_object() -> impl Strategy<Value = Object> {
-        let name = prop::sample::select(vec!["gpt-4o", "gpt-4", "ada", "hotels"]);
-        prop_oneof![
-            6 => name.prop_map(named),
-            1 => Just(Object::InBody),
-            1 => Just(Object::Unnamed),
-            1 => Just(Object::Others),
-            2 => Just(Object::Untouched),
-        ]
-    }
-
-    fn any_deed() -> impl Strategy<Value = Deed> {
-        let operations =
-            Family::NAMES.iter().flat_map(|(_, family)| family.accesses().iter().map(|access| (*family, *access)));
-        let operations: Vec<_> = operations.collect();
-        (prop::sample::select(operations), any_object()).prop_map(|((family, access), object)| {
-            let resource = if family.plane() == Plane::OpenAi { "ai" } else { "search" };
-            seen(resource, family, access, object)
-        })
-    }
-
-    /// A grant as somebody may have written it.
-    fn any_grant() -> impl Strategy<Value = String> {
-        let families = |plane| {
-            Family::NAMES
-                .iter()
-                .filter(move |(_, family)| family.plane() == plane)
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-        };
-        let some = |all: Vec<&'static str>, least: usize| {
-            let most = all.len();
-            prop::sample::subsequence(all, least..=most)
-        };
-        let list = |words: &[&str]| {
-            format!("[{}]", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
-        };
-        let of_plane = move |(resource, targets, plane): (&'static str, &'static str, Plane)| {
-            let names = some(vec!["gpt-4*", "gpt-4o", "ada", "hot*"], 1);
-            let parts = (some(families(plane), 1), prop::option::of(names), prop::bool::ANY);
-            parts.prop_map(move |(allow, names, reads)| {
-                let names = names.map_or(String::new(), |names| format!(", {targets} = {}", list(&names)));
-                let identity = if reads { ", identity = \"reader\"" } else { "" };
-                format!("{{ resource = \"{resource}\", allow = {}{names}{identity} }}", list(&allow))
-            })
-        };
-        prop_oneof![of_plane(("ai", "deployments", Plane::OpenAi)), of_plane(("search", "indexes", Plane::Search)),]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        /// Replayed against the narrower grants, what was seen goes through, and nothing that reaches elsewhere, by family,
-        /// access or name.
-        #[test]
-        fn what_was_seen_is_let_through_and_nothing_else(
-            grants in prop::collection::vec(any_grant(), 1..3),
-            deeds in prop::collection::vec(any_deed(), 1..12),
-        ) {
-            let mut page = page(&format!("grants = [{}]\n", grants.join(", ")));
-            let before = keys(&page);
-            let before = &before.clients()[0].grants;
-            let narrowing = narrowed(before, &deeds);
-            page.replace_grants("a", &narrowing.edits).unwrap();
-            let after = keys(&page);
-            let after = &after.clients()[0].grants;
-            let deeds: Vec<_> = deeds.into_iter().filter(|deed| !covering(before, deed).is_empty()).collect();
-            for deed in &deeds {
-                prop_assert!(!covering(after, deed).is_empty(), "{deed:?} in {}", page.text());
-            }
-            for (_, family) in Family::NAMES {
-                for access in family.accesses() {
-                    let resource = if family.plane() == Plane::OpenAi { "ai" } else { "search" };
-                    let same: Vec<_> = deeds.iter().filter(|deed| deed.operation == (*family, *access)).collect();
-                    let untouched = seen(resource, *family, *access, Object::Untouched);
-                    prop_assert_eq!(covering(after, &untouched).is_empty(), same.is_empty(), "{:?} in {}", untouched, page.text());
-                    if same.iter().any(|deed| deed.object.name().is_none()) {
-                        continue;
-                    }
-                    for name in ["gpt-4o", "gpt-4", "gpt-45", "ada", "hotels", "hot"] {
-                        let deed = seen(resource, *family, *access, named(name));
-                        prop_assert_eq!(!covering(after, &deed).is_empty(), same.contains(&&deed), "{:?} in {}", deed, page.text());
-                    }
-                }
-            }
         }
     }
 }

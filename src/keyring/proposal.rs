@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use similar::TextDiff;
 
-use super::narrow::{Deed, covering, deeds, narrowed};
+use super::narrow::{deeds, lets_through, narrowed};
 use super::page::GrantEdit;
 use super::{Evidence, Keyring, Mistakes, refused};
 use crate::fault::{holds, least_role};
@@ -138,15 +138,6 @@ impl Keyring {
         }
         Ok((Outcome::Narrower, narrowing.notes))
     }
-}
-
-/// Whether grants let through what others did, with the same identities.
-fn lets_through(before: &[Grant], after: &[Grant], deeds: &[Deed]) -> bool {
-    let identity = |grants: &[Grant], deed: &Deed| {
-        let first = covering(grants, deed).first().and_then(|place| grants.get(*place));
-        first.map(|grant| grant.identity.at(deed.operation.1).clone())
-    };
-    deeds.iter().all(|deed| identity(before, deed) == identity(after, deed))
 }
 
 /// What identities need where, for some grants.

@@ -95,6 +95,17 @@ Exit status:
   1  it is not, or does not answer
   2  the arguments are wrong";
 
+pub(super) const WHY: &str = "\
+Examples:
+  keyswap why
+  keyswap why x-keyswap-request-id: 8d6e0472-a298-4e1b-9d3f-62d932223c6c
+  keyswap why --admin http://keyswap.internal:9090 --admin-secret-file secrets/admin
+
+Exit status:
+  0  it is told
+  1  no such request is kept
+  2  keyswap could not be asked";
+
 pub(super) const KEYS: &str = "\
 Examples:
   keyswap keys new --client shop --resource contoso
@@ -130,7 +141,7 @@ Examples:
 
 Exit status:
   0  proposed, or as narrow as can be already; with --write, written
-  1  of some client nothing can be proposed: standard error says why
+  1  nothing can be proposed, or what was seen is not known in full: standard error says why
   2  the file, the settings or the arguments are wrong, and nothing was written";
 
 pub(super) const KEYS_ROTATE: &str = "\

@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use super::format::Value;
 use crate::authorize::Way;
 use crate::family::Family;
+use crate::fault::Fault;
 use crate::forward::Held;
 use crate::keys::Key;
 use crate::listen::{ClientAddress, Entrance};
@@ -45,6 +46,8 @@ pub(crate) struct Record {
     pub(crate) upstream: Option<Upstream>,
     pub(crate) replays: u32,
     pub(crate) verdict: Option<Verdict>,
+    /// What Azure's answer finds wrong with our credentials, though it was passed as it is.
+    pub(crate) complaint: Option<Box<Fault>>,
     /// The status of the answer that the client got.
     pub(crate) status: Option<StatusCode>,
     /// Of the answer's body.
@@ -125,6 +128,7 @@ impl Record {
             upstream: None,
             replays: 0,
             verdict: None,
+            complaint: None,
             status: None,
             answered: 0,
             // Whoever is dropped before its end has lost its client.

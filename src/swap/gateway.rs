@@ -10,6 +10,7 @@ use crate::authorize::Passages;
 use crate::cors::Cors;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 use crate::route::Hosts;
 use crate::settings::Settings;
 use crate::token::Tokens;
@@ -35,6 +36,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// What the keys were used for.
     pub usage: Arc<Book>,
+    /// What went wrong of late.
+    pub(crate) recorder: Arc<Recorder>,
     /// How long nobody may say anything over a websocket.
     pub websocket_idle: Duration,
     /// How long an answer that has begun may wait for its request's body, where that decides.
@@ -51,6 +54,7 @@ struct Lasting {
     tokens: Tokens,
     metrics: Metrics,
     usage: Arc<Book>,
+    recorder: Arc<Recorder>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -60,8 +64,9 @@ impl Gateway {
         let tokens = Tokens::new(&keys);
         let guesses = Arc::new(Guesses::new(settings.guessing));
         let metrics = Metrics::new(guesses.counters().clone());
-        let usage = Arc::new(Book::new(settings.usage.clone()));
-        Self::of(settings, keys, Lasting { guesses, tokens, metrics, usage, stopped: Arc::default() })
+        let (usage, recorder) = (Arc::new(Book::new(settings.usage.clone())), Arc::new(Recorder::new()));
+        let lasting = Lasting { guesses, tokens, metrics, usage, recorder, stopped: Arc::default() };
+        Self::of(settings, keys, lasting)
     }
 
     /// The gateway of other settings and keys. Counts go on, and so do the tokens of identities that are the same in both
@@ -76,12 +81,13 @@ impl Gateway {
         } else {
             Arc::new(self.guesses.under(settings.guessing))
         };
-        let (metrics, usage, stopped) = (self.metrics.clone(), self.usage.clone(), self.stopped.clone());
-        Self::of(settings, keys, Lasting { guesses, tokens, metrics, usage, stopped })
+        let (metrics, stopped) = (self.metrics.clone(), self.stopped.clone());
+        let (usage, recorder) = (self.usage.clone(), self.recorder.clone());
+        Self::of(settings, keys, Lasting { guesses, tokens, metrics, usage, recorder, stopped })
     }
 
     fn of(settings: &Settings, keys: Keys, lasting: Lasting) -> Self {
-        let Lasting { guesses, tokens, metrics, usage, stopped } = lasting;
+        let Lasting { guesses, tokens, metrics, usage, recorder, stopped } = lasting;
         usage.follow(keys.listed());
         Self {
             keys,
@@ -92,6 +98,7 @@ impl Gateway {
             tokens: Arc::new(tokens),
             metrics,
             usage,
+            recorder,
             websocket_idle: settings.timeouts.websocket,
             condition_wait: settings.timeouts.upstream.stream,
             alarms: Alarms::of(&settings.identities),

@@ -35,6 +35,7 @@ impl SwapLayer {
                     gateway.metrics.count(None, refusal.reason(), answer.status());
                     record.verdict = Some(Verdict::Refused(refusal));
                     gateway.metrics.end(&record);
+                    gateway.recorder.keep(&record);
                     if let Some(lines) = &lines {
                         lines.tell(&record);
                     }

@@ -111,6 +111,7 @@ impl Ongoing {
             self.record.tell_key();
         }
         self.desk.gateway.metrics.end(&self.record);
+        self.desk.gateway.recorder.keep(&self.record);
         if let Some(lines) = &self.desk.lines {
             lines.tell(&self.record);
         }

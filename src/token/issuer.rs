@@ -196,7 +196,12 @@ impl Denial {
 
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
-        if denial.may_pass { Self::TokenUnavailable } else { Self::TokenRefused(denial.code) }
+        let Denial { cure, code, .. } = denial;
+        if denial.may_pass {
+            Self::TokenUnavailable { cure }
+        } else {
+            Self::TokenRefused { code: code.map(String::into_boxed_str), cure }
+        }
     }
 }
 

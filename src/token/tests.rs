@@ -168,7 +168,7 @@ async fn in_an_outage_the_old_token_serves_to_its_last_second_and_the_issuer_is_
         sleep(Duration::from_millis(100)).await;
     }
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(world.token().await, Err(Failure::TokenUnavailable));
+    assert_eq!(world.token().await, Err(Failure::TokenUnavailable { cure: None }));
 
     sleep(10 * SECOND).await;
 
@@ -190,13 +190,13 @@ async fn without_a_token_the_issuer_is_asked_less_and_less_and_nobody_queues() {
     let begun = Instant::now();
     let mut first = world.requests(100);
     while let Some(answer) = first.join_next().await {
-        assert_eq!(answer.unwrap(), Err(Failure::TokenUnavailable));
+        assert_eq!(answer.unwrap(), Err(Failure::TokenUnavailable { cure: None }));
     }
     assert!(about(begun.elapsed(), SECOND), "they waited for one fetch: {:?}", begun.elapsed());
     // Later ones are answered at once, between two fetches and during one.
     while world.asked().len() < 8 {
         let asked = Instant::now();
-        assert_eq!(world.token().await, Err(Failure::TokenUnavailable));
+        assert_eq!(world.token().await, Err(Failure::TokenUnavailable { cure: None }));
         assert_eq!(asked.elapsed(), Duration::ZERO);
         sleep(Duration::from_millis(50)).await;
     }
@@ -213,7 +213,7 @@ async fn nobody_waits_longer_than_the_limit_for_a_fetch_that_does_not_end() {
     let begun = Instant::now();
     let mut waiting = world.requests(100);
     while let Some(answer) = waiting.join_next().await {
-        assert_eq!(answer.unwrap(), Err(Failure::TokenUnavailable));
+        assert_eq!(answer.unwrap(), Err(Failure::TokenUnavailable { cure: None }));
         assert!(about(begun.elapsed(), WAIT_LIMIT), "{:?}", begun.elapsed());
     }
 }
@@ -264,7 +264,7 @@ async fn a_clock_that_is_set_back_prolongs_no_life_and_spins_nothing() {
     sleep(HOUR - SECOND).await;
     assert_eq!(world.token().await.as_deref(), Ok("old"));
     sleep(SECOND).await;
-    assert_eq!(world.token().await, Err(Failure::TokenUnavailable));
+    assert_eq!(world.token().await, Err(Failure::TokenUnavailable { cure: None }));
     let pauses = world.pauses();
     assert!(pauses.iter().all(|pause| *pause >= Duration::from_millis(100)), "{pauses:?}");
 }

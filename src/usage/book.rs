@@ -228,7 +228,7 @@ mod tests {
         one.uses.used(SystemTime::now());
         assert_eq!((used(&book, "11"), used(&book, "22")), (1, 0));
         // Renamed, and replaced by another of the same id.
-        book.follow(vec![Listed { id: "b".into(), ..one.clone() }, listed("a", "33")]);
+        book.follow(vec![Listed { id: "b".into(), ..one }, listed("a", "33")]);
         assert_eq!((used(&book, "11"), used(&book, "33")), (1, 0));
         assert_eq!(book.page().of("11").map(|key| key.id.as_str()), Some("b"));
         assert!(book.page().of("22").is_some_and(|key| key.gone.is_some()), "remembered for a while");

@@ -37,9 +37,9 @@ impl UseFile {
     /// # Errors
     /// Why it cannot be had, as a clause about it. It is as it was then.
     pub(super) fn open(named: &Path) -> Result<(Self, Found), String> {
-        let real = real(named).map_err(unwritable)?;
+        let real = real(named).map_err(|error| unwritable(&error))?;
         let lock = OpenOptions::new().create(true).append(true).mode(MODE).open(with(&real, ".lock"));
-        let lock = lock.map_err(unwritable)?;
+        let lock = lock.map_err(|error| unwritable(&error))?;
         match rustix::io::retry_on_intr(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -77,7 +77,7 @@ impl UseFile {
     /// Why it cannot be written. It is as it was then.
     pub(super) fn write(&self, page: &Page) -> Result<(), String> {
         let written = serde_json::to_vec_pretty(page).map_err(io::Error::from).and_then(|text| self.replace(&text));
-        written.map_err(unwritable)
+        written.map_err(|error| unwritable(&error))
     }
 
     fn replace(&self, text: &[u8]) -> io::Result<()> {
@@ -119,7 +119,7 @@ fn real(named: &Path) -> io::Result<PathBuf> {
     Ok(fs::canonicalize(parent)?.join(name))
 }
 
-fn unwritable(error: io::Error) -> String {
+fn unwritable(error: &io::Error) -> String {
     let why = match error.kind() {
         ErrorKind::ReadOnlyFilesystem => ": name a file on a volume that can be written to",
         ErrorKind::PermissionDenied => ": keyswap must be able to write to its directory, too",

@@ -95,6 +95,7 @@ impl Uses {
         let mut before = self.before();
         before.since = before.since.min(since);
         before.history.join(history);
+        before.history.cut();
     }
 
     fn before(&self) -> MutexGuard<'_, Before> {
@@ -144,6 +145,14 @@ impl Lately {
 }
 
 impl History {
+    /// Forgets what is more than one process remembers.
+    fn cut(&mut self) {
+        self.user_agents.cut(USER_AGENTS);
+        self.api_versions.cut(API_VERSIONS);
+        self.operations.cut(OPERATIONS);
+        self.operations.seen.iter_mut().for_each(|operation| operation.targets.cut(TARGETS));
+    }
+
     /// Writes down what was seen of a permitted request.
     fn note(&mut self, sight: &Sight<'_>) {
         let at = Moment::from(sight.at);
@@ -167,6 +176,13 @@ impl History {
         if let Some(operation) = operations.seen.get_mut(known) {
             operation.note(sight.object, at);
         }
+    }
+}
+
+impl<T> Several<T> {
+    fn cut(&mut self, most: usize) {
+        self.more |= self.seen.len() > most;
+        self.seen.truncate(most);
     }
 }
 

@@ -6,6 +6,10 @@ use crate::world::{Plan, World};
 
 const SECRET: &str = "an-admin-secret-of-a-test";
 
+/// What stands before the rest of `[admin]`, where nothing is served.
+const SETTINGS: &str = "keys = \"keys.toml\"\n[identities.m]\nkind = \"managed-identity\"\n[resources.r]\n\
+                        endpoint = \"https://contoso.openai.azure.com\"\nidentity = \"m\"\n[admin]\n";
+
 const NO_SECRET_BROUGHT: &str = "This page needs the secret that admin.secret_file (or secret_env) holds. Send it as \
     Authorization: Bearer SECRET; keyswap's own commands take it with --admin-secret-file.\n";
 const ANOTHER_SECRET: &str = "This is not the secret that admin.secret_file (or secret_env) holds.\n";
@@ -98,6 +102,21 @@ async fn elsewhere_than_on_loopback_nobody_may_ask_without_one() {
     assert_eq!(ask(&world, "/health/live", &[("host", "keyswap.example")]).await.0, 200);
 }
 
+#[test]
+fn check_says_so_of_an_address_elsewhere() {
+    for (admin, says_so) in [
+        ("address = \"0.0.0.0:9090\"", true),
+        ("address = \"0.0.0.0:9090\"\nsecret_file = \"secret\"", false),
+        ("address = \"[::1]:9090\"", false),
+    ] {
+        let settings = format!("{SETTINGS}{admin}\n");
+        let directory = directory(&[("keyswap.toml", &settings), ("keys.toml", ""), ("secret", SECRET)]);
+        let (code, told, _) = run(directory.path(), &["check"], &[]);
+        let line = "\nadmin 0.0.0.0:9090: health and metrics alone; for more, set secret_file in [admin]\n";
+        assert_eq!((code, told.contains(line)), (Some(0), says_so), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn its_health_is_asked_by_whatever_name_it_has() {
     let world = with("address = \"127.0.0.1:0\"\nsecret_env = \"ADMIN_SECRET\"\n").await;
@@ -113,8 +132,6 @@ async fn its_health_is_asked_by_whatever_name_it_has() {
 
 #[test]
 fn a_secret_that_is_none_ends_the_start() {
-    const SETTINGS: &str = "keys = \"keys.toml\"\n[identities.m]\nkind = \"managed-identity\"\n[resources.r]\n\
-                            endpoint = \"https://contoso.openai.azure.com\"\nidentity = \"m\"\n[admin]\n";
     let short = "has fewer than 16 characters: make a random one, like openssl rand -hex 32";
     for (admin, environment, told) in [
         ("secret_file = \"short\"", &[][..], format!("short: admin.secret_file: {short}\n")),

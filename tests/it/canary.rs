@@ -29,6 +29,9 @@ const CLIENTS_TOKEN: &str =
 /// What the proxy between us and Azure wants of us.
 const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
 
+/// What the admin address wants of whoever asks.
+const ADMIN_SECRET: &str = "CANARYsecretOfTheAdminAddress5Tq8";
+
 /// What a cluster's token for us looks like; Entra does not take this one.
 const SERVICE_ACCOUNTS_TOKEN: &str =
     "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlk6c2VydmljZWFjY291bnQifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
@@ -80,10 +83,25 @@ async fn no_secret_is_in_anything_that_comes_out() {
         }
     }
 
-    for page in ["/metrics", "/health/ready", "/health/live", "/nothing"] {
-        let url = format!("http://{}{page}", world.gateway.admin);
-        seen.add(page, &shown(&world.client.call(Method::GET, &url).send().await));
+    let wrong = every_trouble(&world);
+    let accounts: Vec<_> = wrong.iter().map(|id| format!("/why/{id}")).collect();
+    let pages = ["/metrics", "/health/ready", "/health/live", "/keys/use", "/nothing", "/why"];
+    for page in pages.into_iter().chain(accounts.iter().map(|page| &**page)) {
+        let call = || world.client.call(Method::GET, &format!("http://{}{page}", world.gateway.admin));
+        let bearer = format!("Bearer {ADMIN_SECRET}");
+        seen.add(page, &shown(&call().header("authorization", &bearer).send().await));
+        seen.add(&format!("{page} without the secret"), &shown(&call().send().await));
     }
+    for id in [None].into_iter().chain(wrong.iter().map(Some)) {
+        for json in [None, Some("--json")] {
+            let arguments = ["--admin-secret-file", "admin.secret"].into_iter().chain(json);
+            let arguments: Vec<_> = arguments.chain(id.map(|id| &**id)).collect();
+            let (code, out, error) = world.why(&arguments);
+            assert_eq!(code, Some(0), "{error}");
+            seen.add("keyswap why", &out);
+        }
+    }
+    seen.add("keyswap why without the secret", &world.why(&[]).2);
     seen.add("keyswap health", &world.gateway.health().1);
     drop(h2);
     world.gateway.signal("TERM");
@@ -169,6 +187,7 @@ async fn start() -> (World, Proxy, Seen) {
     let settings = world::settings(&emulator, Door::Behind)
         .replace("[egress]\n", &egress)
         .replace(&emulator.search(Door::Behind), &format!("https://{SEARCH_SERVICE}"));
+    let settings = settings.replace("[admin]\n", "[admin]\nsecret_file = \"admin.secret\"\n");
     let (openai, search) = settings.split_once("[resources.search]").unwrap();
     let search = search.replace("\"app\"", "\"machine\"");
     let machine = "[identities.machine]\nkind = \"managed-identity\"\n";
@@ -187,6 +206,7 @@ async fn start() -> (World, Proxy, Seen) {
     );
     fs::write(directory.path().join("proxy.secret"), format!("keyswap:{PROXY_PASSWORD}\n")).unwrap();
     fs::write(directory.path().join("token"), SERVICE_ACCOUNTS_TOKEN).unwrap();
+    fs::write(directory.path().join("admin.secret"), ADMIN_SECRET).unwrap();
     let made = Made::rsa();
     emulator.upload_certificate(&emulator.app(), &made.cert).unwrap();
     fs::write(directory.path().join("app.pem"), format!("{}{}", made.cert, made.key)).unwrap();
@@ -224,6 +244,15 @@ async fn in_every_place(world: &World, key: &str) -> Vec<(&'static str, Answer)>
     ]
 }
 
+/// The ids of all requests that were refused or failed.
+fn every_trouble(world: &World) -> Vec<String> {
+    let requests = world.gateway.requests();
+    let wrong = requests.iter().filter(|line| line["reason"].is_string());
+    let ids: Vec<_> = wrong.map(|line| line["request"].as_str().unwrap().to_owned()).collect();
+    assert!(ids.len() > 40, "{requests:#?}");
+    ids
+}
+
 /// All that a client sees of an answer.
 fn shown(answer: &Answer) -> String {
     format!("{} {:?} {:?} {}", answer.status, answer.phrase, answer.headers, String::from_utf8_lossy(&answer.body))
@@ -245,6 +274,7 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         ("a key that is not listed", WRONG_KEY.to_owned()),
         ("a client's own token", CLIENTS_TOKEN.to_owned()),
         ("the proxy's password", PROXY_PASSWORD.to_owned()),
+        ("the secret of the admin address", ADMIN_SECRET.to_owned()),
         ("the app's secret", world.emulator.app().secret),
         ("a service account's token", SERVICE_ACCOUNTS_TOKEN.to_owned()),
         ("an assertion", ASSERTION.to_owned()),

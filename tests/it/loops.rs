@@ -100,12 +100,27 @@ async fn our_own_certificate_tells_us_behind_a_forwarded_port() {
     let world = plan.start().await;
     let _authority = trusted.recv().unwrap();
     to.set(world.gateway.https.unwrap()).unwrap();
-    is_refused(&chat(&world).await);
+    let answer = chat(&world).await;
+    is_refused(&answer);
     let told = world.gateway.logged(|line| line["message"] == "cannot connect upstream").await;
     assert_eq!(told["cause"], format!("no TLS with {OPENAI}:443 at {address}: it shows keyswap's own certificate"));
     // Nothing has gone out that could have come back.
     let requests = world.gateway.told(|line| line["status"] == 508).await;
     assert_eq!((requests["resource"].as_str(), world.gateway.requests().len()), (Some("ai"), 1));
+    world
+        .says_why(
+            &answer,
+            "\
+asked for: POST /openai/deployments/gpt-4o/chat/completions
+answered:  508, loop
+step:      forward
+why:       the way to the upstream leads back to keyswap
+cure:      Tell keyswap where the resource really is: address in [resources.ai], or resolver in [egress]. The name of its endpoint leads back to keyswap.
+client:    chat, key chat
+resource:  ai, identity app
+",
+        )
+        .await;
 }
 
 /// Whatever way it took: nobody else has our token.
@@ -123,6 +138,18 @@ async fn a_request_with_our_own_token_has_come_back() {
     for plane in ["openai", "search"] {
         let answer = world.post(CHAT).header("authorization", &format!("bearer {}", token(plane))).send().await;
         is_refused(&answer);
+        world
+            .says_why(
+                &answer,
+                "\
+asked for: POST /openai/deployments/gpt-4o/chat/completions
+answered:  508, loop
+step:      token
+why:       the request brings keyswap's own token: it has come back
+cure:      Tell keyswap where the resource really is: address in [resources.NAME], or resolver in [egress]. The name of its endpoint leads back to keyswap.
+",
+            )
+            .await;
     }
     let line = world.gateway.told(|line| line["status"] == 508).await;
     assert_eq!(line["why"], "the request brings keyswap's own token: it has come back");

@@ -62,6 +62,7 @@ mod endurance;
 mod life;
 mod request_line;
 mod expiry;
+mod why;
 mod canary;
 mod mount;
 mod recorded;

@@ -196,6 +196,20 @@ async fn an_answer_that_breaks_off_is_told_so() {
     client.read_to_end(&mut Vec::new()).await.ok();
     let line = world.gateway.told(|line| line["outcome"] == "upstream-broke").await;
     assert_eq!((&line["status"], line.get("reason")), (&json!(200), None), "{line}");
+    world
+        .says_why_of(
+            line["request"].as_str().unwrap(),
+            "\
+asked for: POST /openai/deployments/gpt-4o/chat/completions
+answered:  200, upstream-broke
+step:      upstream
+why:       the upstream broke its answer off
+cure:      Azure, or something on the way, ended the connection, or Azure was silent for longer than stream in [timeouts]. If it happens again and again, see what on the way ends connections, and what Azure says of its own health.
+client:    chat, key chat
+resource:  ai, identity app
+",
+        )
+        .await;
 }
 
 #[tokio::test]

@@ -121,6 +121,20 @@ async fn the_name_in_the_handshake_names_the_resource_and_host_must_agree() {
         let error =
             json!({"code": "MisdirectedRequest", "message": message, "type": "invalid_request_error", "param": null});
         assert_eq!(body, json!({ "error": error }));
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-keyswap-request-id: ")).unwrap();
+        world
+            .says_why_of(
+                id,
+                "\
+asked for: POST /openai/deployments/gpt-4o/chat/completions
+answered:  421, misdirected
+step:      authorize
+why:       the TLS connection is for one resource, and the Host header names another
+cure:      The client takes one TLS connection for the hosts of two resources, since one certificate has both names. Show each host a certificate of its own, from directory in [tls].
+client:    both, key both
+",
+            )
+            .await;
     }
     // The handshake alone says search, where the path is not.
     let answer = chat(&world, &trusted, SEARCH, "localhost").await;

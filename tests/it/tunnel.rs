@@ -242,6 +242,14 @@ async fn silence_ends_it_and_a_word_of_one_side_does_not() {
     assert_eq!(to_the_end(&mut upstream).await, b"");
     let line = world.gateway.told(|line| line["outcome"] == "idle").await;
     assert!(line["duration_ms"].as_f64().unwrap() >= 3400.0, "{line}");
+    let (_, told, _) = world.why(&[line["request"].as_str().unwrap()]);
+    let expected = "
+answered:  101, idle
+step:      forward
+why:       neither side said anything over the websocket for too long
+cure:      Raise websocket in [timeouts], or have the client send a ping now and then.
+";
+    assert!(told.contains(expected), "{told}");
 }
 
 /// The time-outs of requests and answers are not those of a websocket.

@@ -22,7 +22,7 @@ const AT_ONCE: &str = "[usage]\nfile = \"usage.json\"\nevery = \"20ms\"\n";
 
 impl World {
     /// The page of the admin address.
-    async fn page(&self) -> Value {
+    async fn usage_page(&self) -> Value {
         let (status, page) = self.admin("/keys/use").await;
         assert_eq!(status, 200, "{page}");
         serde_json::from_str(&page).unwrap()
@@ -30,7 +30,7 @@ impl World {
 
     /// What it says of the key with this id, moments aside.
     async fn use_of(&self, id: &str) -> Value {
-        let page = self.page().await;
+        let page = self.usage_page().await;
         let key = page["keys"].as_array().unwrap().iter().find(|key| key["id"] == id);
         steady(key.unwrap_or_else(|| panic!("{id} in {page}")))
     }
@@ -131,7 +131,7 @@ async fn the_admin_address_says_when_each_key_was_used_and_for_what() {
     );
     let query = world.use_of("query").await;
     assert_eq!(query["operations"]["seen"][0]["targets"]["seen"], json!(["hotels"]));
-    let page = world.page().await;
+    let page = world.usage_page().await;
     assert_eq!((&page["version"], &page["cut_short"], &page["ended"]), (&json!(1), &Value::Null, &Value::Null));
     assert_eq!(page["keys"].as_array().unwrap().len(), 3);
     assert!(!page.to_string().contains(&key) && !page.to_string().contains("Linux"), "{page}");

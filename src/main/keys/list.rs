@@ -10,6 +10,7 @@ use keyswap::plane::{Access, Plane};
 use serde_json::{Value, json};
 
 use super::Told;
+use crate::table::table;
 
 const HEADINGS: [&str; 8] = ["CLIENT", "ID", "STATE", "CREATED", "NOT BEFORE", "EXPIRES", "NOTE", "GRANTS"];
 
@@ -35,16 +36,6 @@ pub(super) fn told_of(key: Option<&Arc<Key>>, now: SystemTime) -> Told {
     let answer = format!("key {} of {}: {}{}\n", key.id, key.client.name, state(key, now), until.unwrap_or_default());
     let exit = if key.good_at(now).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     Told { exit, ..Told::done(json, answer) }
-}
-
-/// Columns as wide as what stands in them; the last one has no end.
-pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }
 
 fn row(key: &Key, now: SystemTime) -> [String; 8] {

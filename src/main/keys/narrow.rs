@@ -66,12 +66,14 @@ fn words(proposal: &Proposal) -> String {
     let mut told = match outcome {
         Outcome::Narrower => format!("{client}: narrowed to what was seen{since}\n"),
         Outcome::AlreadyLeast => format!("{client}: as narrow as can be, for what was seen{since}\n"),
-        Outcome::Unused(keys) if keys.is_empty() => {
-            format!("{client}: never used{since}, and none of its keys is good\n")
-        }
         Outcome::Unused(keys) => {
             let revoke = keys.iter().map(|key| format!("keyswap keys revoke {key}")).collect::<Vec<_>>().join("; ");
-            format!("{client}: never used{since}: nothing to narrow. Take its keys back instead: {revoke}\n")
+            let cure = if keys.is_empty() {
+                "None of its keys is good".to_owned()
+            } else {
+                format!("If that is long enough, take its keys back: {revoke}")
+            };
+            format!("{client}: nothing to narrow: never used{since}. {cure}\n")
         }
         Outcome::NothingPermitted => {
             format!("{client}: nothing that it asked for was permitted{since}: nothing to narrow\n")

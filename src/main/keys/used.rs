@@ -13,8 +13,9 @@ use keyswap::settings::AdminSecretPlace;
 use keyswap::usage::{Moment, Named, Operation, Several};
 use serde_json::{Value, json};
 
-use super::list::{of_key, state, table};
+use super::list::{of_key, state};
 use super::{Told, wrong};
+use crate::table::table;
 
 /// Who is asked what keys were used for.
 #[derive(Args)]

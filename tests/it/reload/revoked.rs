@@ -79,6 +79,21 @@ async fn a_key_that_is_revoked_at_once_is_cut_wherever_it_is_in_use() {
         let line = world.gateway.told(|line| told_of(line, target) && line["key"] == "c1").await;
         assert_eq!(line["outcome"], "revoked", "{line}");
     }
+    let line = world.gateway.told(|line| told_of(line, CHAT) && line["key"] == "c1").await;
+    world
+        .says_why_of(
+            line["request"].as_str().unwrap(),
+            "\
+asked for: POST /openai/deployments/gpt-4o/chat/completions
+answered:  200, revoked
+step:      authenticate
+why:       its key was revoked, with cut, before its answer had ended
+cure:      Somebody has revoked that key with keyswap keys revoke --now. Have the client use another of its keys.
+client:    c1, key c1
+resource:  ai, identity app
+",
+        )
+        .await;
     let journal = world.emulator.journal();
     journal.wait_for(|entry| entry.target == MODELS && entry.cancelled, LIMIT).await.unwrap();
     journal.wait_for(|entry| entry.target == CHAT && entry.cancelled, LIMIT).await.unwrap();

@@ -63,7 +63,7 @@ async fn a_restart_forgets_nothing() {
     // Long enough that only the stop writes.
     let mut world = keeping("[usage]\nfile = \"usage.json\"\nevery = \"1h\"\n", None).await;
     let key = world.emulator.keys().openai;
-    let since = world.page().await["since"].clone();
+    let since = world.usage_page().await["since"].clone();
     assert_eq!(world.models(&key).await, 200);
     let before = world.use_of("chat").await;
     world.gateway.signal("TERM");
@@ -72,7 +72,7 @@ async fn a_restart_forgets_nothing() {
     assert_eq!((world.models(&key).await, world.models(&key).await), (200, 200));
     world.gateway.signal("TERM");
     world.start_again().await;
-    let page = world.page().await;
+    let page = world.usage_page().await;
     assert_eq!((&page["since"], &page["cut_short"]), (&since, &Value::Null));
     assert_eq!(world.use_of("chat").await["used"], tally(3));
     assert_eq!(world.beside(), ["usage.json", "usage.json.lock"]);
@@ -87,11 +87,11 @@ async fn a_crash_costs_what_was_not_yet_written_and_is_told() {
     world.gateway.signal("KILL");
     world.start_again().await;
     assert_eq!(world.use_of("chat").await["used"], tally(2));
-    assert!(world.page().await["cut_short"].is_string());
+    assert!(world.usage_page().await["cut_short"].is_string());
     // What is told once stays known, also after a stop in good order.
     world.gateway.signal("TERM");
     world.start_again().await;
-    assert!(world.page().await["cut_short"].is_string());
+    assert!(world.usage_page().await["cut_short"].is_string());
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_file_has_one_keeper() {
     assert_eq!(world.use_of("chat").await["used"], tally(2));
     let text = fs::read_to_string(first.directory.path().join("usage.json")).unwrap();
     assert!(text.contains("\"times\": 2"), "{text}");
-    assert_eq!(world.page().await["cut_short"], Value::Null);
+    assert_eq!(world.usage_page().await["cut_short"], Value::Null);
 }
 
 #[test]

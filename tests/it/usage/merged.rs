@@ -41,14 +41,14 @@ async fn what_two_replicas_know_is_known_together() {
     let mut world = World::start().await;
     let key = world.emulator.keys().openai;
     assert_eq!(world.models(&key).await, 200);
-    let first = world.page().await["since"].clone();
+    let first = world.usage_page().await["since"].clone();
     // A later second, so that the one who knows less far back can be told.
     until(async || (super::now().as_str() > first.as_str().unwrap()).then_some(())).await;
     let second = replica(&world, |text| text).await;
     let (one, two) = (world.gateway.admin.to_string(), format!("http://{}/", second.admin));
     let first_gateway = std::mem::replace(&mut world.gateway, second);
     assert_eq!((world.models(&key).await, world.models(&key).await), (200, 200));
-    let since = world.page().await["since"].clone();
+    let since = world.usage_page().await["since"].clone();
     assert_ne!(since, first);
 
     // One of them twice is still one.

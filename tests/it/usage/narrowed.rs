@@ -96,7 +96,7 @@ async fn a_grant_becomes_what_was_seen_and_lets_through_that_alone() {
 "
         .replace("DIGEST", &Digest::of(world.emulator.keys().openai.as_bytes()).to_string())
     );
-    let since = world.page().await["since"].as_str().unwrap().to_owned();
+    let since = world.usage_page().await["since"].as_str().unwrap().to_owned();
     let told_of_it = format!(
         "heard: {here}, which knows since {since}
 shop: narrowed to what was seen since {since}, for 0 h only: what is done once a month was not seen
@@ -140,12 +140,12 @@ shop: narrowed to what was seen since {since}, for 0 h only: what is done once a
 async fn what_was_never_used_is_to_be_revoked() {
     let world = world().await;
     let here = world.gateway.admin.to_string();
-    let since = world.page().await["since"].as_str().unwrap().to_owned();
+    let since = world.usage_page().await["since"].as_str().unwrap().to_owned();
     let (code, diff, told) = world.narrow(&["idle", "--from", &here]);
     assert_eq!((code, diff.as_str()), (Some(1), ""));
     let unused = format!(
-        "idle: never used since {since}, for 0 h only: what is done once a month was not seen: nothing to narrow. \
-         Take its keys back instead: keyswap keys revoke idle-1\n"
+        "idle: nothing to narrow: never used since {since}, for 0 h only: what is done once a month was not seen. \
+         If that is long enough, take its keys back: keyswap keys revoke idle-1\n"
     );
     assert!(told.ends_with(&unused), "{told}");
     // What was asked for and refused is no use.
