@@ -125,4 +125,5 @@ pub mod health;
 pub mod authority;
 pub mod trust;
 pub mod keyring;
+pub mod doctor;
 pub mod server;

@@ -6,6 +6,7 @@
 
 mod aadsts;
 mod clock;
+mod fetch;
 mod issuer;
 mod keeper;
 mod refresh;
@@ -29,6 +30,7 @@ use crate::keys::{Digest, Keys};
 use crate::refusal::Failure;
 use crate::settings::Settings;
 use clock::{Clock, Moment};
+pub(crate) use fetch::{Fetched, fetch};
 pub use keeper::Keeper;
 use slot::Slot;
 

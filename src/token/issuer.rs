@@ -43,12 +43,12 @@ pub(super) struct Issuer {
 }
 
 /// Why there is no token.
-#[derive(Debug)]
-pub(super) struct Denial {
+#[derive(Clone, Debug)]
+pub(crate) struct Denial {
     /// What the operator should know. Never a piece of a secret or of an answer.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// What the operator should do, where that can be told.
-    pub(super) cure: Option<&'static str>,
+    pub(crate) cure: Option<&'static str>,
     /// The AADSTS code, if Entra gave one.
     code: Option<String>,
     /// Whether asking again may help.
@@ -129,28 +129,34 @@ fn of(application: &Application, options: ClientOptions) -> ClientOptions {
 
 impl Issue for Issuer {
     async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
+        self.fetch_seen(scope, &Exchange::default()).await
+    }
+}
+
+impl Issuer {
+    /// The same, and what was seen of it is in the exchange.
+    pub(super) async fn fetch_seen(&self, scope: &str, exchange: &Exchange) -> Result<Token, Denial> {
         // Whoever waits for a turn has not begun: it is no part of the time that a fetch has.
         let _turn = match self.kind {
             IdentityKind::AzureCli { .. } => Some(azure_cli::turn().await),
             _ => None,
         };
-        let exchange = Exchange::default();
-        let credential = self.credential(&exchange)?;
+        let credential = self.credential(exchange)?;
         // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
         // there is no such day. The task ends with the set, whatever it waits for.
         let mut fetching = JoinSet::new();
         let scope = scope.to_owned();
         fetching.spawn(async move { credential.get_token(&[&scope], None).await });
         match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
-            Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
-            Ok(Some(Ok(Err(_)))) => Err(self.denial(&exchange)),
+            Ok(Some(Ok(Ok(token)))) => checked(&token, exchange, self.clock.now()),
+            Ok(Some(Ok(Err(_)))) => Err(self.denial(exchange)),
             Ok(Some(Err(_)) | None) => {
                 Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
             }
             Err(_) => {
                 // What it has started is to have ended before somebody else begins.
                 fetching.shutdown().await;
-                Err(Denial::late(&exchange))
+                Err(Denial::late(exchange))
             }
         }
     }

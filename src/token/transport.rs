@@ -33,7 +33,7 @@ pub(super) struct Recording {
 
 /// What was seen of the exchange with an issuer. `azure_identity` loses the status where it cannot read the body.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exchange(Arc<Mutex<Seen>>);
+pub(crate) struct Exchange(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 enum Seen {
