@@ -275,6 +275,7 @@ impl Single {
             address: None,
             hosts: Vec::new(),
             client_tokens: ClientTokens::Refuse,
+            id: None,
             endpoint,
         })
     }
