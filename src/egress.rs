@@ -12,8 +12,8 @@ mod witness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
