@@ -12,8 +12,8 @@ mod witness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
@@ -25,6 +25,7 @@ pub use connector::{Connector, Unreachable};
 pub(crate) use names::Leads;
 use names::Names;
 pub use ourselves::Ourselves;
+pub(crate) use stream::Socket;
 pub use stream::UpstreamStream;
 use tunnel::Tunnels;
 pub(crate) use witness::{Shown, Witness};
