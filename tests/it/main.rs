@@ -17,6 +17,7 @@ mod map;
 mod files;
 mod command_line;
 mod keyring;
+mod doctor;
 mod front;
 mod origin;
 mod places;
