@@ -29,10 +29,13 @@ use crate::egress::Egress;
 use crate::keys::{Digest, Keys};
 use crate::refusal::Failure;
 use crate::settings::Settings;
+pub(crate) use aadsts::Ailment;
 use clock::{Clock, Moment};
-pub(crate) use fetch::{Fetched, fetch};
+pub(crate) use fetch::{Fetched, Sample, fetch};
+pub(crate) use issuer::Denial;
 pub use keeper::Keeper;
 use slot::Slot;
+pub(crate) use transport::{Dated, Seen};
 
 /// Every token that some request may need.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::clock::Clock;
 use super::issuer::{Denial, Issuer};
-use super::transport::Exchange;
+use super::transport::{Exchange, Seen};
 use crate::egress::Egress;
 use crate::settings::IdentityKind;
 
@@ -15,8 +15,8 @@ use crate::settings::IdentityKind;
 pub(crate) struct Fetched {
     /// The token, or why there is none.
     pub(crate) token: Result<Sample, Denial>,
-    /// What was seen of whoever was asked.
-    pub(crate) exchange: Exchange,
+    /// What was seen last of whoever was asked.
+    pub(crate) seen: Seen,
 }
 
 /// A token that serves no request.
@@ -35,5 +35,5 @@ pub(crate) async fn fetch(kind: &IdentityKind, egress: &Egress, scope: &str) -> 
     let exchange = Exchange::default();
     let token = issuer.fetch_seen(scope, &exchange).await;
     let token = token.map(|token| Sample { life: token.expires.left(clock.now()), header: token.header });
-    Fetched { token, exchange }
+    Fetched { token, seen: exchange.seen() }
 }
