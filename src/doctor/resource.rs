@@ -27,8 +27,8 @@ struct Site<'c> {
     connector: Connector,
 }
 
-/// A step that came to something, and what the next one goes on with; or one that failed.
-type Step<T> = Result<(Finding, T), Finding>;
+/// What a step came to, and what the next one goes on with; `None` if it failed.
+type Step<T> = (Finding, Option<T>);
 
 /// The steps, in the order in which they are taken.
 const STEPS: [&str; 5] = ["dns", "tcp", "tls", "keys", "access"];
@@ -37,7 +37,8 @@ pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
     let Some(resource) = case.settings.resource(name) else { return };
     let site = Site { case, resource, connector: case.egress.connector() };
     section.add(endpoint::look(resource));
-    if let Err(failed) = site.walk(section).await {
+    if site.walk(section).await.is_none() {
+        let failed = section.findings.last().map_or("", |finding| finding.check);
         for step in STEPS.into_iter().skip_while(|step| *step != failed).skip(1) {
             let found = format!("not tried, since {failed} failed");
             section.add(Finding::new(step, Status::CannotTell, found));
@@ -46,25 +47,18 @@ pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
 }
 
 impl Site<'_> {
-    /// Takes one step after the other; gives the name of one that failed.
-    async fn walk(&self, section: &mut Section) -> Result<(), &'static str> {
+    /// Takes one step after the other, until one fails.
+    async fn walk(&self, section: &mut Section) -> Option<()> {
         told(section, dns::look(self).await)?;
         let socket = told(section, tcp::look(self).await)?;
         told(section, tls::look(self, socket).await)?;
         section.add(stray_key::look(self).await);
         access::look(self, section).await;
-        Ok(())
+        Some(())
     }
 }
 
-fn told<T>(section: &mut Section, step: Step<T>) -> Result<T, &'static str> {
-    let (finding, next) = match step {
-        Ok((finding, next)) => (finding, Ok(next)),
-        Err(finding) => {
-            let failed = finding.check;
-            (finding, Err(failed))
-        }
-    };
+fn told<T>(section: &mut Section, (finding, next): Step<T>) -> Option<T> {
     section.add(finding);
     next
 }

@@ -4,9 +4,9 @@ use http::header::AUTHORIZATION;
 
 use super::exchange::{NoAnswer, send};
 use super::granted::{Granted, granted};
-use super::meaning::{Meaning, meaning};
-use super::probe::{Probe, Shows};
-use super::verdict::{Answered, Outcome, finding};
+use super::meaning::meaning;
+use super::probe::Probe;
+use super::verdict::{Answered, Outcome, Verdicts};
 use super::{Finding, Section, Site, Status};
 use crate::doctor::claims::Claims;
 use crate::token::Purpose;
@@ -20,7 +20,7 @@ pub(super) async fn look(site: &Site<'_>, section: &mut Section) {
     let mut silent = None;
     for granted in granted {
         let outcome = match &silent {
-            Some(before) => Outcome::NotTried(format!("not tried, since there was no answer to {before}")),
+            Some(before) => Outcome::NotTried(format!("there was no answer to {before}")),
             None => probe(site, &granted).await.unwrap_or_else(|NoAnswer(why)| {
                 silent = Some(granted.to_string());
                 Outcome::Unanswered(why)
@@ -28,13 +28,9 @@ pub(super) async fn look(site: &Site<'_>, section: &mut Section) {
         };
         outcomes.push((granted, outcome));
     }
-    // Whoever lets one token in takes tokens.
-    let takes_tokens = outcomes.iter().any(|(_, outcome)| {
-        let shown = |shows: &Shows| *shows != Shows::NoRefusal;
-        matches!(outcome, Outcome::Answered(Answered { meaning: Meaning::LetIn(shows), .. }) if shown(shows))
-    });
+    let mut verdicts = Verdicts::of(site.resource, &outcomes);
     for (granted, outcome) in outcomes {
-        section.add(finding(site.resource, &granted, outcome, takes_tokens).of(granted.to_string()));
+        section.add(verdicts.tell(&granted, outcome));
     }
 }
 
@@ -42,15 +38,15 @@ pub(super) async fn look(site: &Site<'_>, section: &mut Section) {
 async fn probe(site: &Site<'_>, granted: &Granted) -> Result<Outcome, NoAnswer> {
     let probe = match Probe::of(granted) {
         Ok(probe) => probe,
-        Err(why) => return Ok(Outcome::NotTried(format!("not tried: {why}"))),
+        Err(why) => return Ok(Outcome::NotTried(why.to_owned())),
     };
     let Ok(mut request) = probe.request() else {
-        return Ok(Outcome::NotTried("not tried: what the grant names fits in no path".to_owned()));
+        return Ok(Outcome::NotTried("what the grant names fits in no path".to_owned()));
     };
     let purpose = Purpose { identity: granted.identity.clone(), scope: site.resource.scope.clone() };
     let token = site.case.tokens.fetched(&purpose).await.map(|fetched| fetched.token);
     let Some(Ok(token)) = token else {
-        return Ok(Outcome::NotTried(format!("not tried, since {} has no token", granted.identity)));
+        return Ok(Outcome::NotTried(format!("{} has no token", granted.identity)));
     };
     let claims = Claims::of(&token.header);
     request.headers_mut().insert(AUTHORIZATION, token.header);

@@ -31,7 +31,7 @@ pub(super) async fn look(site: &Site<'_>) -> Step<()> {
     let Site { resource, connector, .. } = site;
     let Resource { endpoint, address, .. } = resource;
     let host = endpoint.host();
-    let untold = |found: String| Ok((Finding::new("dns", Status::Ok, found), ()));
+    let untold = |found: String| (Finding::new("dns", Status::Ok, found), Some(()));
     if let Some(address) = address {
         return untold(format!("not asked: the settings say that it is at {address} ({})", Kind::of(address.ip())));
     }
@@ -42,9 +42,9 @@ pub(super) async fn look(site: &Site<'_>) -> Step<()> {
         return untold(format!("not asked: {proxy} finds {host}, and what it finds cannot be seen"));
     }
     match connector.look_up(endpoint.url()).await {
-        Ok(leads) => Ok((found(&leads, endpoint.is_loopback()), ())),
-        Err(Unreachable::Loop(why)) => Err(Finding::new("dns", Status::Wrong, why).cure(CURE_OF_LOOP)),
-        Err(Unreachable::Broken(why)) => Err(Finding::new("dns", Status::Wrong, why).cure(CURE_OF_NO_NAME)),
+        Ok(leads) => (found(&leads, endpoint.is_loopback()), Some(())),
+        Err(Unreachable::Loop(why)) => (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_LOOP), None),
+        Err(Unreachable::Broken(why)) => (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_NO_NAME), None),
     }
 }
 

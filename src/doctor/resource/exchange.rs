@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use super::Site;
 use crate::egress::innermost;
 
-/// How long an answer may take, once there is a connection.
-pub(super) const LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may take, once there is a connection; less where the settings are less patient.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How much of an answer is read, in bytes. What Azure says of credentials is short; a list of files may be long, and
 /// nothing in it is of any interest.
@@ -40,8 +40,9 @@ pub(super) async fn send(
     request.headers_mut().insert(USER_AGENT, US);
     let connected = site.connector.clone().connect_at(endpoint.url(), site.resource.address).await;
     let stream = connected.map_err(|why| NoAnswer(why.to_string()))?;
-    let answered = timeout(LIMIT, answer(TokioIo::new(stream), request)).await;
-    let answered = answered.map_err(|_| NoAnswer(format!("no answer within {LIMIT:?}")))?;
+    let limit = LIMIT.min(site.case.settings.timeouts.upstream.answer);
+    let answered = timeout(limit, answer(TokioIo::new(stream), request)).await;
+    let answered = answered.map_err(|_| NoAnswer(format!("no answer within {limit:?}")))?;
     answered.map_err(|error| NoAnswer(format!("the connection broke: {}", innermost(&error))))
 }
 

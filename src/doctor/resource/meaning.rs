@@ -63,8 +63,10 @@ fn passed(plane: Plane, shows: Shows, status: StatusCode, said: &Said) -> Meanin
         Meaning::Else { status, what, cure }
     };
     let unclear = |what: &str, cure| other(Status::CannotTell, what, cure);
+    if status.is_success() {
+        return Meaning::LetIn(shows);
+    }
     match (plane, status.as_u16()) {
-        (_, 200..=299) => Meaning::LetIn(shows),
         (_, 429) => unclear("throttled, which says nothing of roles", Some(LATER)),
         (_, 408 | 500..) => unclear("Azure has trouble of its own", Some(LATER)),
 

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -19,6 +19,8 @@ use crate::plane::Access;
 pub(super) struct Probe {
     method: Method,
     path: String,
+    /// What an operation wants that is a preview.
+    preview: Option<(HeaderName, HeaderValue)>,
     /// What it shows if it is answered well.
     pub(super) shows: Shows,
 }
@@ -39,6 +41,9 @@ const OPENAI: &str = "api-version=2024-10-21";
 const ASSISTANTS: &str = "api-version=2024-05-01-preview";
 const SEARCH: &str = "api-version=2024-07-01";
 
+/// A preview by header (azure-wire, A3).
+const EVALUATIONS: (&str, &str) = ("aoai-evals", "preview");
+
 /// A name that no deployment and no stored object has.
 const NOBODY: &str = "keyswap-doctor";
 
@@ -52,11 +57,8 @@ impl Probe {
     pub(super) fn of(granted: &Granted) -> Result<Self, &'static str> {
         let looking = granted.access == Access::Read;
         let target = granted.target.as_deref().map(|name| utf8_percent_encode(name, PLAIN).to_string());
-        let index = || {
-            target
-                .clone()
-                .ok_or("not tried: no grant names an index (indexes = [...]), and there is no request without one")
-        };
+        let index =
+            || target.clone().ok_or("no grant names an index (indexes = [...]), and there is no request without one");
         Ok(match granted.family {
             Family::Inference => {
                 let deployment = target.as_deref().unwrap_or(NOBODY);
@@ -72,12 +74,12 @@ impl Probe {
             Family::Assistants => Self::nothing(format!("/openai/assistants?{ASSISTANTS}")),
             Family::FineTuning if looking => Self::get(format!("/openai/fine_tuning/jobs?{OPENAI}&limit=1")),
             Family::FineTuning => Self::nothing(format!("/openai/fine_tuning/jobs?{OPENAI}")),
-            Family::Evaluations if looking => Self::get("/openai/v1/evals?api-version=preview&limit=1"),
-            Family::Evaluations => Self::nothing("/openai/v1/evals?api-version=preview"),
+            Family::Evaluations if looking => Self::get("/openai/v1/evals?limit=1").preview(EVALUATIONS),
+            Family::Evaluations => Self::nothing("/openai/v1/evals").preview(EVALUATIONS),
             Family::Realtime => {
-                return Err("not tried: it would open a session. Azure wants the same role for it as for inference");
+                return Err("it would open a session. Azure wants the same role for it as for inference");
             }
-            Family::RealtimeSecrets => return Err("not tried: it would make a secret"),
+            Family::RealtimeSecrets => return Err("it would make a secret"),
             Family::DocumentsRead => Self::get(format!("/indexes('{}')/docs/$count?{SEARCH}", index()?)),
             Family::DocumentsWrite => {
                 let path = format!("/indexes('{}')/docs/search.index?{SEARCH}", index()?);
@@ -88,7 +90,7 @@ impl Probe {
     }
 
     fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), shows: Shows::Access }
+        Self { method: Method::GET, path: path.into(), preview: None, shows: Shows::Access }
     }
 
     /// One that wants something done, and does not say what.
@@ -96,9 +98,18 @@ impl Probe {
         Self { method: Method::POST, ..Self::get(path) }
     }
 
+    fn preview(self, (name, value): (&'static str, &'static str)) -> Self {
+        let preview = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        Self { preview: Some(preview), ..self }
+    }
+
     /// The request, without a credential.
     pub(super) fn request(&self) -> http::Result<Request<Full<Bytes>>> {
         let request = Request::builder().method(self.method.clone()).uri(&self.path);
+        let request = match &self.preview {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        };
         if self.method == Method::GET {
             return request.body(Full::default());
         }

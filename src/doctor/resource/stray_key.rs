@@ -21,6 +21,8 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const ASKED: [(Plane, &str); 2] =
     [(Plane::OpenAi, "/openai/models?api-version=2024-10-21"), (Plane::Search, "/servicestats?api-version=2024-07-01")];
 
+const ASK_AZURE: &str = "Ask Azure's management, which says true where they are.";
+
 pub(super) async fn look(site: &Site<'_>) -> Finding {
     let cannot_tell = |found: String| {
         let means = match site.resource.plane {
@@ -33,7 +35,9 @@ pub(super) async fn look(site: &Site<'_>) -> Finding {
             }
         };
         let advice = Advice::of(site.resource);
-        Finding::new("keys", Status::CannotTell, found).means(means).command(advice.show("properties.disableLocalAuth"))
+        let cure = [ASK_AZURE].into_iter().chain(advice.note()).collect::<Vec<_>>().join(" ");
+        let command = advice.show("properties.disableLocalAuth");
+        Finding::new("keys", Status::CannotTell, found).means(means).cure(cure).command(command)
     };
     let Some(request) = stray(site.resource.plane) else {
         return cannot_tell("no key could be drawn".to_owned());

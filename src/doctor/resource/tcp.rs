@@ -24,7 +24,7 @@ pub(super) async fn look(site: &Site<'_>) -> Step<Socket> {
                 Some(proxy) => format!("a tunnel through {proxy}, at {peer}"),
                 None => format!("connected to {peer}"),
             };
-            Ok((Finding::new("tcp", Status::Ok, found), socket))
+            (Finding::new("tcp", Status::Ok, found), Some(socket))
         }
         Err(why) => {
             let cure = match (&why, proxy) {
@@ -32,7 +32,7 @@ pub(super) async fn look(site: &Site<'_>) -> Step<Socket> {
                 (Unreachable::Broken(_), Some(_)) => CURE_OF_NO_TUNNEL,
                 (Unreachable::Broken(_), None) => CURE_OF_NO_WAY,
             };
-            Err(Finding::new("tcp", Status::Wrong, why.to_string()).cure(cure))
+            (Finding::new("tcp", Status::Wrong, why.to_string()).cure(cure), None)
         }
     }
 }

@@ -32,20 +32,21 @@ pub(super) async fn look(site: &Site<'_>, socket: Socket) -> Step<()> {
     let Site { case, resource, connector } = site;
     let url = resource.endpoint.url();
     if resource.endpoint.scheme() != &Scheme::HTTPS {
-        return Ok((Finding::new("tls", Status::Ok, "none: the endpoint is http, on this machine"), ()));
+        return (Finding::new("tls", Status::Ok, "none: the endpoint is http, on this machine"), Some(()));
     }
     let witness = case.egress.witness();
     let secured = connector.before(witness.clone()).secure(url, resource.address, socket).await;
     let shown = witness.seen();
     match secured {
-        Ok(_) => Ok((tell(Finding::new("tls", Status::Ok, "trusted"), shown.as_ref()), ())),
+        Ok(_) => (tell(Finding::new("tls", Status::Ok, "trusted"), shown.as_ref()), Some(())),
         Err(why) => {
             let cure = match (&why, shown.as_ref().map(|shown| &shown.verdict)) {
                 (Unreachable::Loop(_), _) => CURE_OF_LOOP,
                 (_, Some(Err(error))) => cure(error),
                 (_, Some(Ok(())) | None) => CURE_OF_NO_TLS,
             };
-            Err(tell(Finding::new("tls", Status::Wrong, why.to_string()), shown.as_ref()).cure(cure))
+            let finding = Finding::new("tls", Status::Wrong, why.to_string()).cure(cure);
+            (tell(finding, shown.as_ref()), None)
         }
     }
 }
