@@ -25,6 +25,7 @@ pub use connector::{Connector, Unreachable};
 pub(crate) use names::Leads;
 use names::Names;
 pub use ourselves::Ourselves;
+pub(crate) use stream::Socket;
 pub use stream::UpstreamStream;
 use tunnel::Tunnels;
 pub(crate) use witness::{Shown, Witness};

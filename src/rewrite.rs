@@ -176,13 +176,15 @@ fn search(status: StatusCode, said: &Said) -> Cause {
 
 /// What an error body says, in whichever of Azure's shapes.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    code: String,
-    text: String,
+pub(crate) struct Said {
+    /// Azure's word for it; empty where there is none.
+    pub(crate) code: String,
+    /// Azure's text, fit for a line; empty where there is none.
+    pub(crate) text: String,
 }
 
 impl Said {
-    fn read(body: &[u8]) -> Self {
+    pub(crate) fn read(body: &[u8]) -> Self {
         let Ok(json) = serde_json::from_slice::<Value>(body) else {
             return Self { code: String::new(), text: readable(&String::from_utf8_lossy(body)) };
         };

@@ -1,6 +1,7 @@
 //! `keyswap doctor`, from outside: the real binary against the emulator, which is told what to be wrong.
 
 mod identities;
+mod resources;
 mod ways;
 
 use std::fs;

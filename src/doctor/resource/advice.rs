@@ -1,0 +1,128 @@
+//! Commands of the Azure CLI about a resource, ready to be pasted into a shell.
+//!
+//! What goes into them from the settings or from a token is there only if it means nothing to a shell; else, and where
+//! nothing is known, a word in capitals stands for what has to be filled in.
+
+use crate::doctor::claims::Claims;
+use crate::plane::{Cloud, Plane};
+use crate::settings::Resource;
+
+/// Whoever knows how a resource is called in Azure's management.
+pub(super) struct Advice<'r> {
+    resource: &'r Resource,
+    called: Called,
+}
+
+/// How it is called there.
+enum Called {
+    /// By its id, quoted for a shell, or a command that prints it.
+    Id(String),
+    /// So that the CLI finds it in the subscription that it is set to.
+    Found(String),
+    /// Nobody has told.
+    Unknown(&'static str),
+}
+
+/// Whom a role is assigned to.
+pub(super) struct Principal {
+    object_id: Option<String>,
+    kind: &'static str,
+}
+
+impl<'r> Advice<'r> {
+    pub(super) fn of(resource: &'r Resource) -> Self {
+        let own = Cloud::of_host(resource.endpoint.host()).and_then(|_| resource.endpoint.host().split('.').next());
+        let own = own.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+        let called = match (&resource.id, own, resource.plane) {
+            (Some(id), _, _) => Called::Id(id.to_string()),
+            // An account may have another name than its subdomain.
+            (None, Some(name), Plane::OpenAi) => Called::Found(format!(
+                "$(az cognitiveservices account list --query \"[?properties.customSubDomainName=='{name}'].id\" --output tsv)"
+            )),
+            (None, Some(name), Plane::Search) => Called::Found(format!(
+                "$(az resource list --resource-type {} --name {name} --query \"[].id\" --output tsv)",
+                Plane::Search.resource_type()
+            )),
+            (None, None, Plane::OpenAi) => Called::Unknown(
+                "$(az cognitiveservices account show --name NAME --resource-group GROUP --query id --output tsv)",
+            ),
+            (None, None, Plane::Search) => {
+                Called::Unknown("$(az search service show --name NAME --resource-group GROUP --query id --output tsv)")
+            }
+        };
+        Self { resource, called }
+    }
+
+    /// What to know before these commands are pasted, where there is something.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        match self.called {
+            Called::Id(_) => None,
+            Called::Found(_) => Some("The command looks for the resource in the subscription that az is set to."),
+            Called::Unknown(_) => Some("Fill in NAME and GROUP, or set the resource's id in the settings."),
+        }
+    }
+
+    /// The id as a word of a shell.
+    fn id(&self) -> &str {
+        match &self.called {
+            Called::Id(id) | Called::Found(id) => id,
+            Called::Unknown(id) => id,
+        }
+    }
+
+    /// Gives a role.
+    pub(super) fn assign(&self, role: &str, principal: &Principal) -> String {
+        let Principal { object_id, kind } = principal;
+        let object_id = object_id.as_deref().unwrap_or("OBJECT-ID");
+        format!(
+            "az role assignment create --assignee-object-id {object_id} --assignee-principal-type {kind} --role \"{role}\" \
+             --scope \"{}\"",
+            self.id()
+        )
+    }
+
+    /// Shows what the resource is set to.
+    pub(super) fn show(&self, what: &str) -> String {
+        format!("az resource show --ids \"{}\" --query \"{what}\"", self.id())
+    }
+
+    /// Has a search service take tokens beside keys, if it takes keys alone.
+    pub(super) fn take_tokens(&self) -> String {
+        let (name, group) = self.name_and_group();
+        format!(
+            "az search service update --name {name} --resource-group {group} --auth-options aadOrApiKey \
+             --aad-auth-failure-mode http401WithBearerChallenge"
+        )
+    }
+
+    /// Gives an account a subdomain of its own.
+    pub(super) fn give_subdomain(&self) -> String {
+        let (name, group) = self.name_and_group();
+        format!("az cognitiveservices account update --name {name} --resource-group {group} --custom-domain SUBDOMAIN")
+    }
+
+    /// Name and group, which some commands want in place of an id.
+    fn name_and_group(&self) -> (&str, &str) {
+        let mut segments = self.resource.id.as_deref().unwrap_or_default().split('/');
+        let (group, name) = (segments.nth(4), segments.next_back());
+        (name.unwrap_or("NAME"), group.unwrap_or("GROUP"))
+    }
+}
+
+// === impl Principal ===
+
+impl Principal {
+    /// Whoever a token is of, as far as it says so.
+    pub(super) fn of(claims: Option<&Claims>) -> Self {
+        let is_id = |id: &String| id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        // A person's token alone has scopes; an application's has none.
+        let is_person = claims.is_some_and(|claims| claims.text("scp").is_some());
+        let kind = if is_person { "User" } else { "ServicePrincipal" };
+        Self { object_id: claims.and_then(Claims::object_id).filter(is_id), kind }
+    }
+
+    /// What to know where the token does not say whose it is.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.object_id.is_none().then_some("Fill in OBJECT-ID: the identity's object id, which its token does not say.")
+    }
+}
