@@ -155,8 +155,8 @@ async fn a_service_account_that_entra_does_not_take_is_told_with_the_commands_th
                  --output tsv) --issuer {issuer} --subject {subject} --audiences {audience}"
             ),
             format!(
-                "az ad app federated-credential create --id CLIENT --parameters '{{\"audiences\":[\"{audience}\"],\
-                 \"issuer\":\"{issuer}\",\"name\":\"keyswap\",\"subject\":\"{subject}\"}}'"
+                "az ad app federated-credential create --id CLIENT --parameters '{{\"name\":\"keyswap\",\
+                 \"issuer\":\"{issuer}\",\"subject\":\"{subject}\",\"audiences\":[\"{audience}\"]}}'"
             ),
         ]
     };
