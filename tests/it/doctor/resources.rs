@@ -1,6 +1,10 @@
 //! Resources: the way there, whether they take keys, what each granted access comes to.
 
 mod faults;
+mod requests;
+mod roles;
+mod way;
+mod whole;
 
 use std::sync::Arc;
 
