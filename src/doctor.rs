@@ -5,10 +5,12 @@
 //! each check within its own limit and each part within [`LIMIT`], so that one that hangs keeps no other from its word.
 
 mod claims;
+mod clock;
 mod egress;
 mod identity;
 mod report;
 mod resource;
+mod shell;
 mod tokens;
 
 use std::sync::Arc;
@@ -32,7 +34,7 @@ struct Case {
     settings: Arc<Settings>,
     keys: Keys,
     egress: Egress,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
 }
 
 /// How long the look at one part may take in all. What was found until then is told.
@@ -48,7 +50,7 @@ pub fn examine(reading: Reading, only: &[Subject]) -> Result<Report, Mistakes> {
     let egress = Egress::new(&settings.egress, settings.timeouts.egress)?;
     let egress = egress.avoiding(Ourselves::new(&addresses(&settings.listen), &certificates));
     let settings = Arc::new(settings);
-    let tokens = Tokens::new(settings.clone(), egress.clone());
+    let tokens = Arc::new(Tokens::new(settings.clone(), egress.clone()));
     let case = Arc::new(Case { settings, keys, egress, tokens });
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Mistakes::of_file("runtime".as_ref(), error.to_string()))?;

@@ -140,7 +140,7 @@ where
                 Box::pin(opening).await.map_err(|why| {
                     warn!(resource = name, cause = why.to_string(), "cannot connect upstream");
                     match why {
-                        Unreachable::Broken(_) => Failure::Unreachable,
+                        Unreachable::Broken(_) | Unreachable::Refused(..) => Failure::Unreachable,
                         Unreachable::Loop(_) => Failure::Loop,
                     }
                 })?

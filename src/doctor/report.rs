@@ -102,6 +102,19 @@ impl Section {
     pub(super) fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
+
+    pub(super) fn add_all(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+    }
+
+    /// Nothing depends on it: whatever is wrong is only worth knowing.
+    pub(super) fn soften(&mut self) {
+        for finding in &mut self.findings {
+            if finding.status == Status::Wrong {
+                finding.status = Status::Note;
+            }
+        }
+    }
 }
 
 // === impl Subject ===

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::StatusCode;
 use http::uri::{Scheme, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -22,7 +23,7 @@ use tower::Service;
 use super::names::{Addresses, BoxError, Leads, LeadsBack, Names};
 use super::ourselves::Ourselves;
 use super::stream::{Socket, UpstreamStream};
-use super::tunnel::Tunnels;
+use super::tunnel::{NoTunnel, Tunnels};
 use super::witness::Witness;
 use crate::settings::{EgressTimeouts, without_brackets};
 
@@ -41,6 +42,8 @@ pub struct Connector {
 pub enum Unreachable {
     /// Something on the way did not do its part.
     Broken(String),
+    /// The proxy said no, in this way.
+    Refused(String, StatusCode),
     /// The way leads back to us.
     Loop(String),
 }
@@ -238,11 +241,18 @@ where
 {
     let late = || Unreachable::Broken(format!("no answer within {limit:?}"));
     let Ok(done) = tokio::time::timeout(limit, step).await else { return Err(late()) };
-    done.map_err(|error| match innermost(&error) {
-        cause if cause.is::<LeadsBack>() => Unreachable::Loop(cause.to_string()),
-        // Or each address of the host has used up its share of the limit.
-        cause if timed_out(cause) => late(),
-        cause => Unreachable::Broken(cause.to_string()),
+    done.map_err(|error| {
+        let cause = innermost(&error);
+        if cause.is::<LeadsBack>() {
+            Unreachable::Loop(cause.to_string())
+        } else if let Some(NoTunnel::Refused(status)) = cause.downcast_ref() {
+            Unreachable::Refused(cause.to_string(), *status)
+        } else if timed_out(cause) {
+            // Or each address of the host has used up its share of the limit.
+            late()
+        } else {
+            Unreachable::Broken(cause.to_string())
+        }
     })
 }
 
@@ -279,6 +289,7 @@ impl Unreachable {
     fn told_as(self, tried: &str) -> Self {
         match self {
             Self::Broken(why) => Self::Broken(format!("{tried}: {why}")),
+            Self::Refused(why, status) => Self::Refused(format!("{tried}: {why}"), status),
             Self::Loop(why) => Self::Loop(format!("{tried}: {why}")),
         }
     }
@@ -287,7 +298,7 @@ impl Unreachable {
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken(why) | Self::Loop(why) => f.write_str(why),
+            Self::Broken(why) | Self::Refused(why, _) | Self::Loop(why) => f.write_str(why),
         }
     }
 }

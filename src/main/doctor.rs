@@ -73,7 +73,9 @@ fn as_text(report: &Report) -> String {
             Subject::Identity(name) => format!("identity {name}"),
             Subject::Resource(name) => format!("resource {name}"),
         };
-        let findings: String = findings.iter().flat_map(lines).map(|line| format!("{line}\n")).collect();
+        let before = std::iter::once(None).chain(findings.iter().map(Some));
+        let lines = findings.iter().zip(before).flat_map(|(finding, before)| lines(finding, before));
+        let findings: String = lines.map(|line| format!("{line}\n")).collect();
         format!("{shown}: {what}\n{findings}\n")
     });
     let sections: String = sections.collect();
@@ -83,13 +85,21 @@ fn as_text(report: &Report) -> String {
     format!("{sections}{}\n", counts.join(", "))
 }
 
-fn lines(finding: &Finding) -> Vec<String> {
+/// A finding; what one has in common with the one before is not said twice.
+fn lines(finding: &Finding, before: Option<&Finding>) -> Vec<String> {
     let Finding { check, of, status, found, means, cure, commands, facts } = finding;
     let of = of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();
     let mut lines = vec![format!("  {:<11}  {check}{of}: {found}", word(*status))];
-    let facts = facts.iter().map(|(name, value)| format!("{}: {value}", name.replace('_', " ")));
-    let told = facts.chain(means.clone()).chain(cure.as_ref().map(|cure| format!("to do: {cure}")));
-    lines.extend(told.map(|line| format!("{INDENT}{line}")));
+    let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
+    lines.extend((!facts.is_empty()).then(|| format!("{INDENT}{}", facts.join(", "))));
+    if cure.is_some()
+        && before.is_some_and(|before| (&before.means, &before.cure, &before.commands) == (means, cure, commands))
+    {
+        lines.push(format!("{INDENT}as above"));
+        return lines;
+    }
+    lines.extend(means.iter().map(|means| format!("{INDENT}{means}")));
+    lines.extend(cure.iter().map(|cure| format!("{INDENT}to do: {cure}")));
     // Deeper, so that a command can be told from words.
     lines.extend(commands.iter().map(|command| format!("{INDENT}    {command}")));
     lines

@@ -200,7 +200,8 @@ async fn start() -> (World, Proxy, Seen) {
     for fetched in ["app", "cert"] {
         gateway.logged(|line| line["message"] == "token fetched" && line["identity"] == fetched).await;
     }
-    gateway.logged(|line| line["why"] == "HTTP 401, AADSTS50027" && line["identity"] == "pod").await;
+    let unread = "HTTP 401, AADSTS50027: what proves the identity is no token that Entra can read";
+    gateway.logged(|line| line["why"] == unread && line["identity"] == "pod").await;
     (World { emulator, gateway, client }, proxy, seen)
 }
 

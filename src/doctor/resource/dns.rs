@@ -44,7 +44,9 @@ pub(super) async fn look(site: &Site<'_>) -> Step<()> {
     match connector.look_up(endpoint.url()).await {
         Ok(leads) => (found(&leads, endpoint.is_loopback()), Some(())),
         Err(Unreachable::Loop(why)) => (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_LOOP), None),
-        Err(Unreachable::Broken(why)) => (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_NO_NAME), None),
+        Err(Unreachable::Broken(why) | Unreachable::Refused(why, _)) => {
+            (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_NO_NAME), None)
+        }
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) async fn look(site: &Site<'_>) -> Step<Socket> {
         Err(why) => {
             let cure = match (&why, proxy) {
                 (Unreachable::Loop(_), _) => CURE_OF_LOOP,
-                (Unreachable::Broken(_), Some(_)) => CURE_OF_NO_TUNNEL,
-                (Unreachable::Broken(_), None) => CURE_OF_NO_WAY,
+                (Unreachable::Broken(_) | Unreachable::Refused(..), Some(_)) => CURE_OF_NO_TUNNEL,
+                (Unreachable::Broken(_) | Unreachable::Refused(..), None) => CURE_OF_NO_WAY,
             };
             (Finding::new("tcp", Status::Wrong, why.to_string()).cure(cure), None)
         }

@@ -65,6 +65,7 @@ async fn entra_fails_on_demand() {
         ("wrong-secret", 401, "AADSTS7000215"),
         ("expired-secret", 401, "AADSTS7000222"),
         ("unknown-app", 400, "AADSTS700016"),
+        ("disabled-app", 400, "AADSTS7000112"),
         ("unknown-resource", 400, "AADSTS500011"),
         ("unknown-tenant", 400, "AADSTS90002"),
         ("invalid-scope", 400, "AADSTS70011"),
