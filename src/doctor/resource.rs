@@ -16,15 +16,20 @@ mod tcp;
 mod tls;
 mod verdict;
 
-use super::{Case, Finding, Section, Status};
+use std::sync::OnceLock;
+
+use super::{Case, Finding, Section, Status, clock};
 use crate::egress::Connector;
 use crate::settings::Resource;
+use crate::token::Dated;
 
 /// A resource, and how it is reached.
 struct Site<'c> {
     case: &'c Case,
     resource: &'c Resource,
     connector: Connector,
+    /// When the first answer was made that came from there.
+    dated: OnceLock<Dated>,
 }
 
 /// What a step came to, and what the next one goes on with; `None` if it failed.
@@ -35,7 +40,7 @@ const STEPS: [&str; 5] = ["dns", "tcp", "tls", "keys", "access"];
 
 pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
     let Some(resource) = case.settings.resource(name) else { return };
-    let site = Site { case, resource, connector: case.egress.connector() };
+    let site = Site { case, resource, connector: case.egress.connector(), dated: OnceLock::new() };
     section.add(endpoint::look(resource));
     if site.walk(section).await.is_none() {
         let failed = section.findings.last().map_or("", |finding| finding.check);
@@ -54,6 +59,7 @@ impl Site<'_> {
         told(section, tls::look(self, socket).await)?;
         section.add(stray_key::look(self).await);
         access::look(self, section).await;
+        section.add_all(self.dated.get().and_then(|dated| clock::compared(dated, "Azure's", Status::Note)));
         Some(())
     }
 }

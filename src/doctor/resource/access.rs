@@ -28,7 +28,7 @@ pub(super) async fn look(site: &Site<'_>, section: &mut Section) {
         };
         outcomes.push((granted, outcome));
     }
-    let mut verdicts = Verdicts::of(site.resource, &outcomes);
+    let verdicts = Verdicts::of(site.resource, &outcomes);
     for (granted, outcome) in outcomes {
         section.add(verdicts.tell(&granted, outcome));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use azure_emulator::{Fault, Plane, fault_names};
 use serde_json::{Value, json};
 
-use super::Practice;
+use super::Patient;
 
 /// What is told of some faults. A text that ends in `…` is the beginning of one.
 struct Row {
@@ -101,7 +101,7 @@ const OPENAI: &[Row] = &[
     row(&["500"], CANNOT_TELL, "HTTP 500: Azure has trouble of its own: An error occurred while getting the response from the model.", &[LATER]),
     row(&["503"], CANNOT_TELL, "HTTP 503: Azure has trouble of its own: The service is temporarily unavailable.", &[LATER]),
     row(&["503-html"], CANNOT_TELL, "HTTP 503: Azure has trouble of its own: <html><body><h1>503 Service Unavailable</h1></body></html>", &[LATER]),
-    row(&["hang-up", "slow", "close-frame"], OK, REFUSED_AS_MEANT_404, &[]),
+    row(&["hang-up", "slow", "clock", "close-frame"], OK, REFUSED_AS_MEANT_404, &[]),
 ];
 
 #[rustfmt::skip]
@@ -132,7 +132,7 @@ const SEARCH: &[Row] = &[
     row(&["415"], CANNOT_TELL, "HTTP 415: an answer that says nothing of roles: The content type of the request is not supported.", &[OTHERS]),
     row(&["500"], CANNOT_TELL, "HTTP 500: Azure has trouble of its own: An error has occurred.", &[LATER]),
     row(&["502"], CANNOT_TELL, "HTTP 502: Azure has trouble of its own: <html><body><h1>502 Bad Gateway</h1></body></html>", &[LATER]),
-    row(&["hang-up", "slow", "close-frame"], OK, "HTTP 200: let in", &[]),
+    row(&["hang-up", "slow", "clock", "close-frame"], OK, "HTTP 200: let in", &[]),
 ];
 
 /// How a connection ends on either plane, whatever was asked.
@@ -159,15 +159,15 @@ async fn each_fault_of_azure_ai_search_is_told_with_its_cure() {
 
 /// Sets each fault in turn, and none that the plane knows is without a row.
 async fn every_row(plane: Plane, resource: &str, path: &str, rows: &[Row]) {
-    let mut practice = Practice::open().await;
-    practice.settings.push_str("[timeouts]\nanswer = \"2s\"\n");
+    let mut patient = Patient::new().await;
+    patient.settings.push_str("[timeouts]\nanswer = \"2s\"\n");
     let rows = || rows.iter().chain(ENDS);
     let known: BTreeSet<_> = fault_names(plane).into_iter().collect();
     assert_eq!(rows().flat_map(|row| row.faults).copied().collect::<BTreeSet<_>>(), known);
     for Row { faults, status, found, cure } in rows() {
         for fault in *faults {
-            practice.emulator.next(plane, Fault::named(fault).on(path), 1).unwrap();
-            let findings = practice.findings(resource).await;
+            patient.emulator().next(plane, Fault::named(fault).on(path), 1).unwrap();
+            let findings = patient.findings(resource).await;
             let access = findings.iter().find(|finding| finding["check"] == "access").unwrap();
             assert_eq!(access["status"], *status, "{fault}: {access:#}");
             let text = access["found"].as_str().unwrap();

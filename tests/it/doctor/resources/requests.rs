@@ -2,12 +2,12 @@
 
 use azure_emulator::{Entry, Fault, Plane};
 
-use super::Practice;
+use super::Patient;
 use crate::world::client;
 
 /// The requests that came to the planes, in the order in which each plane got them.
-fn arrived(practice: &Practice, plane: Plane) -> Vec<Entry> {
-    let entries = practice.emulator.journal().entries();
+fn arrived(patient: &Patient, plane: Plane) -> Vec<Entry> {
+    let entries = patient.emulator().journal().entries();
     entries.into_iter().filter(|entry| entry.plane == plane).collect()
 }
 
@@ -22,15 +22,15 @@ fn line(entry: &Entry) -> String {
 
 #[tokio::test]
 async fn a_look_sends_these_requests_and_no_others() {
-    let mut practice = Practice::open().await;
+    let mut patient = Patient::new().await;
     let grants = "{ resource = \"ai\", allow = [\"openai\", \"realtime-secrets\"], deployments = [\"gpt-*\", \"gpt-4o\"] }, \
                   { resource = \"ai\", allow = [\"openai\", \"realtime-secrets\"] }, \
                   { resource = \"search\", allow = [\"search-admin\"], indexes = [\"hot*\", \"hotels\"] }";
-    practice.keys = client("all", &practice.emulator.keys().openai, grants);
-    let (exit, told) = practice.told(&["--only", "resources.ai", "--only", "resources.search"]).await;
+    patient.keys = client("all", &patient.emulator().keys().openai, grants);
+    let (exit, told) = patient.told(&["--only", "resources.ai", "--only", "resources.search"]).await;
     assert_eq!(exit, Some(0), "{told}");
 
-    let openai = arrived(&practice, Plane::OpenAi);
+    let openai = arrived(&patient, Plane::OpenAi);
     let sent: Vec<_> = openai.iter().map(line).collect();
     assert_eq!(
         sent,
@@ -51,7 +51,7 @@ async fn a_look_sends_these_requests_and_no_others() {
             "POST /openai/v1/evals with a token",
         ]
     );
-    let search = arrived(&practice, Plane::Search);
+    let search = arrived(&patient, Plane::Search);
     let sent: Vec<_> = search.iter().map(line).collect();
     assert_eq!(
         sent,
@@ -73,14 +73,14 @@ async fn a_look_sends_these_requests_and_no_others() {
 /// A random key is drawn anew each time, looks like the plane's, and is none that anybody has.
 #[tokio::test]
 async fn the_key_that_is_sent_is_nobodys() {
-    let mut practice = Practice::open().await;
-    let keys = practice.emulator.keys();
-    practice.keys += &client("other", &keys.search_admin, "{ resource = \"search\" }");
+    let mut patient = Patient::new().await;
+    let keys = patient.emulator().keys();
+    patient.keys += &client("other", &keys.search_admin, "{ resource = \"search\" }");
     for _ in 0..2 {
-        practice.told(&[]).await;
+        patient.told(&[]).await;
     }
     for (plane, length) in [(Plane::OpenAi, 84), (Plane::Search, 52)] {
-        let entries = arrived(&practice, plane);
+        let entries = arrived(&patient, plane);
         let sent: Vec<_> = entries.iter().filter_map(|entry| entry.header("api-key")).collect();
         assert_eq!(sent.len(), 2);
         assert_ne!(sent[0], sent[1]);
@@ -95,19 +95,20 @@ async fn the_key_that_is_sent_is_nobodys() {
 /// whatever is told of all else.
 #[tokio::test]
 async fn no_secret_is_told_however_much_is() {
-    let practice = Practice::open().await;
-    practice.emulator.next(Plane::OpenAi, Fault::named("A1.5b").on("chat"), 1).unwrap();
-    let files = practice.files();
-    let environment = [("RUST_LOG", "trace".to_owned())];
-    let ran = tokio::task::spawn_blocking(move || {
-        let ran = ["--json", "--strict"].map(|how| crate::gateway::run(files.path(), &["doctor", how], &environment));
-        ran.map(|(_, out, error)| format!("{out}{error}")).concat()
-    });
-    let told = ran.await.unwrap();
+    let mut patient = Patient::new().await;
+    patient.emulator().next(Plane::OpenAi, Fault::named("A1.5b").on("chat"), 1).unwrap();
+    patient.practice.write("keys.toml", &patient.keys);
+    patient.practice.write("keyswap.toml", &patient.settings);
+    patient.practice.environment.push(("RUST_LOG", "trace".to_owned()));
+    let mut told = String::new();
+    for how in ["--json", "--strict"] {
+        let word = patient.practice.doctor(&[how]).await;
+        told += &format!("{}{}", word.out, word.err);
+    }
     assert!(told.contains("client::conn") || told.contains("TRACE"), "everything was traced");
-    let keys = practice.emulator.keys();
-    let mut secrets = vec![practice.emulator.app().secret, keys.openai, keys.search_query];
-    for entry in practice.emulator.journal().entries() {
+    let keys = patient.emulator().keys();
+    let mut secrets = vec![patient.emulator().app().secret, keys.openai, keys.search_query];
+    for entry in patient.emulator().journal().entries() {
         secrets.extend(entry.header("api-key").map(str::to_owned));
         let token = entry.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         secrets.extend(token.into_iter().flat_map(|token| token.split('.')).map(str::to_owned));
