@@ -32,16 +32,13 @@ const US: HeaderValue = HeaderValue::from_static("keyswap-doctor");
 pub(super) struct NoAnswer(pub(super) String);
 
 /// Sends a request, whose URL is a path alone, to the resource. Redirects are answers.
-pub(super) async fn send(
-    site: &Site<'_>,
-    mut request: Request<Full<Bytes>>,
-) -> Result<Response<Full<Bytes>>, NoAnswer> {
+pub(super) async fn send(site: &Site, mut request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, NoAnswer> {
     let endpoint = &site.resource.endpoint;
     request.headers_mut().insert(HOST, endpoint.host_header().clone());
     request.headers_mut().insert(USER_AGENT, US);
     let connected = site.connector.clone().connect_at(endpoint.url(), site.resource.address).await;
     let stream = connected.map_err(|why| NoAnswer(why.to_string()))?;
-    let limit = LIMIT.min(site.case.settings.timeouts.upstream.answer);
+    let limit = LIMIT.min(site.patience);
     let sent = SystemTime::now();
     let answered = timeout(limit, answer(TokioIo::new(stream), request)).await;
     let answered = answered.map_err(|_| NoAnswer(format!("no answer within {limit:?}")))?;

@@ -28,13 +28,13 @@ const CURE_OF_NO_TLS: &str = "Whoever is there speaks no TLS for this name, or s
 const CURE_OF_LOOP: &str = "The way leads back to keyswap, by a forwarded port or a balancer: set egress.resolver to a DNS server \
                             that has not been told that the name is here, or the resource's address to where it is.";
 
-pub(super) async fn look(site: &Site<'_>, socket: Socket) -> Step<()> {
-    let Site { case, resource, connector, .. } = site;
+pub(super) async fn look(site: &Site, socket: Socket) -> Step<()> {
+    let Site { egress, resource, connector, .. } = site;
     let url = resource.endpoint.url();
     if resource.endpoint.scheme() != &Scheme::HTTPS {
         return (Finding::new("tls", Status::Ok, "none: the endpoint is http, on this machine"), Some(()));
     }
-    let witness = case.egress.witness();
+    let witness = egress.witness();
     let secured = connector.before(witness.clone()).secure(url, resource.address, socket).await;
     let shown = witness.seen();
     match secured {

@@ -45,8 +45,8 @@ const CURE_OF_SILENCE: &str = "The connection stands, and nobody answers on it: 
                                again.";
 
 impl<'r> Verdicts<'r> {
-    pub(super) fn of(resource: &'r Resource, outcomes: &[(Granted, Outcome)]) -> Self {
-        let takes_tokens = outcomes.iter().any(|(_, outcome)| match outcome {
+    pub(super) fn of<'o>(resource: &'r Resource, mut outcomes: impl Iterator<Item = &'o Outcome>) -> Self {
+        let takes_tokens = outcomes.any(|outcome| match outcome {
             Outcome::Answered(Answered { meaning: Meaning::LetIn(shows), .. }) => *shows != Shows::NoRefusal,
             _ => false,
         });
