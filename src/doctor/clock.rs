@@ -44,10 +44,10 @@ pub(super) fn compared(dated: &Dated, whose: &str, beyond: Status) -> Option<Fin
     Some(
         finding
             .means(
-                "beyond five minutes Entra refuses what keyswap signs with a certificate; and certificates and keys begin \
-                 and end at the wrong time here",
+                "Beyond five minutes Entra refuses what keyswap signs with a certificate; and certificates and keys begin \
+                 and end at the wrong time here.",
             )
-            .cure("have the clock set from the network; a container has that of its host")
+            .cure("Have the clock set from the network; a container has that of its host.")
             .command("timedatectl set-ntp true"),
     )
 }

@@ -57,7 +57,7 @@ async fn look_at_proxy(case: &Case, proxy: &Proxy, hosts: &[Uri]) -> Finding {
     let Proxy { authority, .. } = proxy;
     let Some(url) = hosts.iter().find(|url| proxy.serves(url.host().unwrap_or_default())) else {
         return Finding::new("proxy", Status::Note, "no host of the settings is reached through it")
-            .means("all of them are on loopback or in no_proxy");
+            .means("All of them are on loopback or in no_proxy.");
     };
     let host = url.host().unwrap_or_default();
     match case.egress.connector().reach(url, None).await {
@@ -79,20 +79,20 @@ impl NoTunnel {
         };
         let (means, cure) = match status {
             Some(407) if proxy.credentials.is_some() => (
-                "the proxy does not take keyswap's credentials",
-                "put user:password of an account that it knows where egress.proxy_credentials_file or _env says",
+                "The proxy does not take keyswap's credentials.",
+                "Put user:password of an account that it knows where egress.proxy_credentials_file or _env says.",
             ),
             Some(407) => (
-                "the proxy wants to know who asks",
-                "name its credentials, user:password, as egress.proxy_credentials_file or egress.proxy_credentials_env",
+                "The proxy wants to know who asks.",
+                "Name its credentials, user:password, as egress.proxy_credentials_file or egress.proxy_credentials_env.",
             ),
             Some(401 | 403) => {
-                ("the proxy does not let keyswap through to this host", "have its rules allow this host and port")
+                ("The proxy does not let keyswap through to this host.", "Have its rules allow this host and port.")
             }
-            Some(_) => ("the proxy cannot reach this host, or makes no tunnels", "have its owners see why"),
+            Some(_) => ("The proxy cannot reach this host, or makes no tunnels.", "Have its owners see why."),
             None => (
-                "the proxy is not there, or not for keyswap",
-                "compare egress.proxy with the proxy's address; let keyswap reach it",
+                "The proxy is not there, or not for keyswap.",
+                "Compare egress.proxy with the proxy's address; let keyswap reach it.",
             ),
         };
         Self { means, cure }
@@ -110,8 +110,8 @@ fn look_at_environment() -> Option<Finding> {
     let name = VARIABLES.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?;
     Some(
         Finding::new("proxy", Status::Note, format!("the environment has {name}, which keyswap ignores"))
-            .means("a token must not go where a forgotten variable says")
-            .cure("if keyswap is to go through that proxy, name it as egress.proxy"),
+            .means("A token must not go where a forgotten variable says.")
+            .cure("If keyswap is to go through that proxy, name it as egress.proxy."),
     )
 }
 
@@ -129,13 +129,13 @@ async fn look_at_resolver(case: &Case, hosts: &[Uri]) -> Finding {
                 .fact("addresses", Some(addresses.join(", ")))
         }
         Err(why @ Unreachable::Loop(_)) => Finding::new("resolver", Status::Wrong, why.to_string())
-            .means("it leads Azure's names to keyswap, as the system does")
-            .cure("name as egress.resolver a DNS server that knows where Azure really is"),
+            .means("It leads Azure's names to keyswap, as the system does.")
+            .cure("Name as egress.resolver a DNS server that knows where Azure really is."),
         Err(why) => {
             let server = case.settings.egress.resolver.map(|server| server.ip().to_string()).unwrap_or_default();
             Finding::new("resolver", Status::Wrong, why.to_string())
-                .means("keyswap asks this DNS server alone for the names of Azure's hosts")
-                .cure("compare egress.resolver with a DNS server that keyswap can reach and that knows them")
+                .means("This DNS server alone is asked for the names of Azure's hosts.")
+                .cure("Compare egress.resolver with a DNS server that keyswap can reach and that knows them.")
                 .command(format!("nslookup {} {}", word(host), word(&server)))
         }
     }

@@ -11,7 +11,7 @@ pub(super) fn look<'f>(kind: &IdentityKind, fetched: impl Iterator<Item = &'f Fe
     let Some(claims) = tokens.iter().find_map(|sample| Claims::of(&sample.header)) else {
         return Some(
             Finding::new("principal", Status::CannotTell, "the token cannot be read here: who it is, only Azure knows")
-                .cure("see the identity's object id in Azure: roles are assigned to that"),
+                .cure("See the identity's object id in Azure: roles are assigned to that."),
         );
     };
     Some(
@@ -31,8 +31,8 @@ fn described(kind: &IdentityKind, claims: &Claims) -> Finding {
             Status::Wrong,
             format!("the token is another's: the settings have the {what} {wanted}"),
         )
-        .means("requests ride an identity that nobody meant")
-        .cure("see who answers in Entra's place")
+        .means("Requests ride an identity that nobody meant.")
+        .cure("See who answers in Entra's place.")
     };
     let differs = |is: Option<String>, wanted: Option<&str>| {
         is.zip(wanted).is_some_and(|(is, wanted)| !is.eq_ignore_ascii_case(wanted))
@@ -50,6 +50,6 @@ fn described(kind: &IdentityKind, claims: &Claims) -> Finding {
             "to whose object id roles are assigned, as the token says, unverified",
         ),
         None => Finding::new("principal", Status::CannotTell, "the token names no object id")
-            .means("roles are assigned to one"),
+            .means("Roles are assigned to one."),
     }
 }

@@ -38,12 +38,12 @@ fn of_service_account(file: &Path) -> Option<Finding> {
     let finding = match left {
         Some(Err(since)) => {
             Finding::new("proof", Status::Wrong, format!("the service account's token ended {} ago", span(since)))
-                .means("the cluster does not renew it, or this is no file that it keeps")
-                .cure("name as token_file the projected token itself, not a copy; or start the pod anew")
+                .means("The cluster does not renew it, or this is no file that it keeps.")
+                .cure("Name as token_file the projected token itself, not a copy; or start the pod anew.")
         }
         _ if !for_entra => Finding::new("proof", Status::Note, "the service account's token is not for Entra")
-            .means("Entra takes it only where the federated credential has the same audience")
-            .cure(format!("name as token_file the token that is projected for {EXCHANGE}")),
+            .means("Entra takes it only where the federated credential has the same audience.")
+            .cure(format!("Name as token_file the token that is projected for {EXCHANGE}.")),
         Some(Ok(left)) => {
             Finding::new("proof", Status::Ok, format!("the service account's token is good for {}", span(left)))
         }
@@ -62,7 +62,7 @@ fn of_certificate(files: &CertificateFiles, send_chain: bool) -> Option<Finding>
     certificate.timely().ok()?;
     let finding = match certificate.near_its_end() {
         Some(end) => Finding::new("proof", Status::Note, format!("the certificate {end}"))
-            .cure("make another in time, upload it to the application beside this one, and put it in its place"),
+            .cure("Make another in time, upload it to the application beside this one, and put it in its place."),
         None => {
             let until = OffsetDateTime::from(certificate.ends()).date();
             Finding::new("proof", Status::Ok, format!("the certificate is good until {until}"))

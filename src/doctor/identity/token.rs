@@ -33,18 +33,18 @@ fn good(purpose: &Purpose, sample: &Sample) -> Finding {
     let audience = claims.audience();
     let finding = if let Some(other) = audience.as_deref().filter(|audience| !is_for(audience, wanted)) {
         Finding::new("token", Status::Wrong, format!("{left}, but for the audience {other}"))
-            .means(format!("the scope asks for {wanted}, and Azure takes no token for another audience than its own"))
-            .cure("see who answers in Entra's place, and compare the resource's scope and the cloud")
+            .means(format!("The scope asks for {wanted}, and Azure takes no token for another audience than its own."))
+            .cure("See who answers in Entra's place, and compare the resource's scope and the cloud.")
     } else if let Some(since) = claims.expires().and_then(|expires| SystemTime::now().duration_since(expires).ok()) {
         Finding::new(
             "token",
             Status::Wrong,
             format!("its issuer says {left}; it says itself that it ended {} ago", span(since)),
         )
-        .means("Azure goes by what the token says; or this machine's clock is wrong")
-        .cure("compare the clocks; on a machine of Azure's, whose tokens are kept for a day, restart it")
+        .means("Azure goes by what the token says; or this machine's clock is wrong.")
+        .cure("Compare the clocks. Azure keeps the tokens of a managed identity for a day: a restart of its machine may bring another.")
     } else if sample.life < SHORT {
-        Finding::new("token", Status::Note, left).means("a token with so little left is fetched anew all the time")
+        Finding::new("token", Status::Note, left).means("A token with so little left is fetched anew all the time.")
     } else {
         Finding::new("token", Status::Ok, left)
     };
@@ -69,7 +69,15 @@ fn none(kind: &IdentityKind, purpose: &Purpose, denial: &Denial, seen: &Seen, wa
         _ => denial.why.clone(),
     };
     let Remedy { means, cure, commands } = Remedy::of(kind, purpose, denial, seen, way);
+    let (means, cure) = (means.map(|means| sentence(&means)), cure.map(|cure| sentence(&cure)));
     Finding { means, cure, commands, ..Finding::new("token", Status::Wrong, found) }
+}
+
+/// What the log says in a few words, as a sentence.
+fn sentence(words: &str) -> String {
+    let (first, rest) = words.split_at_checked(1).unwrap_or((words, ""));
+    let end = if words.ends_with('.') { "" } else { "." };
+    format!("{}{rest}{end}", first.to_ascii_uppercase())
 }
 
 #[cfg(test)]

@@ -60,10 +60,10 @@ impl Use {
             (false, _) => Finding::new("use", Status::Ok, format!("ridden by {}", names(&mut self.clients.iter()))),
             (true, false) => {
                 let found = format!("named by {}, and no client has a grant there", names(&mut self.resources.iter()));
-                Finding::new("use", Status::Note, found).means("nothing depends on it yet; it is tried all the same")
+                Finding::new("use", Status::Note, found).means("Nothing depends on it yet; it is tried all the same.")
             }
             (true, true) => Finding::new("use", Status::Note, "unused: no resource and no grant names it")
-                .means("nothing depends on it; it is tried all the same"),
+                .means("Nothing depends on it; it is tried all the same."),
         }
     }
 }

@@ -42,8 +42,6 @@ pub(super) enum Mistrust {
     Term,
     /// It is for other names.
     Name,
-    /// Something else.
-    Other,
 }
 
 impl Way {
@@ -90,27 +88,24 @@ async fn end(case: &Case, url: &Uri, proxy: Option<&Proxy>) -> End {
         Ok(_) => End::Silence,
         Err(why) => {
             let verdict = witness.seen().and_then(|shown| shown.verdict.err());
-            at(&why, End::Tls(verdict.map(|error| Mistrust::of(&error))))
+            at(&why, End::Tls(verdict.as_ref().and_then(Mistrust::of)))
         }
     }
 }
 
 impl Mistrust {
-    fn of(error: &Error) -> Self {
+    fn of(error: &Error) -> Option<Self> {
+        use CertificateError::{
+            Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+            UnknownIssuer,
+        };
         match error {
-            Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Revoked,
-            ) => Self::Authority,
-            Error::InvalidCertificate(
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. },
-            ) => Self::Term,
-            Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            ) => Self::Name,
-            _ => Self::Other,
+            Error::InvalidCertificate(UnknownIssuer) => Some(Self::Authority),
+            Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
+                Some(Self::Term)
+            }
+            Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Some(Self::Name),
+            _ => None,
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "html",
     "empty-token",
     "blank-token",
+    "opaque-token",
     "string-expiry",
     "absurd-expiry",
     "wrong-audience",
@@ -102,6 +103,10 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
             .body("text/html", "<html><head><title>503</title></head><body>The service is unavailable.</body></html>"),
         "empty-token" => ok(&json!({})),
         "blank-token" => ok(&json!({"token_type": "Bearer", "expires_in": 3599, "access_token": ""})),
+        // Azure need not say what is in its tokens.
+        "opaque-token" => ok(&json!({
+            "token_type": "Bearer", "expires_in": 3599, "access_token": entropy::key(40),
+        })),
         "string-expiry" => ok(&json!({
             "token_type": "Bearer", "expires_in": "3599", "access_token": entropy::key(40),
         })),

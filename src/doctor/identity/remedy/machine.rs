@@ -74,7 +74,7 @@ pub(super) fn remedy(user_assigned: Option<&UserAssigned>, purpose: &Purpose, de
             "try again; if it stays so, restart it, and see Azure's service health",
         ),
         _ => Remedy::new(
-            format!("keyswap cannot ask here for {}", purpose.scope),
+            format!("no token for {} can be asked for here", purpose.scope),
             cure("name another kind of identity"),
         ),
     }
