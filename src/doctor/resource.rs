@@ -16,15 +16,26 @@ mod tcp;
 mod tls;
 mod verdict;
 
-use super::{Case, Finding, Section, Status};
-use crate::egress::Connector;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::tokens::Tokens;
+use super::{Case, Finding, Section, Status, clock};
+use crate::egress::{Connector, Egress};
 use crate::settings::Resource;
+use crate::token::Dated;
+use granted::{Granted, granted};
 
 /// A resource, and how it is reached.
-struct Site<'c> {
-    case: &'c Case,
-    resource: &'c Resource,
+struct Site {
+    resource: Arc<Resource>,
+    egress: Egress,
     connector: Connector,
+    tokens: Arc<Tokens>,
+    /// How long requests of clients may wait for an answer.
+    patience: Duration,
+    /// When the first answer was made that came from there.
+    dated: OnceLock<Dated>,
 }
 
 /// What a step came to, and what the next one goes on with; `None` if it failed.
@@ -35,9 +46,9 @@ const STEPS: [&str; 5] = ["dns", "tcp", "tls", "keys", "access"];
 
 pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
     let Some(resource) = case.settings.resource(name) else { return };
-    let site = Site { case, resource, connector: case.egress.connector() };
+    let site = Arc::new(Site::of(case, resource.clone()));
     section.add(endpoint::look(resource));
-    if site.walk(section).await.is_none() {
+    if site.walk(granted(&case.keys, resource), section).await.is_none() {
         let failed = section.findings.last().map_or("", |finding| finding.check);
         for step in STEPS.into_iter().skip_while(|step| *step != failed).skip(1) {
             let found = format!("not tried, since {failed} failed");
@@ -46,14 +57,27 @@ pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
     }
 }
 
-impl Site<'_> {
-    /// Takes one step after the other, until one fails.
-    async fn walk(&self, section: &mut Section) -> Option<()> {
+impl Site {
+    fn of(case: &Case, resource: Arc<Resource>) -> Self {
+        Self {
+            resource,
+            egress: case.egress.clone(),
+            connector: case.egress.connector(),
+            tokens: case.tokens.clone(),
+            patience: case.settings.timeouts.upstream.answer,
+            dated: OnceLock::new(),
+        }
+    }
+
+    /// Takes one step after the other, until one fails. All that is asked over HTTP is asked at once.
+    async fn walk(self: &Arc<Self>, granted: Vec<Granted>, section: &mut Section) -> Option<()> {
         told(section, dns::look(self).await)?;
         let socket = told(section, tcp::look(self).await)?;
         told(section, tls::look(self, socket).await)?;
-        section.add(stray_key::look(self).await);
-        access::look(self, section).await;
+        let (keys, accesses) = tokio::join!(stray_key::look(self), access::look(self, granted));
+        section.add(keys);
+        section.add_all(accesses);
+        section.add_all(self.dated.get().and_then(|dated| clock::compared(dated, "Azure's", Status::Note)));
         Some(())
     }
 }

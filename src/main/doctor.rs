@@ -73,8 +73,7 @@ fn as_text(report: &Report) -> String {
             Subject::Identity(name) => format!("identity {name}"),
             Subject::Resource(name) => format!("resource {name}"),
         };
-        let before = std::iter::once(None).chain(findings.iter().map(Some));
-        let lines = findings.iter().zip(before).flat_map(|(finding, before)| lines(finding, before));
+        let lines = findings.iter().enumerate().flat_map(|(place, finding)| lines(finding, &findings[..place]));
         let findings: String = lines.map(|line| format!("{line}\n")).collect();
         format!("{shown}: {what}\n{findings}\n")
     });
@@ -85,17 +84,15 @@ fn as_text(report: &Report) -> String {
     format!("{sections}{}\n", counts.join(", "))
 }
 
-/// A finding; what one has in common with the one before is not said twice.
-fn lines(finding: &Finding, before: Option<&Finding>) -> Vec<String> {
-    let Finding { check, of, status, found, means, cure, commands, facts } = finding;
-    let of = of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();
-    let mut lines = vec![format!("  {:<11}  {check}{of}: {found}", word(*status))];
+/// A finding; what mends an earlier one, too, is not said twice.
+fn lines(finding: &Finding, earlier: &[Finding]) -> Vec<String> {
+    let Finding { status, found, means, cure, commands, facts, .. } = finding;
+    let mut lines = vec![format!("  {:<11}  {}: {found}", word(*status), title(finding))];
     let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
     lines.extend((!facts.is_empty()).then(|| format!("{INDENT}{}", facts.join(", "))));
-    if cure.is_some()
-        && before.is_some_and(|before| (&before.means, &before.cure, &before.commands) == (means, cure, commands))
-    {
-        lines.push(format!("{INDENT}as above"));
+    let is_same = |one: &&Finding| (&one.means, &one.cure, &one.commands) == (means, cure, commands);
+    if let Some(same) = earlier.iter().find(is_same).filter(|_| cure.is_some()) {
+        lines.push(format!("{INDENT}to do: as for {}", title(same)));
         return lines;
     }
     lines.extend(means.iter().map(|means| format!("{INDENT}{means}")));
@@ -103,6 +100,12 @@ fn lines(finding: &Finding, before: Option<&Finding>) -> Vec<String> {
     // Deeper, so that a command can be told from words.
     lines.extend(commands.iter().map(|command| format!("{INDENT}    {command}")));
     lines
+}
+
+/// What was looked for.
+fn title(finding: &Finding) -> String {
+    let of = finding.of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();
+    format!("{}{of}", finding.check)
 }
 
 /// What stands below a finding stands below its words.

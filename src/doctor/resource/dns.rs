@@ -27,9 +27,9 @@ const CURE_OF_NO_NAME: &str = "Compare the endpoint with what the portal shows. 
                                known only to networks that its private DNS zone is linked to; egress.resolver asks another \
                                DNS server than the system's.";
 
-pub(super) async fn look(site: &Site<'_>) -> Step<()> {
+pub(super) async fn look(site: &Site) -> Step<()> {
     let Site { resource, connector, .. } = site;
-    let Resource { endpoint, address, .. } = resource;
+    let Resource { endpoint, address, .. } = &**resource;
     let host = endpoint.host();
     let untold = |found: String| (Finding::new("dns", Status::Ok, found), Some(()));
     if let Some(address) = address {

@@ -2,10 +2,10 @@
 //!
 //! This is not the way of requests that clients make: nothing of theirs goes here, and nothing from here goes there.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, USER_AGENT};
+use http::header::{DATE, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::Site;
 use crate::egress::innermost;
+use crate::token::Dated;
 
 /// How long an answer may take, once there is a connection; less where the settings are less patient.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -31,19 +32,22 @@ const US: HeaderValue = HeaderValue::from_static("keyswap-doctor");
 pub(super) struct NoAnswer(pub(super) String);
 
 /// Sends a request, whose URL is a path alone, to the resource. Redirects are answers.
-pub(super) async fn send(
-    site: &Site<'_>,
-    mut request: Request<Full<Bytes>>,
-) -> Result<Response<Full<Bytes>>, NoAnswer> {
+pub(super) async fn send(site: &Site, mut request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, NoAnswer> {
     let endpoint = &site.resource.endpoint;
     request.headers_mut().insert(HOST, endpoint.host_header().clone());
     request.headers_mut().insert(USER_AGENT, US);
     let connected = site.connector.clone().connect_at(endpoint.url(), site.resource.address).await;
     let stream = connected.map_err(|why| NoAnswer(why.to_string()))?;
-    let limit = LIMIT.min(site.case.settings.timeouts.upstream.answer);
+    let limit = LIMIT.min(site.patience);
+    let sent = SystemTime::now();
     let answered = timeout(limit, answer(TokioIo::new(stream), request)).await;
     let answered = answered.map_err(|_| NoAnswer(format!("no answer within {limit:?}")))?;
-    answered.map_err(|error| NoAnswer(format!("the connection broke: {}", innermost(&error))))
+    let answer = answered.map_err(|error| NoAnswer(format!("the connection broke: {}", innermost(&error))))?;
+    if let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+        let heard = SystemTime::now();
+        site.dated.get_or_init(|| Dated { date: date.to_owned(), sent, heard });
+    }
+    Ok(answer)
 }
 
 async fn answer<I>(stream: I, request: Request<Full<Bytes>>) -> hyper::Result<Response<Full<Bytes>>>

@@ -35,6 +35,12 @@ const CURE_OF_REDIRECT: &str = "Tokens follow no redirect. If it leads to the re
 
 const CURE_OF_SERVICE: &str = "Whoever owns the service has to see to it in the portal.";
 
+const CURE_OF_VERSION: &str = "See that the endpoint is the resource's own. If clients' requests pass, nothing is wrong: not every kind of \
+                               resource has everything.";
+
+const CURE_OF_OTHERS: &str = "No probe asks for that: see whether something on the way to the resource changes requests or answers \
+                              them.";
+
 const LATER: &str = "Try again later.";
 
 /// What an answer means, which came to a probe of an access to this plane.
@@ -75,14 +81,20 @@ fn passed(plane: Plane, shows: Shows, status: StatusCode, said: &Said) -> Meanin
         (Plane::OpenAi, 404) if text.starts_with("Subdomain does not map") => {
             other(Status::Wrong, "no resource has this name", Some(CURE_OF_NO_RESOURCE))
         }
-        (Plane::OpenAi, 404) if code == "404" => unclear("the path or its api-version is not known there", None),
+        (Plane::OpenAi, 404) if code == "404" => {
+            unclear("the path or its api-version is not known there", Some(CURE_OF_VERSION))
+        }
         // A1.8.
-        (Plane::OpenAi, 400) if text.starts_with("API version") => unclear("the api-version is not known there", None),
+        (Plane::OpenAi, 400) if text.starts_with("API version") => {
+            unclear("the api-version is not known there", Some(CURE_OF_VERSION))
+        }
         (Plane::OpenAi, 400 | 404) => Meaning::LetIn(shows),
-        (Plane::OpenAi, 403) => other(Status::Wrong, "refused, and not for want of a role", None),
+        (Plane::OpenAi, 403) => other(Status::Wrong, "refused, and not for want of a role", Some(CURE_OF_OTHERS)),
 
         // B1.11, B1.16.
-        (Plane::Search, 400) if text.contains("api-version") => unclear("the api-version is not known there", None),
+        (Plane::Search, 400) if text.contains("api-version") => {
+            unclear("the api-version is not known there", Some(CURE_OF_VERSION))
+        }
         (Plane::Search, 400) if text.ends_with("is disabled.") => {
             other(Status::Wrong, "the service is switched off", Some(CURE_OF_SERVICE))
         }
@@ -90,6 +102,6 @@ fn passed(plane: Plane, shows: Shows, status: StatusCode, said: &Said) -> Meanin
         // B1.9: whether roles are looked at before the index is, nobody has written down.
         (Plane::Search, 404) => unclear("there is no such index", Some(CURE_OF_NO_INDEX)),
 
-        _ => unclear("an answer that says nothing of roles", None),
+        _ => unclear("an answer that says nothing of roles", Some(CURE_OF_OTHERS)),
     }
 }

@@ -23,7 +23,7 @@ const ASKED: [(Plane, &str); 2] =
 
 const ASK_AZURE: &str = "Ask Azure's management, which says true where they are.";
 
-pub(super) async fn look(site: &Site<'_>) -> Finding {
+pub(super) async fn look(site: &Site) -> Finding {
     let cannot_tell = |found: String| {
         let means = match site.resource.plane {
             Plane::OpenAi => {
@@ -34,7 +34,7 @@ pub(super) async fn look(site: &Site<'_>) -> Finding {
                 "No answer proves that keys are disabled: what a search service says to a key then, nobody has written down."
             }
         };
-        let advice = Advice::of(site.resource);
+        let advice = Advice::of(&site.resource);
         let cure = [ASK_AZURE].into_iter().chain(advice.note()).collect::<Vec<_>>().join(" ");
         let command = advice.show("properties.disableLocalAuth");
         Finding::new("keys", Status::CannotTell, found).means(means).cure(cure).command(command)

@@ -13,7 +13,7 @@ const CURE_OF_NO_TUNNEL: &str = "The proxy has to be there, to take keyswap's cr
 const CURE_OF_LOOP: &str =
     "The endpoint, or the resource's address, is where keyswap itself listens: write where the resource is.";
 
-pub(super) async fn look(site: &Site<'_>) -> Step<Socket> {
+pub(super) async fn look(site: &Site) -> Step<Socket> {
     let Site { resource, connector, .. } = site;
     let url = resource.endpoint.url();
     let proxy = connector.proxy_to(url);

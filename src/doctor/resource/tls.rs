@@ -28,13 +28,13 @@ const CURE_OF_NO_TLS: &str = "Whoever is there speaks no TLS for this name, or s
 const CURE_OF_LOOP: &str = "The way leads back to keyswap, by a forwarded port or a balancer: set egress.resolver to a DNS server \
                             that has not been told that the name is here, or the resource's address to where it is.";
 
-pub(super) async fn look(site: &Site<'_>, socket: Socket) -> Step<()> {
-    let Site { case, resource, connector } = site;
+pub(super) async fn look(site: &Site, socket: Socket) -> Step<()> {
+    let Site { egress, resource, connector, .. } = site;
     let url = resource.endpoint.url();
     if resource.endpoint.scheme() != &Scheme::HTTPS {
         return (Finding::new("tls", Status::Ok, "none: the endpoint is http, on this machine"), Some(()));
     }
-    let witness = case.egress.witness();
+    let witness = egress.witness();
     let secured = connector.before(witness.clone()).secure(url, resource.address, socket).await;
     let shown = witness.seen();
     match secured {
@@ -77,11 +77,12 @@ fn tell(finding: Finding, shown: Option<&Shown>) -> Finding {
     let mut issuers: Vec<_> = issuers.collect();
     // A root that is sent along has issued itself.
     issuers.dedup();
-    let term = Subject::of(leaf).map(|subject| format!("{} to {}", day(subject.begins), day(subject.ends)));
+    let subject = Subject::of(leaf);
     finding
-        .fact("shown_for", Some(if names.is_empty() { "no DNS name".to_owned() } else { names.join(", ") }))
-        .fact("issued_by", Some(issuers.join(", by ")))
-        .fact("term", term)
+        .fact("issued_by", Some(issuers.join(", by ")).filter(|issuers| !issuers.is_empty()))
+        .fact("from", subject.as_ref().map(|subject| day(subject.begins)))
+        .fact("until", subject.as_ref().map(|subject| day(subject.ends)))
+        .fact("for", Some(if names.is_empty() { "no DNS name".to_owned() } else { names.join(", ") }))
 }
 
 fn day(moment: SystemTime) -> String {

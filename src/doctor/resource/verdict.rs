@@ -36,8 +36,6 @@ pub(super) struct Verdicts<'r> {
     advice: Advice<'r>,
     /// Whether one of them was let in: then the resource takes tokens.
     takes_tokens: bool,
-    /// The faults that were told, and whose: one cure mends all that are alike.
-    told: Vec<(Fault, String)>,
 }
 
 /// What decides who may come in by the network, on either plane.
@@ -47,16 +45,16 @@ const CURE_OF_SILENCE: &str = "The connection stands, and nobody answers on it: 
                                again.";
 
 impl<'r> Verdicts<'r> {
-    pub(super) fn of(resource: &'r Resource, outcomes: &[(Granted, Outcome)]) -> Self {
-        let takes_tokens = outcomes.iter().any(|(_, outcome)| match outcome {
+    pub(super) fn of<'o>(resource: &'r Resource, mut outcomes: impl Iterator<Item = &'o Outcome>) -> Self {
+        let takes_tokens = outcomes.any(|outcome| match outcome {
             Outcome::Answered(Answered { meaning: Meaning::LetIn(shows), .. }) => *shows != Shows::NoRefusal,
             _ => false,
         });
-        Self { resource, advice: Advice::of(resource), takes_tokens, told: Vec::new() }
+        Self { resource, advice: Advice::of(resource), takes_tokens }
     }
 
     /// What came of the probe of an access.
-    pub(super) fn tell(&mut self, granted: &Granted, outcome: Outcome) -> Finding {
+    pub(super) fn tell(&self, granted: &Granted, outcome: Outcome) -> Finding {
         let finding = match outcome {
             Outcome::NotTried(why) => Finding::new("access", Status::CannotTell, format!("not tried: {why}")),
             Outcome::Unanswered(why) => Finding::new("access", Status::Wrong, why).cure(CURE_OF_SILENCE),
@@ -65,7 +63,7 @@ impl<'r> Verdicts<'r> {
         finding.of(granted.to_string())
     }
 
-    fn tell_answered(&mut self, granted: &Granted, Answered { status, meaning, claims }: Answered) -> Finding {
+    fn tell_answered(&self, granted: &Granted, Answered { status, meaning, claims }: Answered) -> Finding {
         let found = |how, what: &str| Finding::new("access", how, format!("HTTP {}: {what}", status.as_u16()));
         match meaning {
             Meaning::LetIn(Shows::Access) if status.is_success() => found(Status::Ok, "let in"),
@@ -85,7 +83,7 @@ impl<'r> Verdicts<'r> {
             Meaning::Fault(complaint) => {
                 let fault = Fault { complaint, place: self.place(granted) };
                 let finding = found(Status::Wrong, &fault.to_string());
-                self.mended(finding, granted, fault, claims.as_ref())
+                self.mended(finding, &fault, claims.as_ref())
             }
             Meaning::Else { status, what, cure } => Finding { cure: cure.map(str::to_owned), ..found(status, &what) },
         }
@@ -103,11 +101,8 @@ impl<'r> Verdicts<'r> {
         }
     }
 
-    /// The finding with what mends its fault, unless that was told before.
-    fn mended(&mut self, finding: Finding, granted: &Granted, fault: Fault, claims: Option<&Claims>) -> Finding {
-        if let Some((_, whose)) = self.told.iter().find(|(told, _)| told.is_like(&fault)) {
-            return finding.cure(format!("As for {whose}."));
-        }
+    /// The finding with what mends its fault.
+    fn mended(&self, finding: Finding, fault: &Fault, claims: Option<&Claims>) -> Finding {
         let Complaint { cause, said } = &fault.complaint;
         let principal = Principal::of(claims);
         let (commands, notes) = match cause {
@@ -130,7 +125,6 @@ impl<'r> Verdicts<'r> {
                 .fact("audience", claims.and_then(Claims::audience))
                 .fact("tenant", claims.and_then(Claims::tenant));
         }
-        self.told.push((fault, granted.to_string()));
         Finding { commands, ..finding }
     }
 }
