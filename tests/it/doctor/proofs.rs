@@ -112,7 +112,7 @@ async fn a_certificate_that_can_never_do_is_a_mistake_in_the_settings() {
     let told = practice.doctor(&[]).await;
     let fix = "app.pem: identities.app.certificate_file: has a key that is not of RSA, and Entra takes no other: make one of \
                RSA, 2048 bits or more\n";
-    assert_eq!((told.exit, &*told.out, &*told.err), (Some(2), "", fix));
+    assert_eq!((told.status, &*told.out, &*told.err), (Some(2), "", fix));
 }
 
 // === Service accounts ===

@@ -10,7 +10,7 @@ use azure_emulator::{Door, Emulator, Options};
 use serde_json::Value;
 
 use super::Practice;
-use crate::world::{client, settings};
+use crate::world::{Plan, client, settings};
 
 /// Resources to be looked at, by the doors of an emulator for whoever goes straight there, since a random key may come there.
 struct Patient {
@@ -26,7 +26,7 @@ impl Patient {
     }
 
     async fn with(options: Options, door: Door) -> Self {
-        let practice = Practice::open(options, |settings, _| settings, |keys, _| keys).await;
+        let practice = Practice::open(Plan { options, ..Plan::default() }).await;
         let settings = settings(&practice.emulator, door);
         let grants =
             "{ resource = \"ai\" }, { resource = \"search\", allow = [\"search-query\"], indexes = [\"hotels\"] }";

@@ -201,7 +201,7 @@ egress: without a proxy, names as the system finds them
 
 1 note
 ";
-    assert_eq!((told.exit, &*told.out, &*told.err), (Some(0), expected, ""));
+    assert_eq!((told.status, &*told.out, &*told.err), (Some(0), expected, ""));
 }
 
 // === By a name server ===
