@@ -116,6 +116,7 @@ async fn what_is_found_is_told_to_people() {
     let expected = "\
 identity app: application CLIENT of tenant TENANT at https://ENTRA, proven by the secret in app.secret
   ok           use: ridden by admin, chat, query
+               kind client-secret
   WRONG        token https://cognitiveservices.azure.com/.default: HTTP 401, AADSTS7000222
                The application's secret has expired.
                to do: Make a new one, and put it where the identity's secret is.
@@ -134,6 +135,7 @@ identity app: application CLIENT of tenant TENANT at https://ENTRA, proven by th
     let expected = "\
 identity app: application CLIENT of tenant TENANT at https://ENTRA, proven by the secret in app.secret
   ok           use: ridden by admin, chat, query
+               kind client-secret
   ok           token https://cognitiveservices.azure.com/.default: good for 59 min
                audience https://cognitiveservices.azure.com, issuer https://sts.windows.net/TENANT/, version 1.0
   ok           token https://search.azure.com/.default: good for 59 min
@@ -163,20 +165,20 @@ async fn what_is_found_is_told_to_programs() {
             "facts": {},
         })
     };
-    let plain = |check: &str, found: &str| {
+    let plain = |check: &str, found: &str, facts: Value| {
         json!({
             "check": check, "of": null, "status": "ok", "found": found, "means": null, "cure": null, "commands": [],
-            "facts": {},
+            "facts": facts,
         })
     };
     let expected = json!({ "sections": [{
         "section": "identities.app",
         "what": "application CLIENT of tenant TENANT at https://ENTRA, proven by the secret in app.secret",
         "findings": [
-            plain("use", "ridden by admin, chat, query"),
+            plain("use", "ridden by admin, chat, query", json!({"kind": "client-secret"})),
             token(OPENAI),
             token(SEARCH),
-            plain("clock", "in step with Entra's"),
+            plain("clock", "in step with Entra's", json!({})),
         ],
     }]});
     assert_eq!(serde_json::from_str::<Value>(&told.out).unwrap(), expected);
