@@ -44,7 +44,7 @@ const SEARCH_AUDIENCE: &str = "The gateway's owner should see that the identity 
 const FILL_IN: &str = "Fill in NAME and GROUP, or set the resource's id in the settings.";
 const OPENAI_ROLE: &str = "Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect within \
                            some ten minutes.";
-const ASSIGN_OPENAI_ROLE: &str = "az role assignment create --assignee-object-id OID --assignee-principal-type ServicePrincipal \
+const ASSIGN_OPENAI_ROLE: &str = "az role assignment create --assignee-object-id OBJECT --assignee-principal-type ServicePrincipal \
      --role \"Cognitive Services OpenAI User\" \
      --scope \"$(az cognitiveservices account show --name NAME --resource-group GROUP --query id --output tsv)\"";
 const SUBDOMAIN: &str = "Its owner should give it one, and the gateway's endpoint should be that name: a regional endpoint takes \
@@ -66,7 +66,7 @@ const SILENCE: &str =
     "The connection stands, and nobody answers on it: see what lies between that reads requests, and try again.";
 const SEARCH_ROLE: &str = "Its owner should assign 'Search Index Data Reader' to that identity there, and see that the service \
                            takes role-based access control at all. It takes effect within some ten minutes.";
-const ASSIGN_SEARCH_ROLE: &str = "az role assignment create --assignee-object-id OID --assignee-principal-type ServicePrincipal \
+const ASSIGN_SEARCH_ROLE: &str = "az role assignment create --assignee-object-id OBJECT --assignee-principal-type ServicePrincipal \
      --role \"Search Index Data Reader\" \
      --scope \"$(az search service show --name NAME --resource-group GROUP --query id --output tsv)\"";
 const TAKE_TOKENS: &str = "az search service update --name NAME --resource-group GROUP --auth-options aadOrApiKey \
