@@ -29,10 +29,14 @@ pub(super) struct Principal {
     kind: &'static str,
 }
 
+/// What stands where nobody knows what belongs there.
+const BLANKS: [&str; 4] = ["OBJECT-ID", "NAME", "GROUP", "SUBDOMAIN"];
+
 impl<'r> Advice<'r> {
     pub(super) fn of(resource: &'r Resource) -> Self {
         let own = Cloud::of_host(resource.endpoint.host()).and_then(|_| resource.endpoint.host().split('.').next());
         let own = own.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+        let own = own.map(str::to_ascii_lowercase);
         let called = match (&resource.id, own, resource.plane) {
             (Some(id), _, _) => Called::Id(id.to_string()),
             // An account may have another name than its subdomain.
@@ -54,12 +58,18 @@ impl<'r> Advice<'r> {
     }
 
     /// What to know before these commands are pasted, where there is something.
-    pub(super) fn note(&self) -> Option<&'static str> {
-        match self.called {
-            Called::Id(_) => None,
-            Called::Found(_) => Some("The command looks for the resource in the subscription that az is set to."),
-            Called::Unknown(_) => Some("Fill in NAME and GROUP, or set the resource's id in the settings."),
-        }
+    pub(super) fn note(&self, commands: &[String]) -> Option<String> {
+        let words = commands.iter().flat_map(|command| command.split([' ', ')']));
+        let words: Vec<_> = words.collect();
+        let blank: Vec<_> = BLANKS.into_iter().filter(|blank| words.contains(blank)).collect();
+        let names_it = blank.iter().any(|blank| ["NAME", "GROUP"].contains(blank));
+        let hint =
+            if names_it && self.resource.id.is_none() { ", or set the resource's id in the settings" } else { "" };
+        let fill_in = (!blank.is_empty()).then(|| format!("Fill in {}{hint}.", blank.join(" and ")));
+        let looks = matches!(self.called, Called::Found(_)) && commands.iter().any(|command| command.contains("$("));
+        let looks = looks.then(|| "The resource is looked for in the subscription that az is set to.".to_owned());
+        let notes: Vec<_> = looks.into_iter().chain(fill_in).collect();
+        (!notes.is_empty()).then(|| notes.join(" "))
     }
 
     /// The id as a word of a shell.
@@ -119,10 +129,5 @@ impl Principal {
         let is_person = claims.is_some_and(|claims| claims.text("scp").is_some());
         let kind = if is_person { "User" } else { "ServicePrincipal" };
         Self { object_id: claims.and_then(Claims::object_id).filter(is_id), kind }
-    }
-
-    /// What to know where the token does not say whose it is.
-    pub(super) fn note(&self) -> Option<&'static str> {
-        self.object_id.is_none().then_some("Fill in OBJECT-ID: the identity's object id, which its token does not say.")
     }
 }
