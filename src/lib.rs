@@ -74,6 +74,11 @@
 //! same place go on from one to the next. A [`keyring`] is how `keyswap keys` changes the file of keys: under a lock, and
 //! only to what the server would take.
 //!
+//! # A look at what is wrong
+//! [`doctor`] looks at everything that requests will depend on, by the settings of a server and by its ways: each identity's
+//! tokens come by the same issuer ([`token`]), each connection by the same steps ([`egress`]). It is no part of a server, and
+//! what it sends is no client's.
+//!
 //! # Invariants
 //! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
 //!    hold.

@@ -9,7 +9,7 @@ mod way;
 
 use tokio::task::JoinSet;
 
-use super::{Case, Section, Status, clock};
+use super::{Case, Finding, Section, Status, clock};
 use crate::settings::{Identity, IdentityKind};
 use crate::token::{Fetched, Purpose, Seen};
 use used::Use;
@@ -18,8 +18,8 @@ use way::Way;
 pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
     let Some(identity) = case.settings.identity(name).cloned() else { return };
     let used = Use::of(case, name);
-    section.add(used.finding());
-    proof::look(&identity.kind).into_iter().for_each(|finding| section.add(finding));
+    section.add(used.finding().fact("kind", Some(identity.kind.name())));
+    section.add_all(proof::look(&identity.kind));
     let fetched = fetch(case, used.purposes()).await;
     let silent = fetched.iter().any(|(_, fetched)| matches!(fetched.seen, Seen::NoAnswer(_)));
     let way = if silent { Way::walk(case, &identity.kind).await } else { None };
@@ -49,7 +49,7 @@ async fn fetch(case: &Case, purposes: Vec<Purpose>) -> Vec<(Purpose, Fetched)> {
 }
 
 /// The clock of whoever gave a token, or refused one.
-fn look_at_clock(identity: &Identity, fetched: &[(Purpose, Fetched)]) -> Option<super::Finding> {
+fn look_at_clock(identity: &Identity, fetched: &[(Purpose, Fetched)]) -> Option<Finding> {
     let dated = fetched.iter().find_map(|(_, fetched)| match &fetched.seen {
         Seen::Answer { dated, .. } => dated.as_ref(),
         _ => None,

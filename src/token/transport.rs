@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use super::aadsts::{self, Ailment};
-use crate::egress::{Connector, Egress};
+use crate::egress::{Connector, Egress, Unreachable, innermost};
 
 /// The largest answer that an issuer of tokens may give.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -98,7 +98,7 @@ impl HyperTransport {
             sent = sent.header(name.as_str(), value.as_str());
         }
         let sent = sent.body(Full::new(body)).map_err(|error| error.to_string())?;
-        let answer = self.client.request(sent).await.map_err(|error| chain(&error))?;
+        let answer = self.client.request(sent).await.map_err(|error| told(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
         Ok((head, body.to_bytes()))
@@ -111,10 +111,13 @@ impl fmt::Debug for HyperTransport {
     }
 }
 
-/// An error and its causes, since hyper's own text is only the outermost.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+/// Why there is no answer, since hyper's own text is only the outermost.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    match innermost(error) {
+        // It says itself what was tried.
+        cause if cause.is::<Unreachable>() => cause.to_string(),
+        cause => format!("the connection broke: {cause}"),
+    }
 }
 
 // === impl Recording ===

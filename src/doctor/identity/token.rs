@@ -30,29 +30,35 @@ fn good(purpose: &Purpose, sample: &Sample) -> Finding {
         return Finding::new("token", Status::Ok, format!("{left}; it cannot be read here"));
     };
     let wanted = purpose.scope.strip_suffix(DEFAULT).unwrap_or(&purpose.scope);
-    let audience = claims.audience();
-    let finding = if let Some(other) = audience.as_deref().filter(|audience| !is_for(audience, wanted)) {
-        Finding::new("token", Status::Wrong, format!("{left}, but for the audience {other}"))
-            .means(format!("The scope asks for {wanted}, and Azure takes no token for another audience than its own."))
-            .cure("See who answers in Entra's place, and compare the resource's scope and the cloud.")
-    } else if let Some(since) = claims.expires().and_then(|expires| SystemTime::now().duration_since(expires).ok()) {
-        Finding::new(
-            "token",
-            Status::Wrong,
-            format!("its issuer says {left}; it says itself that it ended {} ago", span(since)),
-        )
-        .means("Azure goes by what the token says; or this machine's clock is wrong.")
-        .cure("Compare the clocks. Azure keeps the tokens of a managed identity for a day: a restart of its machine may bring another.")
-    } else if sample.life < SHORT {
-        Finding::new("token", Status::Note, left).means("A token with so little left is fetched anew all the time.")
-    } else {
-        Finding::new("token", Status::Ok, left)
-    };
-    finding
-        .fact("audience", audience)
+    judged(&claims, wanted, left, sample.life)
+        .fact("audience", claims.audience())
         .fact("issuer", claims.text("iss"))
         .fact("version", claims.text("ver"))
         .fact("roles", claims.roles())
+}
+
+/// Whether Azure will take a token that says this, as far as can be seen here. `left` is how long it is good, in words.
+fn judged(claims: &Claims, wanted: &str, left: String, life: Duration) -> Finding {
+    if let Some(other) = claims.audience().filter(|audience| !is_for(audience, wanted)) {
+        return Finding::new("token", Status::Wrong, format!("{left}, but for the audience {other}"))
+            .means(format!("The scope asks for {wanted}, and Azure takes no token for another audience than its own."))
+            .cure("See who answers in Entra's place, and compare the resource's scope and the cloud.");
+    }
+    let ended = claims.expires().and_then(|expires| SystemTime::now().duration_since(expires).ok());
+    if let Some(since) = ended.map(span) {
+        let found = format!("its issuer says {left}; it says itself that it ended {since} ago");
+        return Finding::new("token", Status::Wrong, found)
+            .means("Azure goes by what the token says; or this machine's clock is wrong.")
+            .cure(
+                "Compare the clocks. Azure keeps the tokens of a managed identity for a day: a restart of its machine may \
+                 bring another.",
+            );
+    }
+    if life < SHORT {
+        return Finding::new("token", Status::Note, left)
+            .means("A token with so little left is fetched anew all the time.");
+    }
+    Finding::new("token", Status::Ok, left)
 }
 
 /// Whether an audience is what a scope asks for. Tokens of version 2 have the id of the audience's application in place of

@@ -54,16 +54,18 @@ impl Use {
     }
 
     pub(super) fn finding(&self) -> Finding {
-        let names =
-            |names: &mut dyn Iterator<Item = &Arc<str>>| names.map(|name| &**name).collect::<Vec<_>>().join(", ");
         match (self.clients.is_empty(), self.resources.is_empty()) {
-            (false, _) => Finding::new("use", Status::Ok, format!("ridden by {}", names(&mut self.clients.iter()))),
+            (false, _) => Finding::new("use", Status::Ok, format!("ridden by {}", listed(&self.clients))),
             (true, false) => {
-                let found = format!("named by {}, and no client has a grant there", names(&mut self.resources.iter()));
+                let found = format!("named by {}, and no client has a grant there", listed(&self.resources));
                 Finding::new("use", Status::Note, found).means("Nothing depends on it yet; it is tried all the same.")
             }
             (true, true) => Finding::new("use", Status::Note, "unused: no resource and no grant names it")
                 .means("Nothing depends on it; it is tried all the same."),
         }
     }
+}
+
+fn listed<'n>(names: impl IntoIterator<Item = &'n Arc<str>>) -> String {
+    names.into_iter().map(|name| &**name).collect::<Vec<_>>().join(", ")
 }

@@ -97,14 +97,13 @@ impl Mistrust {
     fn of(error: &Error) -> Option<Self> {
         use CertificateError::{
             Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-            UnknownIssuer,
         };
         match error {
-            Error::InvalidCertificate(UnknownIssuer) => Some(Self::Authority),
             Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
                 Some(Self::Term)
             }
             Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Some(Self::Name),
+            Error::InvalidCertificate(_) => Some(Self::Authority),
             _ => None,
         }
     }

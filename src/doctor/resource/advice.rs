@@ -131,3 +131,73 @@ impl Principal {
         Self { object_id: claims.and_then(Claims::object_id).filter(is_id), kind }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+
+    use super::*;
+    use crate::settings::Settings;
+
+    fn resource(endpoint: &str, more: &str) -> Resource {
+        let text = format!(
+            "keys = \"keys.toml\"\n[identities.main]\nkind = \"managed-identity\"\n\
+             [resources.one]\nidentity = \"main\"\nendpoint = \"{endpoint}\"\n{more}"
+        );
+        Resource::clone(&Settings::parse(Path::new("keyswap.toml"), &text).unwrap().resources[0])
+    }
+
+    #[test]
+    fn a_resource_is_looked_for_by_what_is_known_of_it() {
+        let id = |resource: &Resource| Advice::of(resource).id().to_owned();
+        assert_eq!(
+            id(&resource("https://Contoso.OpenAI.azure.com", "")),
+            "$(az cognitiveservices account list --query \"[?properties.customSubDomainName=='contoso'].id\" --output tsv)"
+        );
+        assert_eq!(
+            id(&resource("https://contoso.search.windows.net", "")),
+            "$(az resource list --resource-type Microsoft.Search/searchServices --name contoso --query \"[].id\" --output tsv)"
+        );
+        // Whatever means something to a shell stands in no command.
+        for strange in ["https://a'b$c.openai.azure.com", "https://ai.corp.example"] {
+            assert_eq!(
+                id(&resource(strange, "plane = \"openai\"\n")),
+                "$(az cognitiveservices account show --name NAME --resource-group GROUP --query id --output tsv)"
+            );
+        }
+        let known = "/subscriptions/0-1/resourceGroups/rg/providers/Microsoft.Search/searchServices/contoso";
+        let known = resource("https://contoso.search.windows.net", &format!("id = \"{known}\"\n"));
+        assert!(Advice::of(&known).take_tokens().contains("--name contoso --resource-group rg "));
+        assert_eq!(Advice::of(&known).note(&[Advice::of(&known).take_tokens()]), None);
+    }
+
+    #[test]
+    fn a_role_is_for_whoever_the_token_is_of() {
+        let contoso = resource("https://contoso.openai.azure.com", "");
+        let advice = Advice::of(&contoso);
+        let assigned = |claims: &str| {
+            let token = format!("Bearer x.{}.x", BASE64_URL_SAFE_NO_PAD.encode(claims));
+            let claims = Claims::of(&token.parse().unwrap());
+            let command = advice.assign("Role", &Principal::of(claims.as_ref()));
+            (command.split(" --role").next().unwrap().to_owned(), advice.note(&[command]).unwrap())
+        };
+        let begins = "az role assignment create --assignee-object-id";
+        let looks = "The resource is looked for in the subscription that az is set to.";
+        assert_eq!(
+            assigned(r#"{"oid":"0-a"}"#),
+            (format!("{begins} 0-a --assignee-principal-type ServicePrincipal"), looks.to_owned())
+        );
+        assert_eq!(
+            assigned(r#"{"oid":"0-a","scp":"user_impersonation"}"#).0,
+            format!("{begins} 0-a --assignee-principal-type User")
+        );
+        let blank = (
+            format!("{begins} OBJECT-ID --assignee-principal-type ServicePrincipal"),
+            format!("{looks} Fill in OBJECT-ID."),
+        );
+        assert_eq!(assigned(r#"{"oid":"$(id)"}"#), blank);
+        assert_eq!(assigned("{}"), blank);
+    }
+}

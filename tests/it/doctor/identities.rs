@@ -76,7 +76,8 @@ async fn what_entra_says_is_told_with_its_cure() {
         "Try again; if it stays so, see what stands on the way.",
     );
     let curl = ["curl -sv --max-time 10 --output /dev/null https://ENTRA/"];
-    let closed = "client error (SendRequest): connection closed before message completed";
+    let closed = "the connection broke: peer closed connection without sending TLS close_notify: \
+                  https://docs.rs/rustls/latest/rustls/manual/_03_howto/index.html#unexpected-eof";
     row("close", closed, silent, &curl).await;
 }
 
@@ -259,7 +260,7 @@ async fn an_endpoint_that_is_not_ours_is_told() {
             .collect(),
         ..with_identity(|_| "kind = \"managed-identity\"".to_owned())
     };
-    let refused = "client error (Connect): no connection to 127.0.0.1:1: Connection refused (os error 111)";
+    let refused = "no connection to 127.0.0.1:1: Connection refused (os error 111)";
     is_told(
         &Practice::open(nobody(&[("IDENTITY_HEADER", "x")])).await,
         refused,
@@ -316,7 +317,7 @@ async fn a_machine_that_is_not_azures_is_told() {
     let practice = Practice::open(with_identity(|_| "kind = \"managed-identity\"".to_owned())).await;
     is_told(
         &practice,
-        "client error (Connect): no connection to 169.254.169.254:80: no answer within 1s",
+        "no connection to 169.254.169.254:80: no answer within 1s",
         "Nobody gives tokens to this machine, or keyswap is kept from whoever does.",
         "On a machine of Azure's, let keyswap reach 169.254.169.254, which containers, network policies and firewalls may \
          not; elsewhere there is no managed identity: name another kind.",

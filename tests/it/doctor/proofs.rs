@@ -78,6 +78,11 @@ async fn a_certificate_that_entra_does_not_take_is_told_with_its_cure() {
         &[list, UPLOAD],
     )
     .await;
+    // Of another tenant than the settings'.
+    let practice = certified(&Made::rsa(), true).await;
+    let settings = fs::read_to_string(practice.directory.path().join("keyswap.toml")).unwrap();
+    practice.write("keyswap.toml", &settings.replace(&practice.emulator.app().tenant, "another.example"));
+    assert_eq!(practice.finding("token").await["means"], "No such tenant in this cloud.");
     let new = "openssl req -x509 -newkey rsa:2048 -noenc -days 365 -subj /CN=keyswap -keyout app.key -out app.pem";
     is_told(
         &certified(&Made::ended(), true).await,
@@ -112,7 +117,7 @@ async fn a_certificate_that_can_never_do_is_a_mistake_in_the_settings() {
     let told = practice.doctor(&[]).await;
     let fix = "app.pem: identities.app.certificate_file: has a key that is not of RSA, and Entra takes no other: make one of \
                RSA, 2048 bits or more\n";
-    assert_eq!((told.exit, &*told.out, &*told.err), (Some(2), "", fix));
+    assert_eq!((told.status, &*told.out, &*told.err), (Some(2), "", fix));
 }
 
 // === Service accounts ===
@@ -155,8 +160,8 @@ async fn a_service_account_that_entra_does_not_take_is_told_with_the_commands_th
                  --output tsv) --issuer {issuer} --subject {subject} --audiences {audience}"
             ),
             format!(
-                "az ad app federated-credential create --id CLIENT --parameters '{{\"audiences\":[\"{audience}\"],\
-                 \"issuer\":\"{issuer}\",\"name\":\"keyswap\",\"subject\":\"{subject}\"}}'"
+                "az ad app federated-credential create --id CLIENT --parameters '{{\"name\":\"keyswap\",\
+                 \"issuer\":\"{issuer}\",\"subject\":\"{subject}\",\"audiences\":[\"{audience}\"]}}'"
             ),
         ]
     };
@@ -192,6 +197,10 @@ async fn a_service_account_that_entra_does_not_take_is_told_with_the_commands_th
         )
         .await;
     }
+    let practice = in_a_pod(usual(), SUBJECT).await;
+    practice.entra_answers(Fault::named("unknown-assertion"));
+    assert_eq!(practice.finding("token").await["commands"], json!(commands(SUBJECT, &cluster, entra)), "AADSTS70021");
+
     let token = ServiceAccountToken { audience: "https://kubernetes.default.svc".to_owned(), ..usual() };
     let proof = in_a_pod(token, SUBJECT).await.finding("proof").await;
     assert_eq!(
@@ -224,6 +233,10 @@ async fn a_service_accounts_token_that_is_not_there_is_told() {
     practice.write("token", "hunter2");
     let found = "the service account's token in token is none: the file must hold a JWT and nothing else";
     is_told(&practice, found, NOTHING, cure, &[pod]).await;
+    practice.write("token", "aHVudGVyMg.aHVudGVyMg.aHVudGVyMg");
+    let means = "What proves the identity is no token that Entra can read.";
+    let name_another = "Name as token_file what the cluster keeps for Entra.";
+    is_told(&practice, "HTTP 401, AADSTS50027", means, name_another, &[]).await;
     fs::remove_file(practice.directory.path().join("token")).unwrap();
     let found = "the service account's token in token cannot be read: No such file or directory (os error 2)";
     is_told(&practice, found, NOTHING, cure, &[pod]).await;

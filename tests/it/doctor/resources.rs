@@ -42,7 +42,7 @@ impl Patient {
     async fn told(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let told = self.doctor(arguments).await;
         assert_eq!(told.err, "");
-        (told.exit, self.with_names(&told.out))
+        (told.status, self.with_names(&told.out))
     }
 
     async fn doctor(&self, arguments: &[&str]) -> Told {
@@ -51,10 +51,10 @@ impl Patient {
         self.practice.doctor(arguments).await
     }
 
-    /// A text with names in place of ports, besides those that are there.
+    /// A text with names in place of ports and ids.
     fn with_names(&self, text: &str) -> String {
         let bare = |url: String| url.rsplit('/').next().unwrap().to_owned();
-        [Door::Direct, Door::KeysEnabled].into_iter().fold(text.to_owned(), |text, door| {
+        [Door::Direct, Door::KeysEnabled].into_iter().fold(self.practice.with_names(text), |text, door| {
             text.replace(&bare(self.emulator().openai(door)), "127.0.0.1:AI")
                 .replace(&bare(self.emulator().search(door)), "127.0.0.1:SEARCH")
         })

@@ -33,7 +33,7 @@ async fn an_authority_where_nobody_listens_is_told() {
     let practice = Practice::open(by(|_| "https://127.0.0.1:1".to_owned(), String::new())).await;
     is_told(
         &practice,
-        "client error (Connect): no connection to 127.0.0.1:1: Connection refused (os error 111)",
+        "no connection to 127.0.0.1:1: Connection refused (os error 111)",
         "Nobody at 127.0.0.1:1 takes a connection from here: a firewall, or a wrong authority.",
         "Let keyswap reach 127.0.0.1:1; if the way out is a proxy, name it as egress.proxy.",
         &["curl -sv --max-time 10 --output /dev/null https://127.0.0.1:1/"],
@@ -63,7 +63,7 @@ async fn an_authority_that_leads_back_is_told() {
     let practice = Practice::open(Plan { settings: Box::new(settings), ..Plan::default() }).await;
     is_told(
         &practice,
-        "client error (Connect): no connection to 127.0.0.1:1: it leads back to keyswap, which listens on 127.0.0.1:1",
+        "no connection to 127.0.0.1:1: it leads back to keyswap, which listens on 127.0.0.1:1",
         "The name 127.0.0.1 leads back to keyswap.",
         "Name as egress.resolver a DNS server that does not lead Azure's names here.",
         &["getent hosts 127.0.0.1"],
@@ -79,7 +79,7 @@ async fn an_authority_whose_certificate_is_not_trusted_is_told() {
     practice.write("ca.pem", other.ca_pem());
     let finding = practice.finding("token").await;
     let found = finding["found"].as_str().unwrap();
-    let prefix = "client error (Connect): no TLS with ENTRA: invalid peer certificate: ";
+    let prefix = "no TLS with ENTRA: invalid peer certificate: ";
     assert!(found.starts_with(prefix), "{found}");
     assert_eq!(
         json!([finding["means"], finding["cure"], finding["commands"]]),
@@ -201,7 +201,7 @@ egress: without a proxy, names as the system finds them
 
 1 note
 ";
-    assert_eq!((told.exit, &*told.out, &*told.err), (Some(0), expected, ""));
+    assert_eq!((told.status, &*told.out, &*told.err), (Some(0), expected, ""));
 }
 
 // === By a name server ===

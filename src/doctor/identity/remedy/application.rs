@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::Value;
 
 use super::Remedy;
 use crate::doctor::claims::Claims;
@@ -159,7 +159,10 @@ fn federate(client_id: &str, token_file: &Path) -> Vec<String> {
     let names = word(&format!(
         "[?clientId=='{client_id}'].join(' ',['--identity-name',name,'--resource-group',resourceGroup])"
     ));
-    let parameters = json!({"name": "keyswap", "issuer": issuer, "subject": subject, "audiences": [audience]});
+    let [quoted_issuer, quoted_subject, quoted_audience] = [&*issuer, &*subject, &*audience].map(Value::from);
+    let parameters = format!(
+        r#"{{"name":"keyswap","issuer":{quoted_issuer},"subject":{quoted_subject},"audiences":[{quoted_audience}]}}"#
+    );
     vec![
         format!(
             "az identity federated-credential create --name keyswap $(az identity list --query {names} --output tsv) \
@@ -168,10 +171,6 @@ fn federate(client_id: &str, token_file: &Path) -> Vec<String> {
             word(&subject),
             word(&audience)
         ),
-        format!(
-            "az ad app federated-credential create --id {} --parameters {}",
-            word(client_id),
-            word(&parameters.to_string())
-        ),
+        format!("az ad app federated-credential create --id {} --parameters {}", word(client_id), word(&parameters)),
     ]
 }
