@@ -61,6 +61,11 @@
 //! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
 //! worker ever waits for whoever reads them.
 //!
+//! # An examination
+//! The [`doctor`] asks everybody whom requests depend on, before a client meets them, and reads what they say as [`rewrite`] and
+//! [`fault`] do. It has no part in the walk: what it sends is its own, on connections of its own, can change nothing, and
+//! holds a token, or a random key that is nobody's.
+//!
 //! # A change of settings
 //! [`sources`] reads everything that stands in files, and knows how those looked. [`server`] looks again and again; what has
 //! changed and settled is tried whole, and then every worker has another [`swap::Gateway`] and another
@@ -75,7 +80,7 @@
 //! what it sends is no client's.
 //!
 //! # Invariants
-//! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
+//! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
 //!    hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece

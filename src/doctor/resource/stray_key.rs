@@ -35,9 +35,10 @@ pub(super) async fn look(site: &Site) -> Finding {
             }
         };
         let advice = Advice::of(&site.resource);
-        let cure = [ASK_AZURE].into_iter().chain(advice.note()).collect::<Vec<_>>().join(" ");
-        let command = advice.show("properties.disableLocalAuth");
-        Finding::new("keys", Status::CannotTell, found).means(means).cure(cure).command(command)
+        let commands = vec![advice.show("properties.disableLocalAuth")];
+        let cure: Vec<_> = [ASK_AZURE.to_owned()].into_iter().chain(advice.note(&commands)).collect();
+        let finding = Finding::new("keys", Status::CannotTell, found).means(means).cure(cure.join(" "));
+        Finding { commands, ..finding }
     };
     let Some(request) = stray(site.resource.plane) else {
         return cannot_tell("no key could be drawn".to_owned());

@@ -41,14 +41,14 @@ pub(super) struct Verdicts<'r> {
 /// What decides who may come in by the network, on either plane.
 const NETWORK: &str = "properties.[publicNetworkAccess, networkAcls, networkRuleSet]";
 
-const CURE_OF_SILENCE: &str = "The connection stands, and nobody answers on it: see what lies between that reads requests, and try \
-                               again.";
+const CURE_OF_SILENCE: &str =
+    "The way there was good a moment ago: see what lies on it that reads requests, and try again.";
 
 impl<'r> Verdicts<'r> {
     pub(super) fn of<'o>(resource: &'r Resource, mut outcomes: impl Iterator<Item = &'o Outcome>) -> Self {
         let takes_tokens = outcomes.any(|outcome| match outcome {
-            Outcome::Answered(Answered { meaning: Meaning::LetIn(shows), .. }) => *shows != Shows::NoRefusal,
-            _ => false,
+            Outcome::Answered(Answered { meaning, .. }) => matches!(meaning, Meaning::LetIn(_)),
+            Outcome::NotTried(_) | Outcome::Unanswered(_) => false,
         });
         Self { resource, advice: Advice::of(resource), takes_tokens }
     }
@@ -66,12 +66,16 @@ impl<'r> Verdicts<'r> {
     fn tell_answered(&self, granted: &Granted, Answered { status, meaning, claims }: Answered) -> Finding {
         let found = |how, what: &str| Finding::new("access", how, format!("HTTP {}: {what}", status.as_u16()));
         match meaning {
-            Meaning::LetIn(Shows::Access) if status.is_success() => found(Status::Ok, "let in"),
-            Meaning::LetIn(Shows::Access) => found(Status::Ok, REFUSED_AS_MEANT),
-            Meaning::LetIn(Shows::Looking) => found(Status::Ok, "let in, to look")
-                .means("Whether it may change what is there, nothing harmless shows."),
-            Meaning::LetIn(Shows::NoRefusal) => found(Status::CannotTell, "refused for what it asked, as was meant")
-                .means("Whether a missing role would have been told before that, nobody has written down."),
+            Meaning::LetIn(Shows::Access | Shows::NoRefusal) => found(Status::Ok, "let in"),
+            Meaning::LetIn(Shows::Looking) | Meaning::RefusedAsMeant(Shows::Looking) => {
+                found(Status::Ok, "let in, to look")
+                    .means("Whether it may change what is there, nothing harmless shows.")
+            }
+            Meaning::RefusedAsMeant(Shows::Access) => found(Status::Ok, REFUSED_AS_MEANT),
+            Meaning::RefusedAsMeant(Shows::NoRefusal) => {
+                found(Status::CannotTell, "refused for what it asked, as was meant")
+                    .means("Whether a missing role would have been told before that, nobody has written down.")
+            }
             Meaning::NoSuchDeployment => match &granted.target {
                 None => found(Status::Ok, REFUSED_AS_MEANT),
                 Some(target) => {
@@ -105,20 +109,20 @@ impl<'r> Verdicts<'r> {
     fn mended(&self, finding: Finding, fault: &Fault, claims: Option<&Claims>) -> Finding {
         let Complaint { cause, said } = &fault.complaint;
         let principal = Principal::of(claims);
-        let (commands, notes) = match cause {
+        let commands = match cause {
             Cause::Role => {
                 let mut commands = vec![self.advice.assign(fault.role(), &principal)];
                 // B1.6: Azure says nothing where a role is missing, and nothing where a service takes keys alone.
                 if self.resource.plane == Plane::Search && said.is_empty() && !self.takes_tokens {
                     commands.push(self.advice.take_tokens());
                 }
-                (commands, vec![principal.note(), self.advice.note()])
+                commands
             }
-            Cause::Subdomain => (vec![self.advice.give_subdomain()], vec![self.advice.note()]),
-            Cause::Network => (vec![self.advice.show(NETWORK)], vec![self.advice.note()]),
-            Cause::SawKey | Cause::WantsKey | Cause::Token => (Vec::new(), Vec::new()),
+            Cause::Subdomain => vec![self.advice.give_subdomain()],
+            Cause::Network => vec![self.advice.show(NETWORK)],
+            Cause::SawKey | Cause::WantsKey | Cause::Token => Vec::new(),
         };
-        let words: Vec<_> = [fault.cure()].into_iter().chain(notes.into_iter().flatten().map(str::to_owned)).collect();
+        let words: Vec<_> = [fault.cure()].into_iter().chain(self.advice.note(&commands)).collect();
         let mut finding = finding.cure(words.join(" "));
         if *cause == Cause::Token {
             finding = finding

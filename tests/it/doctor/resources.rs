@@ -9,7 +9,7 @@ mod whole;
 use azure_emulator::{Door, Emulator, Options};
 use serde_json::Value;
 
-use super::Practice;
+use super::{Practice, Told};
 use crate::world::{Plan, client, settings};
 
 /// Resources to be looked at, by the doors of an emulator for whoever goes straight there, since a random key may come there.
@@ -26,7 +26,7 @@ impl Patient {
     }
 
     async fn with(options: Options, door: Door) -> Self {
-        let practice = Practice::open(Plan { options, ..Plan::default() }).await;
+        let practice = Practice::open(Plan { options, door, ..Plan::default() }).await;
         let settings = settings(&practice.emulator, door);
         let grants =
             "{ resource = \"ai\" }, { resource = \"search\", allow = [\"search-query\"], indexes = [\"hotels\"] }";
@@ -40,22 +40,24 @@ impl Patient {
 
     /// The command's exit status and what it says on standard output; nothing comes to the other.
     async fn told(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        self.practice.write("keyswap.toml", &self.settings);
-        self.practice.write("keys.toml", &self.keys);
-        let word = self.practice.doctor(arguments).await;
-        assert_eq!(word.err, "");
-        (word.status, self.with_names(&word.out))
+        let told = self.doctor(arguments).await;
+        assert_eq!(told.err, "");
+        (told.status, self.with_names(&told.out))
     }
 
-    /// A text with names in place of ports and ids, which differ from one time to the next.
+    async fn doctor(&self, arguments: &[&str]) -> Told {
+        self.practice.write("keyswap.toml", &self.settings);
+        self.practice.write("keys.toml", &self.keys);
+        self.practice.doctor(arguments).await
+    }
+
+    /// A text with names in place of ports and ids.
     fn with_names(&self, text: &str) -> String {
         let bare = |url: String| url.rsplit('/').next().unwrap().to_owned();
-        let mut text = text.replace(&self.emulator().app().object_id, "OID");
-        for door in [Door::Direct, Door::KeysEnabled] {
-            text = text.replace(&bare(self.emulator().openai(door)), "127.0.0.1:AI");
-            text = text.replace(&bare(self.emulator().search(door)), "127.0.0.1:SEARCH");
-        }
-        text
+        [Door::Direct, Door::KeysEnabled].into_iter().fold(self.practice.with_names(text), |text, door| {
+            text.replace(&bare(self.emulator().openai(door)), "127.0.0.1:AI")
+                .replace(&bare(self.emulator().search(door)), "127.0.0.1:SEARCH")
+        })
     }
 
     /// What was found of a resource, as programs read it.

@@ -42,9 +42,10 @@ const AUDIENCE: &str = "The gateway's owner should see that the identity is of t
 const SEARCH_AUDIENCE: &str = "The gateway's owner should see that the identity is of the resource's tenant, and that the token's \
                                scope (https://search.azure.com/.default) is for the audience that Azure wants.";
 const FILL_IN: &str = "Fill in NAME and GROUP, or set the resource's id in the settings.";
+const FILL_IN_SUBDOMAIN: &str = "Fill in NAME and GROUP and SUBDOMAIN, or set the resource's id in the settings.";
 const OPENAI_ROLE: &str = "Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect within \
                            some ten minutes.";
-const ASSIGN_OPENAI_ROLE: &str = "az role assignment create --assignee-object-id OID --assignee-principal-type ServicePrincipal \
+const ASSIGN_OPENAI_ROLE: &str = "az role assignment create --assignee-object-id OBJECT --assignee-principal-type ServicePrincipal \
      --role \"Cognitive Services OpenAI User\" \
      --scope \"$(az cognitiveservices account show --name NAME --resource-group GROUP --query id --output tsv)\"";
 const SUBDOMAIN: &str = "Its owner should give it one, and the gateway's endpoint should be that name: a regional endpoint takes \
@@ -62,11 +63,10 @@ const NO_RESOURCE: &str =
 const LATER: &str = "Try again later.";
 const OTHERS: &str =
     "No probe asks for that: see whether something on the way to the resource changes requests or answers them.";
-const SILENCE: &str =
-    "The connection stands, and nobody answers on it: see what lies between that reads requests, and try again.";
+const SILENCE: &str = "The way there was good a moment ago: see what lies on it that reads requests, and try again.";
 const SEARCH_ROLE: &str = "Its owner should assign 'Search Index Data Reader' to that identity there, and see that the service \
                            takes role-based access control at all. It takes effect within some ten minutes.";
-const ASSIGN_SEARCH_ROLE: &str = "az role assignment create --assignee-object-id OID --assignee-principal-type ServicePrincipal \
+const ASSIGN_SEARCH_ROLE: &str = "az role assignment create --assignee-object-id OBJECT --assignee-principal-type ServicePrincipal \
      --role \"Search Index Data Reader\" \
      --scope \"$(az search service show --name NAME --resource-group GROUP --query id --output tsv)\"";
 const TAKE_TOKENS: &str = "az search service update --name NAME --resource-group GROUP --auth-options aadOrApiKey \
@@ -85,8 +85,8 @@ const OPENAI: &[Row] = &[
     row(&["A1.6", "A1.6-2024"], OK, REFUSED_AS_MEANT_404, &[]),
     row(&["A1.7"], CANNOT_TELL, "HTTP 404: the path or its api-version is not known there: Resource not found", &[VERSION]),
     row(&["A1.8"], CANNOT_TELL, "HTTP 400: the api-version is not known there: API version not supported", &[VERSION]),
-    row(&["A1.9"], WRONG, "HTTP 400: the resource has no custom subdomain: Please provide a custom subdomain for token authentication, otherwise API key is required…", &[SUBDOMAIN, FILL_IN, GIVE_SUBDOMAIN]),
-    row(&["A1.9-old"], WRONG, "HTTP 400: the resource has no custom subdomain: Please provide an authentication key.", &[SUBDOMAIN, FILL_IN, GIVE_SUBDOMAIN]),
+    row(&["A1.9"], WRONG, "HTTP 400: the resource has no custom subdomain: Please provide a custom subdomain for token authentication, otherwise API key is required…", &[SUBDOMAIN, FILL_IN_SUBDOMAIN, GIVE_SUBDOMAIN]),
+    row(&["A1.9-old"], WRONG, "HTTP 400: the resource has no custom subdomain: Please provide an authentication key.", &[SUBDOMAIN, FILL_IN_SUBDOMAIN, GIVE_SUBDOMAIN]),
     row(&["A1.10"], WRONG, "HTTP 404: no resource has this name: Subdomain does not map to a resource", &[NO_RESOURCE]),
     row(&["A1.11"], WRONG, "HTTP 403: the upstream forbids: Access denied due to Virtual Network/Firewall rules.", &[NETWORK, FILL_IN, SHOW_NETWORK]),
     row(&["A1.11b", "A1.11b-403"], WRONG, "HTTP 403: the upstream forbids: Public access is disabled. Please configure private endpoint.", &[NETWORK, FILL_IN, SHOW_NETWORK]),

@@ -99,13 +99,11 @@ async fn the_key_that_is_sent_is_nobodys() {
 async fn no_secret_is_told_however_much_is() {
     let mut patient = Patient::new().await;
     patient.emulator().next(Plane::OpenAi, Fault::named("A1.5b").on("chat"), 1).unwrap();
-    patient.practice.write("keys.toml", &patient.keys);
-    patient.practice.write("keyswap.toml", &patient.settings);
     patient.practice.environment.push(("RUST_LOG", "trace".to_owned()));
     let mut told = String::new();
     for how in ["--json", "--strict"] {
-        let word = patient.practice.doctor(&[how]).await;
-        told += &format!("{}{}", word.out, word.err);
+        let told_so = patient.doctor(&[how]).await;
+        told += &format!("{}{}", told_so.out, told_so.err);
     }
     assert!(told.contains("client::conn") || told.contains("TRACE"), "everything was traced");
     let keys = patient.emulator().keys();

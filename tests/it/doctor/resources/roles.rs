@@ -79,7 +79,7 @@ async fn a_missing_role_is_told_once_and_as_a_command() {
     patient.keys = client(
         "team",
         &patient.emulator().keys().openai,
-        "{ resource = \"ai\", allow = [\"inference\", \"responses\", \"files\"] }",
+        "{ resource = \"ai\", allow = [\"inference\", \"responses\", \"files\", \"batches\"] }",
     );
     let id = "/subscriptions/0-1/resourceGroups/rg (a)/providers/Microsoft.CognitiveServices/accounts/contoso";
     let id = id.replace(' ', "-");
@@ -87,7 +87,7 @@ async fn a_missing_role_is_told_once_and_as_a_command() {
     let findings = patient.findings("ai").await;
     let command = |role: &str| {
         format!(
-            "az role assignment create --assignee-object-id OID --assignee-principal-type ServicePrincipal --role \"{role}\" \
+            "az role assignment create --assignee-object-id OBJECT --assignee-principal-type ServicePrincipal --role \"{role}\" \
              --scope \"{id}\""
         )
     };
@@ -106,8 +106,8 @@ async fn a_missing_role_is_told_once_and_as_a_command() {
     for role in [user, contributor] {
         assert_eq!(told.matches(&command(role)).count(), 1, "{told}");
     }
-    let alike = "\n               to do: as for access inference read as app\n";
-    assert_eq!(told.matches(alike).count(), 3, "{told}");
+    assert_eq!(told.matches("\n               as above\n").count(), 3, "{told}");
+    assert_eq!(told.matches("\n               to do: as for access files read as app\n").count(), 1, "{told}");
 }
 
 /// A search service that takes keys alone says as little as one where a role is missing; one that lets a token in takes

@@ -71,8 +71,8 @@ async fn a_name_that_leads_here() {
   ok           tcp: connected to 127.0.0.1:AI\n"
     );
     assert!(told.contains(&dns), "{told}");
-    let role = "               to do: Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect within some ten minutes. The command looks for the resource in the subscription that az is set to.
-                   az role assignment create --assignee-object-id OID --assignee-principal-type ServicePrincipal --role \"Cognitive Services OpenAI User\" --scope \"$(az cognitiveservices account list --query \"[?properties.customSubDomainName=='contoso'].id\" --output tsv)\"\n  ok           clock: in step with Azure's";
+    let role = "               to do: Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect within some ten minutes. The resource is looked for in the subscription that az is set to.
+                   az role assignment create --assignee-object-id OBJECT --assignee-principal-type ServicePrincipal --role \"Cognitive Services OpenAI User\" --scope \"$(az cognitiveservices account list --query \"[?properties.customSubDomainName=='contoso'].id\" --output tsv)\"\n  ok           clock: in step with Azure's";
     assert!(told.ends_with(role), "{told}");
 }
 
