@@ -62,9 +62,10 @@
 //! worker ever waits for whoever reads them.
 //!
 //! # An examination
-//! The [`doctor`] asks everybody whom requests depend on, before a client meets them, and reads what they say as [`rewrite`] and
-//! [`fault`] do. It has no part in the walk: what it sends is its own, on connections of its own, can change nothing, and
-//! holds a token, or a random key that is nobody's.
+//! The [`doctor`] asks everybody whom requests depend on, before a client meets them: each identity's issuer as [`token`]
+//! does, each resource on the steps of [`egress`]; and it reads what they say as [`rewrite`] and [`fault`] do. It has no part
+//! in the walk: what it sends is its own, on connections of its own, can change nothing, and holds a token, or a random key
+//! that is nobody's.
 //!
 //! # A change of settings
 //! [`sources`] reads everything that stands in files, and knows how those looked. [`server`] looks again and again; what has
@@ -74,14 +75,9 @@
 //! same place go on from one to the next. A [`keyring`] is how `keyswap keys` changes the file of keys: under a lock, and
 //! only to what the server would take.
 //!
-//! # A look at what is wrong
-//! [`doctor`] looks at everything that requests will depend on, by the settings of a server and by its ways: each identity's
-//! tokens come by the same issuer ([`token`]), each connection by the same steps ([`egress`]). It is no part of a server, and
-//! what it sends is no client's.
-//!
 //! # Invariants
-//! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
-//!    hold.
+//! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose
+//!    condition did not hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
 //!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,

@@ -358,6 +358,8 @@ async fn no_piece_of_a_secret_is_in_anything_that_is_said() {
     ];
     let arrived = emulator.journal().entries();
     let tokens = arrived.iter().filter_map(|entry| entry.header("authorization")?.strip_prefix("Bearer "));
+    let before = secrets.len();
     secrets.extend(tokens.map(|token| ("a token of ours".to_owned(), token.to_owned())));
+    assert!(secrets.len() > before, "no probe brought a token");
     assert_eq!(seen.found(&secrets), Vec::<String>::new());
 }
