@@ -91,10 +91,8 @@ fn lines(finding: &Finding, earlier: &[Finding]) -> Vec<String> {
     let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
     lines.extend((!facts.is_empty()).then(|| format!("{INDENT}{}", facts.join(", "))));
     let is_same = |one: &&Finding| (&one.means, &one.cure, &one.commands) == (means, cure, commands);
-    if let Some(same) = earlier.iter().rfind(is_same).filter(|_| cure.is_some()) {
-        let is_next = earlier.last().is_some_and(|last| std::ptr::eq(last, same));
-        let there = if is_next { "as above".to_owned() } else { format!("to do: as for {}", title(same)) };
-        lines.push(format!("{INDENT}{there}"));
+    if let Some(same) = earlier.iter().find(is_same).filter(|_| cure.is_some()) {
+        lines.push(format!("{INDENT}to do: as for {}", title(same)));
         return lines;
     }
     lines.extend(means.iter().map(|means| format!("{INDENT}{means}")));

@@ -42,7 +42,7 @@ resource ai: openai at https://127.0.0.1:AI
   cannot tell  access evaluations read as app: HTTP 404: the path or its api-version is not known there: Resource not found
                to do: See that the endpoint is the resource's own. If clients' requests pass, nothing is wrong: not every kind of resource has everything.
   cannot tell  access evaluations manage as app: HTTP 404: the path or its api-version is not known there: Resource not found
-               as above
+               to do: as for access evaluations read as app
   cannot tell  access realtime read as app: not tried: it would open a session. Azure wants the same role for it as for inference
   cannot tell  access realtime-secrets manage as app: not tried: it would make a secret
   ok           clock: in step with Azure's
