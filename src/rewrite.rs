@@ -104,6 +104,14 @@ pub(crate) fn glance<U>(plane: Plane, response: Response<U>) -> Glance<U> {
     Glance::Clear(Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body)))))
 }
 
+/// Finds out what an answer means, and reads as much of it as that takes.
+pub(crate) async fn judge<U: Body<Data = Bytes> + Unpin>(plane: Plane, response: Response<U>) -> Judgement<U> {
+    match glance(plane, response) {
+        Glance::Clear(judgement) => judgement,
+        Glance::Doubtful(answer) => answer.judge().await,
+    }
+}
+
 fn speaks_of_credentials(plane: Plane, status: StatusCode) -> bool {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
@@ -276,13 +284,6 @@ impl<U: Body<Data = Bytes> + Unpin> Body for AnswerBody<U> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn judge<U: Body<Data = Bytes> + Unpin>(plane: Plane, answer: Response<U>) -> Judgement<U> {
-        match glance(plane, answer) {
-            Glance::Clear(judgement) => judgement,
-            Glance::Doubtful(answer) => answer.judge().await,
-        }
-    }
 
     async fn judged(plane: Plane, status: u16, body: &'static str) -> Judgement<Full<Bytes>> {
         let answer = Response::builder().status(status).body(Full::from(body)).unwrap();
