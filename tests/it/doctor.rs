@@ -123,7 +123,7 @@ identity app: application CLIENT of tenant TENANT at https://ENTRA, proven by th
                    az ad app credential list --id CLIENT --query '[].{name:displayName,hint:hint,ends:endDateTime}' --output table
                    az ad app credential reset --id CLIENT --append --display-name keyswap --query password --output tsv > app.secret
   WRONG        token https://search.azure.com/.default: HTTP 401, AADSTS7000222
-               as above
+               to do: as for token https://cognitiveservices.azure.com/.default
   ok           clock: in step with Entra's
 
 2 WRONG, 2 ok
