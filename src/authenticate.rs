@@ -98,4 +98,9 @@ impl Caller {
     pub fn key(&self) -> &Arc<Key> {
         &self.key
     }
+
+    /// What becomes of a request that was on its way when its key was revoked at once.
+    pub(crate) fn cut(&self) -> Refusal {
+        Refusal::UnknownKey(UnknownKey::NotNow(self.key.id.clone(), "revoked"))
+    }
 }

@@ -1,5 +1,7 @@
 //! A look at the way out: the proxy, the name server, and what the environment says of proxies.
 
+use std::net::IpAddr;
+
 use http::uri::{Authority, Uri};
 
 use super::shell::word;
@@ -116,8 +118,7 @@ fn look_at_environment() -> Option<Finding> {
 }
 
 async fn look_at_resolver(case: &Case, hosts: &[Uri]) -> Finding {
-    let is_name =
-        |url: &&Uri| url.host().is_some_and(|host| host.parse::<std::net::IpAddr>().is_err() && !host.starts_with('['));
+    let is_name = |url: &&Uri| url.host().is_some_and(|host| host.parse::<IpAddr>().is_err() && !host.starts_with('['));
     let Some(url) = hosts.iter().find(is_name) else {
         return Finding::new("resolver", Status::CannotTell, "the settings have no name to ask it for");
     };

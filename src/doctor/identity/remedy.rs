@@ -33,7 +33,7 @@ impl Remedy {
             IdentityKind::WorkloadIdentity { application, .. }
             | IdentityKind::ClientSecret { application, .. }
             | IdentityKind::ClientCertificate { application, .. } => {
-                application::remedy(kind, application, purpose, denial, seen)
+                application::remedy(kind, application, purpose, seen)
             }
         }
     }

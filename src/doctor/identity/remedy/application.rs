@@ -9,43 +9,15 @@ use crate::doctor::claims::Claims;
 use crate::doctor::identity::proof::{self, EXCHANGE};
 use crate::doctor::shell::word;
 use crate::settings::{Application, CertificateFiles, IdentityKind, SecretSource};
-use crate::token::{Ailment, Denial, Purpose, Seen};
+use crate::token::{Ailment, Purpose, Seen};
 
-pub(super) fn remedy(
-    kind: &IdentityKind,
-    application: &Application,
-    purpose: &Purpose,
-    denial: &Denial,
-    seen: &Seen,
-) -> Remedy {
-    let id = word(&application.client_id);
+pub(super) fn remedy(kind: &IdentityKind, application: &Application, purpose: &Purpose, seen: &Seen) -> Remedy {
     if let Some(ailment) = seen.ailment() {
         let commands = commands(ailment, kind, application, purpose);
         return Remedy::new(ailment.means(), ailment.cure()).with(commands);
     }
     match seen {
-        Seen::Nothing | Seen::Program { .. } => {
-            let remedy = |cure: &str| {
-                Remedy::new(
-                    "there is nothing that proves the identity, and Entra was not asked",
-                    denial.cure.unwrap_or(cure),
-                )
-            };
-            match kind {
-                IdentityKind::ClientSecret { secret, .. } => {
-                    remedy("put the application's secret there, for whoever runs keyswap to read")
-                        .with([new_secret(&id, secret)])
-                }
-                IdentityKind::ClientCertificate { files, .. } => {
-                    remedy("make another, upload it to the application, and put it there").with(new_certificate(&id, files))
-                }
-                _ => remedy(
-                    "run keyswap in a pod with the label azure.workload.identity/use: \"true\" and with a service account \
-                     that is annotated with the client id; or name as token_file where its token is",
-                )
-                .with([POD.to_owned()]),
-            }
-        }
+        Seen::Nothing | Seen::Program { .. } => unproven(kind, application),
         Seen::Answer { status: 200, .. } => Remedy::new(
             "whoever answers gives no token as Entra does",
             "compare the identity's authority, and see what on the way changes answers",
@@ -70,6 +42,25 @@ pub(super) fn remedy(
         // The way was walked; nothing more is known of one that hangs.
         Seen::NoAnswer(_) => Remedy::new("nobody answers", "see what stands on the way to the identity's authority"),
     }
+}
+
+/// What to do where there is nothing to show to Entra; what there is not, is told already.
+fn unproven(kind: &IdentityKind, application: &Application) -> Remedy {
+    let id = word(&application.client_id);
+    let (cure, commands) = match kind {
+        IdentityKind::ClientSecret { secret, .. } => {
+            ("put the application's secret there, for whoever runs keyswap to read", vec![new_secret(&id, secret)])
+        }
+        IdentityKind::ClientCertificate { files, .. } => {
+            ("make another, upload it to the application, and put it there", new_certificate(&id, files))
+        }
+        _ => (
+            "run keyswap in a pod with the label azure.workload.identity/use: \"true\" and with a service account that is \
+             annotated with the client id; or name as token_file where its token is",
+            vec![POD.to_owned()],
+        ),
+    };
+    Remedy::new("there is nothing that proves the identity, and Entra was not asked", cure).with(commands)
 }
 
 /// Shows whether a pod is one that gets a token for Entra.

@@ -28,10 +28,10 @@ pub(super) fn remedy(user_assigned: Option<&UserAssigned>, purpose: &Purpose, de
     if let Some(ailment) = seen.ailment() {
         return Remedy::new(ailment.means(), ailment.cure());
     }
-    let cure = |otherwise: &str| denial.cure.unwrap_or(otherwise).to_owned();
+    let cure = denial.cure.unwrap_or("name another kind of identity");
     match (seen, &host) {
         (Seen::NoAnswer(_), Host::Machine) => {
-            Remedy::new("nobody gives tokens to this machine, or keyswap is kept from whoever does", cure("")).with([
+            Remedy::new("nobody gives tokens to this machine, or keyswap is kept from whoever does", cure).with([
                 "curl -sv --noproxy '*' --max-time 3 -H Metadata:true \
                  'http://169.254.169.254/metadata/instance?api-version=2021-02-01' --output /dev/null"
                     .to_owned(),
@@ -46,7 +46,7 @@ pub(super) fn remedy(user_assigned: Option<&UserAssigned>, purpose: &Purpose, de
             let whose = if user_assigned.is_some() { "that identity" } else { "an identity of its own" };
             Remedy::new(
                 format!("this {} does not have {whose}", host.named()),
-                cure("assign the identity to it, or mend client_id or object_id"),
+                cure,
             )
             .with(host.assign(user_assigned))
         }
@@ -56,7 +56,7 @@ pub(super) fn remedy(user_assigned: Option<&UserAssigned>, purpose: &Purpose, de
         ),
         (Seen::Answer { status: 404, .. }, Host::Machine) => Remedy::new(
             "whoever is at 169.254.169.254 knows no managed identities: this may be no machine of Azure's, or it has none",
-            cure(""),
+            cure,
         )
         .with(host.assign(user_assigned)),
         (Seen::Answer { status: 410, .. }, _) => {
@@ -75,7 +75,7 @@ pub(super) fn remedy(user_assigned: Option<&UserAssigned>, purpose: &Purpose, de
         ),
         _ => Remedy::new(
             format!("no token for {} can be asked for here", purpose.scope),
-            cure("name another kind of identity"),
+            cure,
         ),
     }
 }
@@ -117,20 +117,19 @@ impl Host {
         let of_site = |kind: &str, name: &str| {
             let query = word(&format!("[?name=='{name}'].resourceGroup"));
             let group = format!("\"$(az {kind} list --query {query} --output tsv)\"");
-            (format!("az {kind} identity assign --name {} --resource-group {group}", word(name)), " --identities ")
+            format!("az {kind} identity assign --name {} --resource-group {group}", word(name))
         };
         let (command, flag) = match self {
-            Self::Site(name) => of_site("webapp", name),
-            Self::Function(name) => of_site("functionapp", name),
-            Self::ContainerApp(name) => {
-                let (command, _) = of_site("containerapp", name);
-                let own = if identity.is_none() { " --system-assigned" } else { "" };
-                (format!("{command}{own}"), " --user-assigned ")
+            Self::Site(name) => (of_site("webapp", name), "--identities"),
+            Self::Function(name) => (of_site("functionapp", name), "--identities"),
+            Self::ContainerApp(name) if identity.is_none() => {
+                return vec![format!("{} --system-assigned", of_site("containerapp", name))];
             }
-            Self::Machine => (format!("az vm identity assign --ids \"{OWN_ID}\""), " --identities "),
+            Self::ContainerApp(name) => (of_site("containerapp", name), "--user-assigned"),
+            Self::Machine => (format!("az vm identity assign --ids \"{OWN_ID}\""), "--identities"),
             Self::Endpoint => return Vec::new(),
         };
-        let identity = identity.map(|identity| format!("{flag}{identity}")).unwrap_or_default();
+        let identity = identity.map(|identity| format!(" {flag} {identity}")).unwrap_or_default();
         vec![format!("{command}{identity}")]
     }
 }
