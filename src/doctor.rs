@@ -8,6 +8,7 @@ mod claims;
 mod clock;
 mod egress;
 mod identity;
+mod mistrust;
 mod report;
 mod resource;
 mod shell;

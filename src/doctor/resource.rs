@@ -22,7 +22,7 @@ use std::time::Duration;
 use super::tokens::Tokens;
 use super::{Case, Finding, Section, Status, clock};
 use crate::egress::{Connector, Egress};
-use crate::settings::Resource;
+use crate::settings::{Proxy, Resource};
 use crate::token::Dated;
 use granted::{Granted, granted};
 
@@ -31,6 +31,8 @@ struct Site {
     resource: Arc<Resource>,
     egress: Egress,
     connector: Connector,
+    /// What stands between, if it does.
+    proxy: Option<Proxy>,
     tokens: Arc<Tokens>,
     /// How long requests of clients may wait for an answer.
     patience: Duration,
@@ -59,8 +61,11 @@ pub(super) async fn look(case: &Case, name: &str, section: &mut Section) {
 
 impl Site {
     fn of(case: &Case, resource: Arc<Resource>) -> Self {
+        let host = resource.endpoint.host();
+        let proxy = case.settings.egress.proxy.clone().filter(|proxy| proxy.serves(host));
         Self {
             resource,
+            proxy,
             egress: case.egress.clone(),
             connector: case.egress.connector(),
             tokens: case.tokens.clone(),

@@ -119,11 +119,6 @@ impl Connector {
         within(self.timeouts.connect, async { look_up.await.map_err(NotLed) }).await.map_err(tried)
     }
 
-    /// The proxy that stands between us and the host of a URL, if one does; as it is named in the log.
-    pub(crate) fn proxy_to(&self, url: &Uri) -> Option<String> {
-        self.proxy_for(url.host().unwrap_or_default()).map(ToString::to_string)
-    }
-
     fn proxy_for(&self, host: &str) -> Option<&Tunnels> {
         self.proxy.as_deref().filter(|proxy| proxy.serves(host))
     }

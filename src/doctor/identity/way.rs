@@ -1,10 +1,10 @@
 //! Where the way to whoever gives tokens ends, where nobody answered: walked once more, step by step.
 
 use http::uri::{Authority, Uri};
-use rustls::{CertificateError, Error};
 
 use crate::doctor::Case;
 use crate::doctor::egress::NoTunnel;
+use crate::doctor::mistrust::Mistrust;
 use crate::egress::Unreachable;
 use crate::settings::{Application, IdentityKind, Proxy};
 
@@ -32,16 +32,6 @@ pub(super) enum End {
     Loop,
     /// To its end: whoever is there says nothing.
     Silence,
-}
-
-/// Why a certificate is not trusted.
-pub(super) enum Mistrust {
-    /// It comes from an authority that is not trusted.
-    Authority,
-    /// It has ended, or has not begun.
-    Term,
-    /// It is for other names.
-    Name,
 }
 
 impl Way {
@@ -89,22 +79,6 @@ async fn end(case: &Case, url: &Uri, proxy: Option<&Proxy>) -> End {
         Err(why) => {
             let verdict = witness.seen().and_then(|shown| shown.verdict.err());
             at(&why, End::Tls(verdict.as_ref().and_then(Mistrust::of)))
-        }
-    }
-}
-
-impl Mistrust {
-    fn of(error: &Error) -> Option<Self> {
-        use CertificateError::{
-            Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        };
-        match error {
-            Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
-                Some(Self::Term)
-            }
-            Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Some(Self::Name),
-            Error::InvalidCertificate(_) => Some(Self::Authority),
-            _ => None,
         }
     }
 }

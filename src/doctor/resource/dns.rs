@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Finding, Site, Status, Step};
 use crate::egress::{Leads, Unreachable};
-use crate::settings::{Resource, without_brackets};
+use crate::settings::{Proxy, Resource, without_brackets};
 
 /// Whose networks an address is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ const CURE_OF_NO_NAME: &str = "Compare the endpoint with what the portal shows. 
                                DNS server than the system's.";
 
 pub(super) async fn look(site: &Site) -> Step<()> {
-    let Site { resource, connector, .. } = site;
+    let Site { resource, connector, proxy, .. } = site;
     let Resource { endpoint, address, .. } = &**resource;
     let host = endpoint.host();
     let untold = |found: String| (Finding::new("dns", Status::Ok, found), Some(()));
@@ -38,15 +38,15 @@ pub(super) async fn look(site: &Site) -> Step<()> {
     if let Ok(ip) = without_brackets(host).parse() {
         return untold(format!("not asked: the endpoint is an address ({})", Kind::of(ip)));
     }
-    if let Some(proxy) = connector.proxy_to(endpoint.url()) {
-        return untold(format!("not asked: {proxy} finds {host}, and what it finds cannot be seen"));
+    if let Some(Proxy { authority, .. }) = proxy {
+        return untold(format!("not asked: the proxy {authority} finds {host}, and what it finds cannot be seen"));
     }
     match connector.look_up(endpoint.url()).await {
         Ok(leads) => (found(&leads, endpoint.is_loopback()), Some(())),
-        Err(Unreachable::Loop(why)) => (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_LOOP), None),
-        Err(Unreachable::Broken(why) | Unreachable::Refused(why, _)) => {
-            (Finding::new("dns", Status::Wrong, why).cure(CURE_OF_NO_NAME), None)
+        Err(why @ Unreachable::Loop(_)) => {
+            (Finding::new("dns", Status::Wrong, why.to_string()).cure(CURE_OF_LOOP), None)
         }
+        Err(why) => (Finding::new("dns", Status::Wrong, why.to_string()).cure(CURE_OF_NO_NAME), None),
     }
 }
 

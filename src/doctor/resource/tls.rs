@@ -3,11 +3,11 @@
 use std::time::SystemTime;
 
 use http::uri::Scheme;
-use rustls::{CertificateError, Error};
 use time::OffsetDateTime;
 
 use super::{Finding, Site, Status, Step};
 use crate::certificate::{Subject, names};
+use crate::doctor::mistrust::Mistrust;
 use crate::egress::{Shown, Socket, Unreachable};
 
 /// How many of a certificate's names are shown: Azure's own have dozens.
@@ -40,28 +40,17 @@ pub(super) async fn look(site: &Site, socket: Socket) -> Step<()> {
     match secured {
         Ok(_) => (tell(Finding::new("tls", Status::Ok, "trusted"), shown.as_ref()), Some(())),
         Err(why) => {
-            let cure = match (&why, shown.as_ref().map(|shown| &shown.verdict)) {
+            let mistrust = shown.as_ref().and_then(|shown| Mistrust::of(shown.verdict.as_ref().err()?));
+            let cure = match (&why, mistrust) {
                 (Unreachable::Loop(_), _) => CURE_OF_LOOP,
-                (_, Some(Err(error))) => cure(error),
-                (_, Some(Ok(())) | None) => CURE_OF_NO_TLS,
+                (_, Some(Mistrust::Authority)) => CURE_OF_STRANGER,
+                (_, Some(Mistrust::Name)) => CURE_OF_OTHER_NAME,
+                (_, Some(Mistrust::Term)) => CURE_OF_TERM,
+                (_, None) => CURE_OF_NO_TLS,
             };
             let finding = Finding::new("tls", Status::Wrong, why.to_string()).cure(cure);
             (tell(finding, shown.as_ref()), None)
         }
-    }
-}
-
-/// What mends a certificate that is not believed.
-fn cure(error: &Error) -> &'static str {
-    use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-    };
-    match error {
-        Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => CURE_OF_OTHER_NAME,
-        Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
-            CURE_OF_TERM
-        }
-        _ => CURE_OF_STRANGER,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::Remedy;
 use crate::doctor::egress::{NoTunnel, through};
-use crate::doctor::identity::way::{End, Mistrust, Way};
+use crate::doctor::identity::way::{End, Way};
+use crate::doctor::mistrust::Mistrust;
 use crate::doctor::shell::word;
 
 pub(super) fn remedy(way: &Way) -> Remedy {

@@ -105,7 +105,7 @@ async fn no_secret_is_told_however_much_is() {
         let told_so = patient.doctor(&[how]).await;
         told += &format!("{}{}", told_so.out, told_so.err);
     }
-    assert!(told.contains("client::conn") || told.contains("TRACE"), "everything was traced");
+    assert!(told.contains("\"level\":\"TRACE\""), "everything is traced");
     let keys = patient.emulator().keys();
     let mut secrets = vec![patient.emulator().app().secret, keys.openai, keys.search_query];
     for entry in patient.emulator().journal().entries() {
@@ -114,10 +114,8 @@ async fn no_secret_is_told_however_much_is() {
         secrets.extend(token.into_iter().flat_map(|token| token.split('.')).map(str::to_owned));
     }
     assert!(secrets.len() > 12, "{}", secrets.len());
-    // Every token here begins with the same words, which are no secret.
-    let header = secrets.iter().max_by_key(|one| secrets.iter().filter(|other| other == one).count()).unwrap().clone();
-    for secret in secrets.iter().filter(|secret| **secret != header) {
-        let piece = &secret[..secret.len().min(24)];
+    for secret in &secrets {
+        let piece = &secret[secret.len().saturating_sub(24)..];
         assert!(!told.contains(piece), "{piece}");
     }
 }

@@ -81,8 +81,7 @@ async fn a_missing_role_is_told_once_and_as_a_command() {
         &patient.emulator().keys().openai,
         "{ resource = \"ai\", allow = [\"inference\", \"responses\", \"files\", \"batches\"] }",
     );
-    let id = "/subscriptions/0-1/resourceGroups/rg (a)/providers/Microsoft.CognitiveServices/accounts/contoso";
-    let id = id.replace(' ', "-");
+    let id = "/subscriptions/0-1/resourceGroups/rg-(a)/providers/Microsoft.CognitiveServices/accounts/contoso";
     patient.settings = patient.settings.replace("[resources.ai]\n", &format!("[resources.ai]\nid = \"{id}\"\n"));
     let findings = patient.findings("ai").await;
     let command = |role: &str| {

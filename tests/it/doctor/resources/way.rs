@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use azure_emulator::Door;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::Patient;
 use crate::authority::Authority;
@@ -78,9 +78,10 @@ async fn a_name_that_leads_here() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
+    // Taken, so that nobody else listens there.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = taken.local_addr().unwrap();
     let mut patient = Patient::new().await;
     moved(&mut patient, &format!("https://{address}"), "", "");
     let expected = format!(
@@ -174,7 +175,9 @@ async fn a_proxy_finds_the_name() {
     let expected = format!(
         "  ok           dns: not asked: the proxy {0} finds {OPENAI}, and what it finds cannot be seen
   WRONG        tcp: no tunnel to {OPENAI}:443 through the proxy {0}: 502 Bad Gateway
-               to do: The proxy has to be there, to take keyswap's credentials if it wants any (egress.proxy_credentials_file), and to let tunnels through to that host and port. A host that is reached without it belongs into egress.no_proxy.
+               The proxy cannot reach this host, or makes no tunnels.
+               to do: Have its owners see why.
+                   curl -sv --max-time 10 --output /dev/null --proxy http://{0} https://{OPENAI}/
 ",
         proxy.address
     );
