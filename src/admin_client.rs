@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::str::FromStr;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +55,7 @@ pub struct NoAnswer {
 
 #[derive(Debug)]
 enum Why {
+    NotFound(io::Error),
     Unreachable(io::Error),
     NotHttp(hyper::Error),
     TooLate,
@@ -164,6 +166,25 @@ impl AdminClient {
         Ok(answer)
     }
 
+    /// Asks every replica behind a name for a page, all at once. Of this machine, which has two addresses, only those count
+    /// who answer, if anybody does: who listens on one of them does not on the other.
+    pub fn ask_each(&self, url: &AdminUrl, path: &str) -> Vec<(AdminUrl, Result<AdminAnswer, NoAnswer>)> {
+        let replicas = match url.replicas() {
+            Ok(replicas) => replicas,
+            Err(error) => return vec![(url.clone(), Err(NoAnswer { url: url.clone(), why: Why::NotFound(error) }))],
+        };
+        let mut answers: Vec<_> = thread::scope(|threads| {
+            let ask = |replica: AdminUrl| threads.spawn(|| (self.ask(&replica, path), replica));
+            let asking: Vec<_> = replicas.into_iter().map(ask).collect();
+            let answers = asking.into_iter().filter_map(|asking| asking.join().ok());
+            answers.map(|(answer, replica)| (replica, answer)).collect()
+        });
+        if url.is_loopback() && answers.iter().any(|(_, answer)| answer.is_ok()) {
+            answers.retain(|(_, answer)| answer.is_ok());
+        }
+        answers
+    }
+
     async fn exchange(&self, url: &AdminUrl, path: &str) -> Result<AdminAnswer, Why> {
         let stream = TcpStream::connect((without_brackets(&url.host), url.port)).await.map_err(Why::Unreachable)?;
         let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Why::NotHttp)?;
@@ -189,6 +210,7 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, why } = self;
         match why {
+            Why::NotFound(error) => write!(f, "{url} cannot be found: {error}"),
             Why::Unreachable(error) => write!(f, "{url} does not answer: {error}"),
             Why::NotHttp(error) => write!(f, "{url} does not answer in HTTP: {error}. Is that the admin address?"),
             Why::TooLate => write!(f, "{url} does not answer within {} s", LIMIT.as_secs()),

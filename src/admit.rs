@@ -3,10 +3,7 @@
 //! There are two kinds, and nothing in between: on a permit goes our own token, on a passage the client's.
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
 use http_body::Body;
@@ -147,10 +144,12 @@ fn cut(uri: &mut Uri, prefix: usize) {
 
 /// Removes what is between two neighbours (RFC 9110, 7.6.1): the known names, and every name in every `Connection` line.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Almost always there is none, and one look at the names tells.
+    // Almost always there is one or none, and one look at the names tells.
     let known: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
     if known.contains(&CONNECTION) {
-        let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+        // Almost always it is one of these, which names none but those that are known.
+        let lines = headers.get_all(CONNECTION).iter().filter(|line| *line != "keep-alive" && *line != "close");
+        let lines = lines.filter_map(|line| line.to_str().ok());
         let named: Vec<HeaderName> =
             lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
         for name in named {
@@ -163,9 +162,16 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    // Names that HTTP itself knows are compared as numbers.
-    [CONNECTION, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 #[cfg(test)]

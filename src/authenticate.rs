@@ -84,7 +84,7 @@ pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime
 }
 
 /// A key of ours that is not good at this time.
-pub(crate) fn not_now(key: &Key, why: &'static str) -> Refusal {
+fn not_now(key: &Key, why: &'static str) -> Refusal {
     let untimely = Untimely { id: key.id.clone(), client: key.client.name.clone(), why };
     Refusal::UnknownKey(UnknownKey::NotNow(untimely.into()))
 }
@@ -107,5 +107,10 @@ impl Caller {
     /// The key that was brought.
     pub fn key(&self) -> &Arc<Key> {
         &self.key
+    }
+
+    /// What becomes of a request that was on its way when its key was revoked at once.
+    pub(crate) fn cut(&self) -> Refusal {
+        not_now(&self.key, "revoked")
     }
 }

@@ -2,12 +2,13 @@
 //! it is about to. That question brings no key, so it is answered here for the pages that the settings name, and never
 //! forwarded. What the page gets after that it may read, if the answer says so.
 
+use http::Method;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
 };
-use http::{Method, Request};
+use http::request::Parts;
 
 use crate::settings;
 
@@ -45,15 +46,15 @@ impl Cors {
     }
 
     /// Who asks.
-    pub(crate) fn page<B>(&self, request: &Request<B>) -> Page {
-        let headers = request.headers();
+    pub(crate) fn page(&self, request: &Parts) -> Page {
+        let headers = &request.headers;
         let origin = headers.get(ORIGIN);
         let wish = || {
             origin?;
             let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.clone();
             Some(Wish { method, headers: headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned() })
         };
-        let preflight = if request.method() == Method::OPTIONS { wish() } else { None };
+        let preflight = if request.method == Method::OPTIONS { wish() } else { None };
         let origin = origin.filter(|origin| self.origins.contains(origin)).cloned();
         Page { origin, preflight }
     }

@@ -9,15 +9,14 @@ mod pool;
 mod replay;
 mod shelf;
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use http::Response;
 use http_body::Body;
-use tokio::time::timeout;
 use tower::Service;
 use tracing::{debug, warn};
 
@@ -79,48 +78,58 @@ where
 {
     type Response = Response<UpstreamBody<B>>;
     type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
+    type Future = Answering<B>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, admitted: Admitted<B>) -> Self::Future {
-        let worker = self.0.clone();
-        Box::pin(async move { worker.send(admitted).await })
+        self.0.clone().send(admitted)
     }
 }
+
+/// An upstream's answer on its way.
+type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send>>;
 
 impl<B> Worker<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    async fn send(&self, admitted: Admitted<B>) -> Result<Response<UpstreamBody<B>>, Failure> {
-        let UpstreamTimeouts { answer: limit, stream, .. } = self.limits;
+    fn send(self: Arc<Self>, admitted: Admitted<B>) -> Answering<B> {
         let way = admitted.way();
-        let resource = way.resource();
         let mut request = admitted.into_request();
-        loop {
-            let mut lease = self.lease(resource).await?;
-            let Ok(sent) = timeout(limit, lease.connection().send(request)).await else {
-                warn!(resource = &*resource.name, limit_s = limit.as_secs(), "the upstream did not answer in time");
-                return Err(Failure::TimedOut);
-            };
-            request = match sent {
-                Sent::Answered(answer) => {
-                    return Ok(answer.map(|body| UpstreamBody::new(body, lease, stream)));
-                }
-                // Kept connections can end all at once. One that has just been opened did not take it: no other will.
-                Sent::Unsent(request) if lease.connection().is_kept() => request,
-                Sent::Unsent(_) => return Err(Failure::Lost),
-                Sent::Lost { error, unseen } => {
-                    let cause = innermost(&error);
-                    debug!(resource = &*resource.name, %cause, unseen, "upstream connection lost");
-                    return Err(if unseen { Failure::LostKept } else { Failure::Lost });
-                }
-            };
-        }
+        // What an async block captures stands in it once; an argument of an async function would be copied.
+        Box::pin(async move {
+            let UpstreamTimeouts { answer: limit, stream, .. } = self.limits;
+            let resource = way.resource();
+            loop {
+                let mut lease = self.lease(resource).await?;
+                request = match lease.connection().send(request, limit).await {
+                    Sent::Answered(answer) => {
+                        return Ok(answer.map(|body| UpstreamBody::new(body, lease, stream)));
+                    }
+                    // Kept connections can end all at once. One that has just been opened did not take it: no other
+                    // will.
+                    Sent::Unsent(request) if lease.connection().is_kept() => request,
+                    Sent::Unsent(_) => return Err(Failure::Lost),
+                    Sent::TimedOut => {
+                        warn!(
+                            resource = &*resource.name,
+                            limit_s = limit.as_secs(),
+                            "the upstream did not answer in time"
+                        );
+                        return Err(Failure::TimedOut);
+                    }
+                    Sent::Lost { error, unseen } => {
+                        let cause = innermost(&error);
+                        debug!(resource = &*resource.name, %cause, unseen, "upstream connection lost");
+                        return Err(if unseen { Failure::LostKept } else { Failure::Lost });
+                    }
+                };
+            }
+        })
     }
 
     /// A connection to the resource: one that was kept, else a new one.

@@ -31,7 +31,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
@@ -307,18 +307,19 @@ where
 // === impl Outcome ===
 
 impl Outcome {
-    /// What an upstream's answer comes to, or its absence; and the model, where a condition has been seen to hold. A
-    /// success waits so long for that, and no longer: it was given before the request was whole.
+    /// Whether an upstream's answer with this status may begin, or what its absence comes to; and the model, where a
+    /// condition has been seen to hold. A success waits so long for that, and no longer: it was given before the request
+    /// was whole.
     ///
     /// # Errors
     /// The refusal where the condition does not hold, whatever became of the upstream request.
-    pub(crate) async fn settle<U>(
+    pub(crate) async fn settle(
         &mut self,
-        sent: Result<Response<U>, Failure>,
+        answered: Option<StatusCode>,
         limit: Duration,
-    ) -> Result<(Response<U>, Option<String>), Verdict> {
-        let Some(expected) = &mut self.0 else { return Ok((sent?, None)) };
-        let told = if sent.as_ref().is_ok_and(|answer| !completes_nothing(answer)) {
+    ) -> Result<Option<String>, Verdict> {
+        let Some(expected) = &mut self.0 else { return Ok(None) };
+        let told = if answered.is_some_and(|status| !completes_nothing(status)) {
             let Ok(told) = timeout(limit, &mut expected.outcome).await else {
                 self.give_up();
                 return Err(Refusal::ModelUnclear(NEVER_ENDS).into());
@@ -328,8 +329,7 @@ impl Outcome {
         } else {
             expected.outcome.try_recv().ok()
         };
-        let model = told.transpose()?;
-        Ok((sent?, model))
+        Ok(told.transpose()?)
     }
 
     /// The refusal, if the condition was seen not to hold since the answer began, which was none that completes anything.
@@ -346,8 +346,8 @@ impl Outcome {
     }
 }
 
-fn completes_nothing<U>(answer: &Response<U>) -> bool {
-    answer.status().is_client_error() || answer.status().is_server_error()
+fn completes_nothing(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 // === impl NotGranted ===

@@ -9,13 +9,13 @@ mod plain;
 mod samples;
 mod weak;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use foldhash::HashMap;
 use tokio_util::sync::CancellationToken;
 use wildmatch::WildMatch;
 

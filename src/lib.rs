@@ -116,6 +116,7 @@ pub mod proof;
 pub mod sources;
 
 // The path of a request.
+mod patience;
 pub mod listen;
 mod websocket;
 pub mod route;

@@ -30,13 +30,13 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 
 pub use body::LinkedBody;
 
 use crate::authorize::Permit;
-use crate::listen::{Entrance, PublicUrl};
+use crate::listen::{Arrival, PublicUrl};
 use crate::plane::Plane;
 use base::Base;
 use splicer::Splicer;
@@ -75,10 +75,10 @@ enum Content {
 impl Reached {
     /// Reads what the listener said of a request.
     pub(crate) fn of(request: &Parts) -> Self {
-        let entrance = request.extensions.get::<Entrance>();
+        let arrival = request.extensions.get::<Arrival>();
         Self {
-            is_secure: entrance.is_some_and(|entrance| entrance.tls.is_some()),
-            public_url: request.extensions.get::<PublicUrl>().cloned(),
+            is_secure: arrival.is_some_and(|arrival| arrival.entrance.tls.is_some()),
+            public_url: arrival.and_then(|arrival| arrival.public_url.clone()),
         }
     }
 }
@@ -89,11 +89,13 @@ impl<'w> Links<'w> {
         Self { head, reached, permit, base: OnceCell::new() }
     }
 
-    /// Asks the upstream for an answer that can be read, if there may be links in it.
-    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
+    /// The request with this body, which asks for an answer that can be read, if there may be links in it.
+    pub(crate) fn asked_for<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::from_parts(self.head.clone(), body);
         if self.plane() == Plane::Search && self.base().is_some() {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
+        request
     }
 
     /// Whether there may be links in an answer that cannot be read: it came encoded, though it was asked for otherwise.

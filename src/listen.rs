@@ -4,6 +4,7 @@
 //! the control runtime and handed to the workers in turn, even with few clients; what a worker does with one is in
 //! [`connection`], and whom its requests come from, in [`origin`].
 
+mod arrival;
 mod bodies;
 mod client_stream;
 mod connection;
@@ -35,8 +36,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
+pub use arrival::{Arrival, Entrance};
 pub use bodies::RequestBody;
-pub use connection::Entrance;
 pub(crate) use connection::{Connections, Phase};
 pub(crate) use forwarded::strip_forwarded;
 pub(crate) use mishap::{Cause, Mishap, Tell, What};

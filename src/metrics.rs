@@ -24,6 +24,9 @@ use keys::KeyCollector;
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<Answered, Counter>,
+    /// Almost all of them, looked up once: the upstream says 200.
+    openai_fine: Counter,
+    search_fine: Counter,
     in_flight: Gauge,
     websockets: Gauge,
     unfinished: Family<Unfinished, Counter>,
@@ -56,7 +59,7 @@ struct Traffic {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     plane: &'static str,
-    /// `upstream` for an answer of Azure's, else the reason why it is ours.
+    /// [`UPSTREAM`] for an answer of Azure's, else the reason why it is ours.
     by: &'static str,
     status: u16,
 }
@@ -88,6 +91,9 @@ struct PurposeLabels {
 /// Reads how the tokens stand when somebody asks.
 struct TokenCollector(Box<dyn Fn() -> Vec<Standing> + Send + Sync>);
 
+/// Who has answered, if it was not us for a reason of ours.
+pub(crate) const UPSTREAM: &str = "upstream";
+
 /// In seconds: from a refusal to a reasoning model that thinks for half an hour.
 const DURATIONS: [f64; 12] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 1800.0];
 
@@ -96,6 +102,7 @@ impl Metrics {
     pub(crate) fn new(guesses: GuessCounters) -> Self {
         let durations = Family::<_, _, fn() -> _>::new_with_constructor(|| Histogram::new(DURATIONS));
         let (received, sent) = (Family::<_, Counter>::default(), Family::<_, Counter>::default());
+        let requests = Family::<_, Counter>::default();
         let traffic = |plane| {
             let labels = OfPlane { plane: label(plane) };
             Traffic {
@@ -104,8 +111,12 @@ impl Metrics {
                 sent: sent.get_or_create_owned(&labels),
             }
         };
+        let fine =
+            |plane| requests.get_or_create_owned(&Answered { plane: label(Some(plane)), by: UPSTREAM, status: 200 });
         Self {
-            requests: Family::default(),
+            openai_fine: fine(Plane::OpenAi),
+            search_fine: fine(Plane::Search),
+            requests,
             in_flight: Gauge::default(),
             websockets: Gauge::default(),
             unfinished: Family::default(),
@@ -192,7 +203,11 @@ impl Metrics {
 
     /// Counts a request that was answered with this status, by the upstream or for a reason of ours.
     pub fn count(&self, plane: Option<Plane>, by: &'static str, status: http::StatusCode) {
-        self.requests.get_or_create(&Answered { plane: label(plane), by, status: status.as_u16() }).inc();
+        match plane.filter(|_| by == UPSTREAM && status == http::StatusCode::OK) {
+            Some(Plane::OpenAi) => self.openai_fine.inc(),
+            Some(Plane::Search) => self.search_fine.inc(),
+            None => self.requests.get_or_create(&Answered { plane: label(plane), by, status: status.as_u16() }).inc(),
+        };
     }
 
     /// Everything that can be scraped.

@@ -42,6 +42,23 @@ pub(crate) enum Judgement<U> {
     Fail(Failure),
 }
 
+/// What an answer means at first sight.
+#[derive(Debug)]
+pub(crate) enum Glance<U> {
+    /// What it means.
+    Clear(Judgement<U>),
+    /// It may speak of our credentials: its body tells.
+    Doubtful(Doubtful<U>),
+}
+
+/// An answer whose head does not tell what it means.
+#[derive(Debug)]
+pub(crate) struct Doubtful<U> {
+    plane: Plane,
+    head: Parts,
+    body: U,
+}
+
 /// The body of an answer.
 #[derive(Debug)]
 pub struct AnswerBody<U>(Answer<U>);
@@ -74,39 +91,17 @@ fn from_upstream(head: &mut Parts) {
     }
 }
 
-/// Finds out what an answer means.
-pub(crate) async fn judge<U>(plane: Plane, response: Response<U>) -> Judgement<U>
-where
-    U: Body<Data = Bytes> + Unpin,
-{
-    let (mut head, mut body) = response.into_parts();
+/// Finds out what an answer means, as far as its head tells.
+pub(crate) fn glance<U>(plane: Plane, response: Response<U>) -> Glance<U> {
+    let (mut head, body) = response.into_parts();
     from_upstream(&mut head);
     if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
-        return Judgement::Fail(Failure::Redirected);
+        return Glance::Clear(Judgement::Fail(Failure::Redirected));
     }
-    if !speaks_of_credentials(plane, head.status) {
-        return Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body))));
+    if speaks_of_credentials(plane, head.status) {
+        return Glance::Doubtful(Doubtful { plane, head, body });
     }
-    let (begin, ended) = match hold(&mut body).await {
-        Ok(held) => held,
-        Err(failure) => return Judgement::Fail(failure),
-    };
-    let plain = !head.headers.contains_key(CONTENT_ENCODING);
-    let said = Said::read(if plain { &begin } else { b"" });
-    let cause = match plane {
-        Plane::OpenAi => openai(head.status, &said),
-        Plane::Search => Some(search(head.status, &said)),
-    };
-    let challenge = head.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(readable);
-    let said = if said.text.is_empty() { challenge.unwrap_or_default() } else { said.text };
-    let body = if ended { Answer::Whole(Full::new(begin)) } else { Answer::Resumed { begin: Some(begin), rest: body } };
-    let answer = || Response::from_parts(head, AnswerBody(body));
-    match (cause, plane) {
-        (None, _) => Judgement::Pass(answer()),
-        (Some(cause @ Cause::Network), Plane::OpenAi) => Judgement::PassTelling(answer(), Complaint { cause, said }),
-        (Some(cause @ Cause::Token), _) => Judgement::BadToken(Complaint { cause, said }),
-        (Some(cause), _) => Judgement::Complain(Complaint { cause, said }),
-    }
+    Glance::Clear(Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body)))))
 }
 
 fn speaks_of_credentials(plane: Plane, status: StatusCode) -> bool {
@@ -114,6 +109,38 @@ fn speaks_of_credentials(plane: Plane, status: StatusCode) -> bool {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
         StatusCode::BAD_REQUEST => plane == Plane::OpenAi,
         _ => false,
+    }
+}
+
+// === impl Doubtful ===
+
+impl<U: Body<Data = Bytes> + Unpin> Doubtful<U> {
+    /// Reads on until it is clear what it means.
+    pub(crate) async fn judge(self) -> Judgement<U> {
+        let Self { plane, head, mut body } = self;
+        let (begin, ended) = match hold(&mut body).await {
+            Ok(held) => held,
+            Err(failure) => return Judgement::Fail(failure),
+        };
+        let plain = !head.headers.contains_key(CONTENT_ENCODING);
+        let said = Said::read(if plain { &begin } else { b"" });
+        let cause = match plane {
+            Plane::OpenAi => openai(head.status, &said),
+            Plane::Search => Some(search(head.status, &said)),
+        };
+        let challenge = head.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(readable);
+        let said = if said.text.is_empty() { challenge.unwrap_or_default() } else { said.text };
+        let body =
+            if ended { Answer::Whole(Full::new(begin)) } else { Answer::Resumed { begin: Some(begin), rest: body } };
+        let answer = || Response::from_parts(head, AnswerBody(body));
+        match (cause, plane) {
+            (None, _) => Judgement::Pass(answer()),
+            (Some(cause @ Cause::Network), Plane::OpenAi) => {
+                Judgement::PassTelling(answer(), Complaint { cause, said })
+            }
+            (Some(cause @ Cause::Token), _) => Judgement::BadToken(Complaint { cause, said }),
+            (Some(cause), _) => Judgement::Complain(Complaint { cause, said }),
+        }
     }
 }
 
@@ -247,6 +274,13 @@ impl<U: Body<Data = Bytes> + Unpin> Body for AnswerBody<U> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn judge<U: Body<Data = Bytes> + Unpin>(plane: Plane, answer: Response<U>) -> Judgement<U> {
+        match glance(plane, answer) {
+            Glance::Clear(judgement) => judgement,
+            Glance::Doubtful(answer) => answer.judge().await,
+        }
+    }
 
     async fn judged(plane: Plane, status: u16, body: &'static str) -> Judgement<Full<Bytes>> {
         let answer = Response::builder().status(status).body(Full::from(body)).unwrap();

@@ -42,7 +42,7 @@ pub use hosts::Hosts;
 pub(crate) use path::{Parameter, parameters};
 
 use crate::family::Family;
-use crate::listen::ServerName;
+use crate::listen::Arrival;
 use crate::plane::{Access, Plane};
 use crate::refusal::Refusal;
 use crate::websocket;
@@ -96,7 +96,7 @@ impl Route {
             Plane::Search => search::classify(&request.method, segments)?,
         };
         let named = |host| hosts.find(host, plane).cloned();
-        let server_name = request.extensions.get::<ServerName>();
+        let server_name = request.extensions.get::<Arrival>().and_then(|arrival| arrival.server_name.as_ref());
         Ok(Self {
             plane,
             operation: family.map(|family| (family, family.access(&request.method))),

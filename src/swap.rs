@@ -14,11 +14,12 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
-use http::{Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Extensions, Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::upgrade;
 use tower::{Layer, Service};
@@ -27,7 +28,7 @@ pub use gateway::Gateway;
 pub use ongoing::ToldBody;
 
 use crate::admit::{Admitted, strip_hop_by_hop};
-use crate::authenticate::{Credential, authenticate, not_now, offers};
+use crate::authenticate::{Credential, authenticate, offers};
 use crate::authorize::{Way, authorize};
 use crate::cors::Page;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
@@ -35,16 +36,16 @@ use crate::family::Family;
 use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
-use crate::keys::Key;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
-use crate::rewrite::{AnswerBody, Judgement, judge};
+use crate::rewrite::{AnswerBody, Glance, Judgement, glance};
 use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
 use alarms::{warn_of, warn_of_hidden_links};
 use ongoing::{Ongoing, Tunnel};
+use passing::pass;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -103,171 +104,185 @@ where
 {
     type Response = Response<ToldBody<AnswerBody<LinkedBody<U>>>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answering<U>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut swap = self.clone();
-        Box::pin(async move { Ok(swap.answer(request).await) })
+        self.answer(request)
     }
 }
 
+/// An answer on its way.
+type Answering<U> =
+    Pin<Box<dyn Future<Output = Result<Response<ToldBody<AnswerBody<LinkedBody<U>>>>, Infallible>> + Send>>;
+
 impl<S> Swap<S> {
     /// Answers a request. The only place that renders a verdict, and that logs one.
-    async fn answer<B, U>(&mut self, request: Request<B>) -> Response<ToldBody<AnswerBody<LinkedBody<U>>>>
+    pub(crate) fn answer<B, U>(&self, request: Request<B>) -> Answering<U>
     where
-        S: Service<Admitted<Replay<B>>, Response = Response<U>>,
+        S: Service<Admitted<Replay<B>>, Response = Response<U>> + Clone + Send + 'static,
+        S::Future: Send,
         S::Error: Into<Failure>,
-        B: Body<Data = Bytes> + Unpin,
-        U: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        U: Body<Data = Bytes> + Send + Unpin + 'static,
+        U::Error: Into<BoxError> + Send,
     {
         let id = new_id();
-        let client_id = request.headers().get("x-ms-client-request-id").cloned();
-        let page = self.desk.gateway.cors.page(&request);
-        let record = Record::of(&request, id.clone());
-        let mut ongoing = Ongoing::begin(record, self.desk.clone());
-        let record = &mut *ongoing.record;
-        let mut response = match self.walk(request, &page, record).await {
-            Ok((mut response, tunnel)) => {
-                response.headers_mut().insert(REQUEST_ID, id);
-                if let Some(key) = &record.key {
-                    key.announce_expiry(response.headers_mut());
-                }
-                if let Some(tunnel) = tunnel {
-                    return ongoing.opened(response, tunnel);
-                }
-                response
-            }
-            Err(verdict) => {
-                match &verdict {
-                    Verdict::Failed(Failure::Fault(fault)) => self.desk.gateway.alarms.tell(fault, record),
-                    Verdict::Failed(failure) => warn_of(failure, record),
-                    Verdict::Refused(_) | Verdict::Preflight => {}
-                }
-                let asked = Asked {
-                    plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
-                    id: &id,
-                    client_id: client_id.as_ref(),
-                    upstream_id: record.upstream_request(),
-                };
-                let response = render(&verdict, asked).map(AnswerBody::ours);
-                record.verdict = Some(verdict);
-                response
-            }
-        };
-        self.desk.gateway.cors.tell(&page, response.headers_mut());
-        ongoing.answered(response)
-    }
-
-    /// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down.
-    /// If the answer opens a websocket, its tunnel begins when that answer has reached the client.
-    async fn walk<B, U>(
-        &mut self,
-        mut request: Request<B>,
-        page: &Page,
-        record: &mut Record,
-    ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
-    where
-        S: Service<Admitted<Replay<B>>, Response = Response<U>>,
-        S::Error: Into<Failure>,
-        B: Body<Data = Bytes> + Unpin,
-        U: Body<Data = Bytes> + Unpin,
-    {
-        let Self { desk, forward } = self;
-        let gateway = &desk.gateway;
-        let opening = Opening::of(&mut request);
         let (mut head, body) = request.into_parts();
-        let route = Route::of(&head, &gateway.hosts);
-        if page.is_preflight() {
-            record.route = route.ok();
-            return Err(if page.is_welcome() { Verdict::Preflight } else { Refusal::OriginNotListed.into() });
-        }
-        let route = &*record.route.insert(route?);
-        let reached = Reached::of(&head);
-        // Whoever needs something of them has it, and nothing that is ours goes upstream.
-        head.extensions.clear();
-        let caller = match authenticate(&head, route, &gateway.keys, SystemTime::now()) {
-            Ok(Credential::Key(caller)) => caller,
-            Ok(Credential::Token(token)) => {
-                // In a box: few come, and every request would carry the room for it.
-                let rest = passing::pass(gateway, forward, token, (head, body), opening, record);
-                return Box::pin(rest).await;
-            }
-            Err(refusal) => {
-                gateway.guesses.hold(&refusal, record.from).await;
-                return Err(refusal.into());
-            }
-        };
-        record.key = Some(caller.key().clone());
-        let permit = authorize(route, caller)?;
-        record.way = Some(Way::Permit(permit.clone()));
-        let mut bearer = gateway.tokens.bearer(&permit).await?;
-
-        let (mut body, held) = Replay::first(body);
-        record.body = Some(held.clone());
-        let mut spent = Spent::default();
-        let links = Links::of(&head, &reached, &permit);
-        loop {
-            let mut request = Request::from_parts(head.clone(), body);
-            links.ask(request.headers_mut());
-            let (admitted, mut outcome) = Admitted::new(request, permit.clone(), bearer.clone())?;
-            let sent = send(forward, admitted, &mut outcome, gateway.condition_wait);
-            let sent = until_cut(sent, permit.caller().key()).await;
-            let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
-            let failure = match sent {
-                Ok((response, model)) => {
-                    record.model = model;
-                    record.upstream = Some(Upstream::of(&response));
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
-                        return open(opening, response, &head.headers).await.map_err(Verdict::from);
+        let mut ongoing = Ongoing::begin(Record::of(&head, id.clone()), self.desk.clone());
+        let mut forward = self.forward.clone();
+        // What an async block captures stands in it once. An argument of an async function stands there twice, and is
+        // copied each time that the future is.
+        Box::pin(async move {
+            let Ongoing { record, desk, .. } = &mut ongoing;
+            let gateway = &desk.gateway;
+            let page = gateway.cors.page(&head);
+            let mut response = match walk(gateway, &mut forward, (&mut head, body), &page, record).await {
+                Ok((mut response, tunnel)) => {
+                    response.headers_mut().insert(REQUEST_ID, id);
+                    if let Some(key) = &record.key {
+                        key.announce_expiry(response.headers_mut());
                     }
-                    if links.are_hidden_in(&response) {
-                        gateway.metrics.links_hidden();
-                        warn_of_hidden_links(permit.resource());
+                    if let Some(tunnel) = tunnel {
+                        return Ok(ongoing.opened(response, tunnel));
                     }
-                    let judgement = judge(route.plane(), links.turn(response)).await;
-                    // An error may come before the body's condition has been seen not to hold, which then counts more.
-                    if let Some(refusal) = outcome.refusal() {
-                        return Err(refusal.into());
-                    }
-                    match judgement {
-                        Judgement::Pass(response) => return Ok((response, None)),
-                        Judgement::PassTelling(response, complaint) => {
-                            let fault = fault(complaint);
-                            gateway.alarms.tell(&fault, record);
-                            record.complaint = Some(fault);
-                            return Ok((response, None));
-                        }
-                        // Another token is asked for even if the body was not kept: those who come after need it, too.
-                        Judgement::BadToken(complaint) if !spent.token => {
-                            spent.token = true;
-                            let failure = Failure::Fault(fault(complaint));
-                            let another = gateway.tokens.replace(&bearer).await;
-                            bearer = another.ok_or_else(|| failure.clone())?;
-                            failure
-                        }
-                        Judgement::Complain(complaint) | Judgement::BadToken(complaint) => {
-                            return Err(Failure::Fault(fault(complaint)).into());
-                        }
-                        Judgement::Fail(failure) => return Err(failure.into()),
-                    }
+                    response
                 }
-                // Its upstream had closed the connection, most likely before it saw the request.
-                Err(Verdict::Failed(Failure::LostKept))
-                    if !spent.connection && is_repeatable(&head.method, route.family()) =>
-                {
-                    spent.connection = true;
-                    Failure::LostKept
+                Err(verdict) => {
+                    match &verdict {
+                        Verdict::Failed(Failure::Fault(fault)) => gateway.alarms.tell(fault, record),
+                        Verdict::Failed(failure) => warn_of(failure, record),
+                        Verdict::Refused(_) | Verdict::Preflight => {}
+                    }
+                    let asked = Asked {
+                        plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
+                        id: &id,
+                        client_id: head.headers.get("x-ms-client-request-id"),
+                        upstream_id: record.upstream_request(),
+                    };
+                    let response = render(&verdict, asked).map(AnswerBody::ours);
+                    record.verdict = Some(verdict);
+                    response
                 }
-                Err(verdict) => return Err(verdict),
             };
-            body = Replay::again(&held).ok_or(failure)?;
-            record.replays += 1;
+            gateway.cors.tell(&page, response.headers_mut());
+            Ok(ongoing.answered(response))
+        })
+    }
+}
+
+/// The walk: route, authenticate, authorize, token, forward, links, rewrite. What it learns on the way it writes down.
+/// If the answer opens a websocket, its tunnel begins when that answer has reached the client.
+async fn walk<S, B, U>(
+    gateway: &Gateway,
+    forward: &mut S,
+    (head, body): (&mut Parts, B),
+    page: &Page,
+    record: &mut Record,
+) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
+where
+    S: Service<Admitted<Replay<B>>, Response = Response<U>>,
+    S::Error: Into<Failure>,
+    B: Body<Data = Bytes> + Unpin,
+    U: Body<Data = Bytes> + Unpin,
+{
+    let opening = Opening::of(head, &body);
+    let route = Route::of(head, &gateway.hosts);
+    if page.is_preflight() {
+        record.route = route.ok();
+        return Err(if page.is_welcome() { Verdict::Preflight } else { Refusal::OriginNotListed.into() });
+    }
+    let route = &*record.route.insert(route?);
+    let reached = Reached::of(head);
+    // Whoever needs something of them has it, and nothing that is ours goes upstream.
+    head.extensions = Extensions::new();
+    let caller = match authenticate(head, route, &gateway.keys, record.came) {
+        Ok(Credential::Key(caller)) => caller,
+        Ok(Credential::Token(token)) => {
+            // In a box: few come, and every request would carry the room for it.
+            return Box::pin(pass(gateway, forward, token, (head, body), opening, record)).await;
         }
+        Err(refusal) => {
+            gateway.guesses.hold(&refusal, record.from).await;
+            return Err(refusal.into());
+        }
+    };
+    record.key = Some(caller.key().clone());
+    let permit = authorize(route, caller)?;
+    record.way = Some(Way::Permit(permit.clone()));
+    let mut bearer = gateway.tokens.bearer(&permit).await?;
+
+    let (mut body, held) = Replay::first(body);
+    record.body = Some(held.clone());
+    let mut spent = Spent::default();
+    let links = Links::of(head, &reached, &permit);
+    loop {
+        ready(forward).await?;
+        let (admitted, mut outcome) = Admitted::new(links.asked_for(body), permit.clone(), bearer.clone())?;
+        let sent = forward.call(admitted);
+        let sent = tokio::select! {
+            biased;
+            settled = settled(sent, &mut outcome, gateway.condition_wait) => settled,
+            () = permit.caller().key().cut.cancelled() => return Err(permit.caller().cut().into()),
+        };
+        let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
+        let failure = match sent {
+            Ok((response, model)) => {
+                record.model = model;
+                record.upstream = Some(Upstream::of(&response));
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
+                    return Box::pin(open(opening, response, &head.headers)).await.map_err(Verdict::from);
+                }
+                if links.are_hidden_in(&response) {
+                    gateway.metrics.links_hidden();
+                    warn_of_hidden_links(permit.resource());
+                }
+                let judgement = match glance(route.plane(), links.turn(response)) {
+                    Glance::Clear(judgement) => judgement,
+                    // In a box, as all that few requests need.
+                    Glance::Doubtful(answer) => Box::pin(answer.judge()).await,
+                };
+                // An error may come before the body's condition has been seen not to hold, which then counts more.
+                if let Some(refusal) = outcome.refusal() {
+                    return Err(refusal.into());
+                }
+                match judgement {
+                    Judgement::Pass(response) => return Ok((response, None)),
+                    Judgement::PassTelling(response, complaint) => {
+                        let fault = fault(complaint);
+                        gateway.alarms.tell(&fault, record);
+                        record.complaint = Some(fault);
+                        return Ok((response, None));
+                    }
+                    // Another token is asked for even if the body was not kept: those who come after need it, too.
+                    Judgement::BadToken(complaint) if !spent.token => {
+                        spent.token = true;
+                        let failure = Failure::Fault(fault(complaint));
+                        let another = Box::pin(gateway.tokens.replace(&bearer)).await;
+                        bearer = another.ok_or_else(|| failure.clone())?;
+                        failure
+                    }
+                    Judgement::Complain(complaint) | Judgement::BadToken(complaint) => {
+                        return Err(Failure::Fault(fault(complaint)).into());
+                    }
+                    Judgement::Fail(failure) => return Err(failure.into()),
+                }
+            }
+            // Its upstream had closed the connection, most likely before it saw the request.
+            Err(Verdict::Failed(Failure::LostKept))
+                if !spent.connection && is_repeatable(&head.method, route.family()) =>
+            {
+                spent.connection = true;
+                Failure::LostKept
+            }
+            Err(verdict) => return Err(verdict),
+        };
+        body = Replay::again(&held).ok_or(failure)?;
+        record.replays += 1;
     }
 }
 
@@ -280,30 +295,24 @@ struct Spent {
     token: bool,
 }
 
-/// Sends a request, and lets no answer begin before the condition on its body has been seen to hold, if it completes
-/// anything. What that says of the body's model comes with it.
-async fn send<S, B, U>(
-    forward: &mut S,
-    admitted: Admitted<Replay<B>>,
-    outcome: &mut Outcome,
-    limit: Duration,
-) -> Result<(Response<U>, Option<String>), Verdict>
+/// Waits until a service takes a request.
+async fn ready<S: Service<R>, R>(forward: &mut S) -> Result<(), Failure>
 where
-    S: Service<Admitted<Replay<B>>, Response = Response<U>>,
     S::Error: Into<Failure>,
 {
-    std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)?;
-    let sent = forward.call(admitted).await.map_err(Into::into);
-    outcome.settle(sent, limit).await
+    std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)
 }
 
-/// What a future comes to, unless its key is cut before.
-async fn until_cut<T>(sent: impl Future<Output = Result<T, Verdict>>, key: &Key) -> Result<T, Verdict> {
-    tokio::select! {
-        biased;
-        sent = sent => sent,
-        () = key.cut.cancelled() => Err(not_now(key, "revoked").into()),
-    }
+/// Waits for an answer, and lets none begin before the condition on its request's body has been seen to hold, if it
+/// completes anything. What that says of the body's model comes with it.
+async fn settled<U, E: Into<Failure>>(
+    sent: impl Future<Output = Result<Response<U>, E>>,
+    outcome: &mut Outcome,
+    limit: Duration,
+) -> Result<(Response<U>, Option<String>), Verdict> {
+    let sent = sent.await.map_err(Into::into);
+    let model = outcome.settle(sent.as_ref().ok().map(Response::status), limit).await?;
+    Ok((sent?, model))
 }
 
 /// Takes over the upstream's connection, which has become a websocket, and makes the answer that tells the client.

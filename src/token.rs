@@ -15,12 +15,12 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use http::HeaderValue;
-use moka::sync::Cache;
 
 use crate::authenticate::ClientToken;
 use crate::authorize::Permit;
@@ -40,10 +40,13 @@ const UNAVAILABLE: Failure = Failure::TokenUnavailable { cure: None };
 pub struct Tokens {
     /// The newest token of each slot, by its number. moka is told nothing of expiry: its clock stands still while the
     /// machine sleeps, and would be a second opinion beside [`Bearer`]'s own, which every reader asks.
-    cache: Cache<u64, Bearer>,
+    cache: Cache,
     slots: HashMap<Purpose, Arc<Slot>>,
     clock: Clock,
 }
+
+/// Tokens by the numbers of their slots.
+type Cache = moka::sync::Cache<u64, Bearer, RandomState>;
 
 /// A token of ours. It is had from here alone, with a permit.
 #[derive(Clone, Debug)]
@@ -111,7 +114,7 @@ impl Tokens {
 
     fn of(purposes: impl Iterator<Item = Purpose>, clock: Clock) -> Self {
         let slots = purposes.map(|purpose| (purpose.clone(), Arc::new(Slot::new(purpose)))).collect();
-        Self { cache: Cache::builder().build(), slots, clock }
+        Self { cache: moka::sync::Cache::builder().build_with_hasher(RandomState::default()), slots, clock }
     }
 
     /// Those that other keys lead to. The tokens of identities that are the `same` go on being used; an identity that is

@@ -14,7 +14,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
 };
 use http::request::Parts;
-use http::{Method, Request, StatusCode, response};
+use http::{Method, StatusCode, response};
 use http_body::Body;
 use hyper::ext::Protocol;
 use uuid::Uuid;
@@ -62,22 +62,21 @@ fn says(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
 impl Opening {
     /// Takes it out of a request. What cannot be opened (over HTTP/1.0, with a body) is then no longer asked for, and what
     /// was asked over HTTP/2 is a GET as over HTTP/1.1.
-    pub(crate) fn of<B: Body>(request: &mut Request<B>) -> Option<Self> {
-        let upgrade = Upgrade::of(request.extensions_mut()).filter(|_| request.body().is_end_stream());
+    pub(crate) fn of<B: Body>(head: &mut Parts, body: &B) -> Option<Self> {
+        let upgrade = Upgrade::of(&mut head.extensions).filter(|_| body.is_end_stream());
         let Some(upgrade) = upgrade else {
-            request.headers_mut().remove(UPGRADE);
+            head.headers.remove(UPGRADE);
             return None;
         };
-        let protocol = request.extensions_mut().remove::<Protocol>();
+        let protocol = head.extensions.remove::<Protocol>();
         let extended = protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case("websocket"));
-        if *request.method() != Method::CONNECT || !extended {
+        if head.method != Method::CONNECT || !extended {
             return Some(Self { upgrade, our_key: None });
         }
         let key = new_key();
-        *request.method_mut() = Method::GET;
-        let headers = request.headers_mut();
-        ask(headers);
-        headers.insert(SEC_WEBSOCKET_KEY, key.clone());
+        head.method = Method::GET;
+        ask(&mut head.headers);
+        head.headers.insert(SEC_WEBSOCKET_KEY, key.clone());
         Some(Self { upgrade, our_key: Some(key) })
     }
 
@@ -119,6 +118,8 @@ fn acceptance(key: &HeaderValue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     fn asked(headers: &[(&str, &str)]) -> bool {

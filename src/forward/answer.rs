@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::shelf::Lease;
 
@@ -19,10 +18,6 @@ pub struct UpstreamBody<B: Send + 'static> {
     /// `None` after the end.
     lease: Option<Lease<B>>,
     limit: Duration,
-    /// When the upstream last said something, and the timer that looks at it. The timer is not reset with each frame:
-    /// when it rings it sees how long the silence really is.
-    spoke: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why a body broke off.
@@ -36,35 +31,24 @@ pub enum Broken {
 
 impl<B: Send + 'static> UpstreamBody<B> {
     pub(super) fn new(incoming: Incoming, lease: Lease<B>, limit: Duration) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), limit, spoke: Instant::now(), timer: None };
-        body.give_back_at_end();
+        let mut body = Self { incoming, lease: Some(lease), limit };
+        body.spoke();
         body
     }
 
-    /// Whoever reads a body may stop where it says that it has ended, and not ask for more.
-    fn give_back_at_end(&mut self) {
+    /// The upstream has said something. Whoever reads a body may stop where it says that it has ended, and not ask for
+    /// more.
+    fn spoke(&mut self) {
         if self.incoming.is_end_stream() {
             self.give_back();
+        } else if let Some(lease) = &mut self.lease {
+            lease.connection().patience().restart();
         }
     }
 
     fn give_back(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
-        }
-    }
-
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let due = self.spoke + self.limit;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if Instant::now() >= due {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(due);
         }
     }
 }
@@ -77,8 +61,7 @@ impl<B: Send + 'static> Body for UpstreamBody<B> {
         let this = &mut *self;
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.spoke = Instant::now();
-                this.give_back_at_end();
+                this.spoke();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Broken::Lost(error)))),
@@ -86,7 +69,10 @@ impl<B: Send + 'static> Body for UpstreamBody<B> {
                 this.give_back();
                 Poll::Ready(None)
             }
-            Poll::Pending => this.poll_silence(cx).map(|()| Some(Err(Broken::Silent))),
+            Poll::Pending => {
+                let Some(lease) = &mut this.lease else { return Poll::Pending };
+                lease.connection().patience().poll_end(this.limit, cx).map(|()| Some(Err(Broken::Silent)))
+            }
         }
     }
 

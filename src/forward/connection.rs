@@ -1,10 +1,12 @@
 //! One connection to a resource, which carries one request after the other.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,6 +21,7 @@ use tracing::debug;
 use super::pool::Place;
 use crate::egress::{Connector, Unreachable};
 use crate::guard::Guarded;
+use crate::patience::Patience;
 use crate::settings::Resource;
 
 /// A connection that is open, as far as we know.
@@ -29,6 +32,7 @@ pub(super) struct Connection<B> {
     /// Whether it has brought an answer before.
     kept: bool,
     heard: Heard,
+    patience: Patience,
 }
 
 /// What became of a request.
@@ -37,6 +41,8 @@ pub(super) enum Sent<B> {
     Answered(Response<Incoming>),
     /// No byte of it has left: the connection was gone, and here is the request again.
     Unsent(Request<Guarded<B>>),
+    /// It has left, and nothing came back in time.
+    TimedOut,
     /// It has left, and the connection ended.
     Lost {
         /// What ended it.
@@ -76,22 +82,34 @@ where
                 debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(Self { sender, born: Instant::now(), kept: false, heard })
+        Ok(Self { sender, born: Instant::now(), kept: false, heard, patience: Patience::begin() })
     }
 
-    /// Sends a request, and waits for its answer to begin. If that is not waited for, the connection closes.
-    pub(super) async fn send(&mut self, request: Request<Guarded<B>>) -> Sent<B> {
+    /// Sends a request, and waits so long for its answer to begin. If that is not waited for, the connection closes.
+    pub(super) fn send(
+        &mut self,
+        request: Request<Guarded<B>>,
+        limit: Duration,
+    ) -> impl Future<Output = Sent<B>> + use<'_, B> {
         self.heard.forget();
-        match self.sender.try_send_request(request).await {
-            Ok(answer) => {
-                self.kept = true;
-                Sent::Answered(answer)
-            }
-            Err(mut error) => match error.take_message() {
-                Some(request) => Sent::Unsent(request),
-                None => Sent::Lost { unseen: self.kept && !self.heard.anything(), error: error.into_error() },
-            },
-        }
+        self.patience.restart();
+        let mut answer = Box::pin(self.sender.try_send_request(request));
+        poll_fn(move |cx| {
+            let answer = match answer.as_mut().poll(cx) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => return self.patience.poll_end(limit, cx).map(|()| Sent::TimedOut),
+            };
+            Poll::Ready(match answer {
+                Ok(answer) => {
+                    self.kept = true;
+                    Sent::Answered(answer)
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(request) => Sent::Unsent(request),
+                    None => Sent::Lost { unseen: self.kept && !self.heard.anything(), error: error.into_error() },
+                },
+            })
+        })
     }
 }
 
@@ -114,6 +132,11 @@ impl<B> Connection<B> {
     /// Whether it has brought an answer before.
     pub(super) fn is_kept(&self) -> bool {
         self.kept
+    }
+
+    /// For how long its upstream may leave us waiting.
+    pub(super) fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
     }
 
     /// When it was opened.

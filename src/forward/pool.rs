@@ -4,10 +4,11 @@
 //! that finds none on its own worker's shelf, where none may be opened, waits its turn; meanwhile a kept connection of
 //! another worker is closed for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use foldhash::HashMap;
 use tokio::sync::oneshot;
 
 use super::connection::Connection;

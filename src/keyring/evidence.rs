@@ -7,9 +7,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::thread;
 
-use crate::admin_client::{AdminClient, AdminUrl};
+use crate::admin_client::{AdminAnswer, AdminClient, AdminUrl, NoAnswer};
 use crate::keys::{Key, Keys};
 use crate::usage::{History, KeyUse, Moment, Page};
 
@@ -79,7 +78,13 @@ impl Evidence {
         for informant in informants {
             match informant {
                 Informant::File(file) => evidence.take(read(file)),
-                Informant::Replicas(url) => evidence.ask(url, client),
+                Informant::Replicas(url) => {
+                    let answers = client.ask_each(url, PAGE);
+                    if answers.is_empty() {
+                        evidence.take(Err(Unheard { from: url.to_string(), why: "has no address".to_owned() }));
+                    }
+                    answers.into_iter().for_each(|(replica, answer)| evidence.take(heard(&replica, answer)));
+                }
             }
         }
         evidence
@@ -113,27 +118,6 @@ impl Evidence {
         self.heard.iter().map(move |heard| (heard, heard.page.keys.iter().filter(|key| key.client == client).collect()))
     }
 
-    /// Asks the replicas behind a name, all at once.
-    fn ask(&mut self, url: &AdminUrl, client: &AdminClient) {
-        let replicas = match url.replicas() {
-            Ok(replicas) if !replicas.is_empty() => replicas,
-            Ok(_) => return self.take(Err(Unheard { from: url.to_string(), why: "has no address".to_owned() })),
-            Err(error) => {
-                return self.take(Err(Unheard { from: url.to_string(), why: format!("cannot be found: {error}") }));
-            }
-        };
-        let answers = thread::scope(|threads| {
-            let asking: Vec<_> = replicas.iter().map(|replica| threads.spawn(|| ask(replica, client))).collect();
-            asking.into_iter().filter_map(|asking| asking.join().ok()).collect::<Vec<_>>()
-        });
-        // This machine has two addresses, and who listens on one of them does not on the other.
-        if url.is_loopback() && answers.iter().any(Result::is_ok) {
-            answers.into_iter().filter(Result::is_ok).for_each(|heard| self.take(heard));
-        } else {
-            answers.into_iter().for_each(|answer| self.take(answer));
-        }
-    }
-
     /// Whoever is heard twice has the later word.
     fn take(&mut self, answer: Result<Heard, Unheard>) {
         match answer {
@@ -147,10 +131,10 @@ impl Evidence {
     }
 }
 
-fn ask(replica: &AdminUrl, client: &AdminClient) -> Result<Heard, Unheard> {
+fn heard(replica: &AdminUrl, answer: Result<AdminAnswer, NoAnswer>) -> Result<Heard, Unheard> {
     let from = replica.to_string();
     let unheard = |why: String| Unheard { from: from.clone(), why };
-    let answer = client.ask(replica, PAGE).map_err(|error| {
+    let answer = answer.map_err(|error| {
         let error = error.to_string();
         unheard(error.strip_prefix(&from).unwrap_or(&error).trim_start().to_owned())
     })?;

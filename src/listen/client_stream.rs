@@ -22,6 +22,7 @@ use super::mishap::{Cause, Witness};
 use super::own_words;
 use super::socket::Socket;
 use super::turn::{Stage, Turn};
+use crate::patience::Patience;
 use crate::settings::ClientTimeouts;
 
 /// The stream of one client.
@@ -31,8 +32,9 @@ pub(super) struct ClientStream<S> {
     turn: Turn,
     limits: ClientTimeouts,
     witness: Witness,
-    /// The time that the client has, and the change of stage that it began with.
-    reading: Option<(u32, Timer)>,
+    /// What the client owes us, and the change of stage that it owes it since.
+    patience: Patience,
+    since: u32,
     /// The time that is left for it to take what we write.
     writing: Option<Timer>,
     ending: Ending,
@@ -73,8 +75,9 @@ impl<S: Socket> ClientStream<S> {
         witness: Witness,
         open: oneshot::Sender<Infallible>,
     ) -> Self {
-        let (reading, writing, ending, own_words) = (None, None, Ending::None, None);
-        Self { io, turn, limits, witness, reading, writing, ending, own_words, _open: open }
+        let (patience, since) = (Patience::begin(), turn.changes());
+        let (writing, ending, own_words) = (None, Ending::None, None);
+        Self { io, turn, limits, witness, patience, since, writing, ending, own_words, _open: open }
     }
 
     /// Whether the client has had its time to send what is due.
@@ -82,7 +85,6 @@ impl<S: Socket> ClientStream<S> {
         let first = self.turn.changes() == 0;
         let (limit, cause) = match self.turn.stage() {
             Stage::Answering => {
-                self.reading = None;
                 self.turn.set_reader(cx);
                 return false;
             }
@@ -91,11 +93,12 @@ impl<S: Socket> ClientStream<S> {
             Stage::Waiting => (self.limits.keep_alive, None),
             Stage::Head => (self.limits.head, Some(Cause::SlowHead)),
         };
-        let now = self.turn.changes();
-        if self.reading.as_ref().is_none_or(|(began, _)| *began != now) {
-            self.reading = Some((now, Box::pin(sleep(limit))));
+        let changes = self.turn.changes();
+        if self.since != changes {
+            self.since = changes;
+            self.patience.restart();
         }
-        let overdue = self.reading.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
+        let overdue = self.patience.poll_end(limit, cx).is_ready();
         if let Some(cause) = cause.filter(|_| overdue) {
             self.witness.ended(cause);
         }

@@ -23,6 +23,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tower::Service;
 use tracing::debug;
 
+use super::arrival::{Arrival, Entrance};
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
 use super::mishap::{Cause, Tell, Witness};
@@ -295,27 +296,12 @@ struct Door {
 
 fn prepared(request: Request<Incoming>, door: &Door, leftover: Leftover) -> Request<RequestBody> {
     let mut request = request.map(|body| RequestBody::new(body, leftover));
-    let client = door.origin.client(request.headers());
-    let public_url = door.origin.public_url(request.headers());
-    let extensions = request.extensions_mut();
-    extensions.insert(door.entrance);
-    if let Some(name) = &door.server_name {
-        extensions.insert(name.clone());
-    }
-    if let Some(public_url) = public_url {
-        extensions.insert(public_url);
-    }
-    if let Some(client) = client {
-        extensions.insert(client);
-    }
+    let arrival = Arrival {
+        from: door.origin.client(request.headers()),
+        entrance: door.entrance,
+        server_name: door.server_name.clone(),
+        public_url: door.origin.public_url(request.headers()),
+    };
+    request.extensions_mut().insert(arrival);
     request
-}
-
-/// How a connection came in: in every request's extensions, for the log, and for the URLs by which clients come back.
-#[derive(Clone, Copy, Debug)]
-pub struct Entrance {
-    /// By which of the settings' listeners: `http`, `https` or `unix`.
-    pub listener: &'static str,
-    /// The version of TLS, such as `1.3`; none without TLS.
-    pub tls: Option<&'static str>,
 }

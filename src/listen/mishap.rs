@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use rustls::{AlertDescription, Error as TlsError};
 
-use super::connection::Entrance;
+use super::arrival::Entrance;
 use super::origin::ClientAddress;
 use crate::refusal::Refusal;
 

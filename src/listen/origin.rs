@@ -19,7 +19,7 @@ use super::public_url::PublicUrl;
 use super::{forwarded, proxy_protocol};
 use crate::settings::{ForwardedHeader, TrustedProxies, without_brackets};
 
-/// The address of a request's client: in every request's extensions, for the log and against who guesses. None is known
+/// The address of a request's client, for the log and against who guesses. None is known
 /// of whoever comes by the unix socket, unless a trusted proxy tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress {

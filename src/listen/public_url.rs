@@ -14,8 +14,7 @@ const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// The beginning of the URL that a client called, as far as trusted proxies tell: in the extensions of requests that
-/// come through some.
+/// The beginning of the URL that a client called, as far as trusted proxies tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicUrl {
     /// `http` or `https`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// The name in a TLS handshake (SNI), in every request's extensions that came over one. It says as much as a `Host`
+/// The name in a TLS handshake (SNI). It says as much as a `Host`
 /// header does: what the client wants, and not who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerName(Arc<str>);

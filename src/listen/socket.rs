@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-use super::connection::Entrance;
+use super::arrival::Entrance;
 use super::server_name::ServerName;
 
 /// A stream whose socket can be asked what is still unsent, and be reset.

@@ -104,7 +104,7 @@ Examples:
 Exit status:
   0  it is told
   1  no such request is kept
-  2  keyswap could not be asked, or the arguments are wrong";
+  2  keyswap, or one of several replicas, could not be asked; or the arguments are wrong";
 
 pub(super) const KEYS: &str = "\
 Examples:

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use keyswap::admin_client::{AdminAnswer, AdminClient, AdminUrl};
+use keyswap::admin_client::{AdminAnswer, AdminClient, AdminUrl, NoAnswer};
 use keyswap::settings::AdminSecretPlace;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{complain, help};
 use crate::table::table;
@@ -26,7 +26,8 @@ pub(super) struct Command {
     /// The id, alone or as the header that a client shows: x-keyswap-request-id: ...
     #[arg(value_name = "REQUEST-ID")]
     id: Vec<String>,
-    /// The admin address to ask, like 127.0.0.1:9090 or `http://keyswap.internal:9090`
+    /// The admin address to ask, like 127.0.0.1:9090 or `http://keyswap.internal:9090`; a name with several addresses means all
+    /// of them
     #[arg(long, value_name = "ADDRESS", env = "KEYSWAP_ADMIN", default_value_t)]
     admin: AdminUrl,
     #[command(flatten)]
@@ -44,6 +45,16 @@ const EXIT_NOT_ASKED: u8 = 2;
 
 const HEADINGS: [&str; 8] = ["TIME", "REQUEST", "STATUS", "STEP", "REASON", "CLIENT", "RESOURCE", "ASKED FOR"];
 
+/// What keyswap has said.
+enum Said {
+    /// What is told of the request.
+    Account(Value),
+    /// What is told of the newest.
+    Newest(Value),
+    /// That no such request is kept.
+    NotKept(Value),
+}
+
 impl Command {
     /// Asks, and says what was answered.
     pub(super) fn run(&self) -> ExitCode {
@@ -52,23 +63,33 @@ impl Command {
             Ok(asked) => asked,
             Err(why) => return complain(&why, EXIT_NOT_ASKED.into()),
         };
-        let AdminAnswer { status, page } = match client.ask(&self.admin, &path) {
-            Ok(answer) => answer,
-            Err(no_answer) => return complain(&no_answer, EXIT_NOT_ASKED.into()),
-        };
-        let json: Value = serde_json::from_str(&page).unwrap_or_default();
-        let (told, exit) = match (status.as_u16(), &json["newest"], &json["step"], &json["error"]) {
-            (200, Value::Array(newest), ..) => (listed(newest), ExitCode::SUCCESS),
-            (200, _, Value::String(_), _) => (account(&json), ExitCode::SUCCESS),
-            (404, .., Value::String(_)) if self.json => (String::new(), EXIT_NOT_KEPT.into()),
-            (404, .., Value::String(error)) => return complain(&plain(error), EXIT_NOT_KEPT.into()),
-            _ => {
-                let what =
-                    format!("{} answers {status}, and not as keyswap does: is it its admin address?", self.admin);
-                return complain(&what, EXIT_NOT_ASKED.into());
+        let (mut newest, mut not_kept, mut unheard) = (Vec::new(), None, Vec::new());
+        for (replica, answer) in client.ask_each(&self.admin, &path) {
+            match said(&replica, answer) {
+                // One replica has had it, whatever the others say.
+                Ok(Said::Account(told)) => return self.tell(&told, &account(&told), ExitCode::SUCCESS),
+                Ok(Said::Newest(told)) => newest.push(told),
+                Ok(Said::NotKept(told)) => not_kept = Some(told),
+                Err(why) => unheard.push(why),
             }
-        };
-        let told = if self.json { format!("{page}\n") } else { told };
+        }
+        let exit = if unheard.is_empty() { ExitCode::SUCCESS } else { EXIT_NOT_ASKED.into() };
+        for why in &unheard {
+            complain(why, exit);
+        }
+        if !newest.is_empty() {
+            let all = together(&newest);
+            return self.tell(&all, &listed(&all["newest"]), exit);
+        }
+        match not_kept.filter(|_| unheard.is_empty()) {
+            Some(told) if self.json => self.tell(&told, "", EXIT_NOT_KEPT.into()),
+            Some(told) => complain(&text(&told["error"]).unwrap_or_default(), EXIT_NOT_KEPT.into()),
+            None => exit,
+        }
+    }
+
+    fn tell(&self, json: &Value, words: &str, exit: ExitCode) -> ExitCode {
+        let told = if self.json { format!("{json}\n") } else { words.to_owned() };
         // A closed pipe is the reader's wish to hear no more.
         drop(std::io::stdout().write_all(told.as_bytes()));
         exit
@@ -89,8 +110,31 @@ impl Command {
     }
 }
 
-/// The newest, the newest of them first.
-fn listed(newest: &[Value]) -> String {
+/// Reads what a replica has answered.
+fn said(replica: &AdminUrl, answer: Result<AdminAnswer, NoAnswer>) -> Result<Said, String> {
+    let AdminAnswer { status, page } = answer.map_err(|no_answer| no_answer.to_string())?;
+    let json: Value = serde_json::from_str(&page).unwrap_or_default();
+    match status.as_u16() {
+        200 if json["newest"].is_array() => Ok(Said::Newest(json)),
+        200 if json["step"].is_string() => Ok(Said::Account(json)),
+        404 if json["error"].is_string() => Ok(Said::NotKept(json)),
+        _ => Err(format!("{replica} answers {status}, and not as keyswap does: is it its admin address?")),
+    }
+}
+
+/// What several replicas tell, as if it were one, the newest first.
+fn together(pages: &[Value]) -> Value {
+    let mut newest: Vec<_> = pages.iter().filter_map(|page| page["newest"].as_array()).flatten().collect();
+    // Moments in UTC, all written alike.
+    newest.sort_by_key(|told| std::cmp::Reverse(told["line"]["time"].as_str()));
+    let kept: u64 = pages.iter().filter_map(|page| page["kept"].as_u64()).sum();
+    let since = pages.iter().filter_map(|page| page["since"].as_str()).min();
+    json!({ "since": since, "kept": kept, "newest": newest })
+}
+
+/// A line for each.
+fn listed(newest: &Value) -> String {
+    let newest = newest.as_array().map(Vec::as_slice).unwrap_or_default();
     if newest.is_empty() {
         return "no request was refused, or has failed, since keyswap was started\n".to_owned();
     }

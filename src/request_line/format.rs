@@ -20,11 +20,28 @@ pub enum Format {
     Text,
 }
 
+/// The name of a field, and how it stands in JSON: made when this is compiled, since every line has all of them.
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) json: &'static str,
+}
+
+/// The field of this name.
+macro_rules! field {
+    ($name:literal) => {
+        Field { name: $name, json: concat!(",\"", $name, "\":") }
+    };
+}
+pub(super) use field;
+
 /// The value of a field.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'v> {
     /// Nothing is known.
     Absent,
+    /// A word of ours, which holds nothing but letters, digits, hyphens and dots.
+    Word(&'v str),
     Number(u64),
     Milliseconds(Duration),
     Time(SystemTime),
@@ -50,23 +67,22 @@ impl Format {
 }
 
 fn json(record: &Record, line: &mut Vec<u8>) {
-    let mut mark = b'{';
-    record.each(|name, value| {
+    let begin = line.len();
+    record.each(|field, value| {
         if !matches!(value, Value::Absent) {
-            line.extend([mark, b'"']);
-            line.extend_from_slice(name.as_bytes());
-            line.extend_from_slice(b"\":");
+            line.extend_from_slice(field.json.as_bytes());
             value.write(line);
-            mark = b',';
         }
     });
+    // The time is always known, so there is a first comma.
+    line[begin] = b'{';
     line.extend_from_slice(b"}\n");
 }
 
 fn text(record: &Record, line: &mut Vec<u8>) {
-    record.each(|name, value| {
+    record.each(|field, value| {
         if !matches!(value, Value::Absent) {
-            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(field.name.as_bytes());
             line.push(b'=');
             let begin = line.len();
             value.write(line);
@@ -96,33 +112,31 @@ impl Value<'_> {
     fn write(self, line: &mut Vec<u8>) {
         match self {
             Self::Absent => line.extend_from_slice(b"null"),
-            Self::Number(number) => digits(line, number, 1),
+            Self::Number(value) => number(line, value),
             Self::Milliseconds(duration) => {
-                let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-                digits(line, micros / 1000, 1);
-                line.push(b'.');
-                digits(line, micros % 1000, 3);
+                number(line, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+                let [a, b, c] = decimal(duration.subsec_micros() % 1000);
+                line.extend_from_slice(&[b'.', a, b, c]);
             }
             Self::Time(time) => rfc3339(line, time),
             Self::Address(ClientAddress { ip: IpAddr::V4(ip), port }) => {
                 let mut mark = b'"';
-                for number in ip.octets() {
+                for octet in ip.octets() {
                     line.push(mark);
-                    digits(line, number.into(), 1);
+                    number(line, octet.into());
                     mark = b'.';
                 }
                 if let Some(port) = port {
                     line.push(b':');
-                    digits(line, port.into(), 1);
+                    number(line, port.into());
                 }
                 line.push(b'"');
             }
             Self::Address(address) => quoted(line, |quote| write!(quote, "{address}")),
-            Self::Text(text) => quoted(line, |quote| quote.write_str(text)),
-            Self::Bytes(bytes) => match str::from_utf8(bytes) {
-                Ok(text) => quoted(line, |quote| quote.write_str(text)),
-                Err(_) => quoted(line, |quote| quote.write_str(&String::from_utf8_lossy(bytes))),
-            },
+            Self::Word(word) => plain(line, word.as_bytes()),
+            Self::Bytes(bytes) if is_plain(bytes) => plain(line, bytes),
+            Self::Bytes(bytes) => quoted(line, |quote| quote.write_str(&String::from_utf8_lossy(bytes))),
+            Self::Text(text) => Self::Bytes(text.as_bytes()).write(line),
             Self::Shown(text) => quoted(line, |quote| write!(quote, "{text}")),
         }
     }
@@ -164,34 +178,51 @@ impl<'v> From<Option<Value<'v>>> for Value<'v> {
     }
 }
 
-/// A point in time as RFC 3339 has it, in UTC, to the millisecond. Digits are put here one by one, and in addresses and
-/// all numbers: with `write!` a line costs half as much again.
+/// A point in time as RFC 3339 has it, in UTC, to the millisecond. Digits are put in their places one by one: with `write!`
+/// a line costs half as much again.
 fn rfc3339(line: &mut Vec<u8>, time: SystemTime) {
     let time = OffsetDateTime::from(time);
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second, milli) = time.to_hms_milli();
-    line.push(b'"');
-    digits(line, year.unsigned_abs().into(), 4);
-    for (mark, number) in [(b'-', u8::from(month)), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
-        line.push(mark);
-        digits(line, number.into(), 2);
-    }
-    line.push(b'.');
-    digits(line, milli.into(), 3);
-    line.extend_from_slice(b"Z\"");
+    let [a, b, c, d] = decimal(year.unsigned_abs());
+    let [e, f] = decimal(u8::from(month).into());
+    let [g, h] = decimal(day.into());
+    let [i, j] = decimal(hour.into());
+    let [k, l] = decimal(minute.into());
+    let [m, n] = decimal(second.into());
+    let [o, p, q] = decimal(milli.into());
+    let text =
+        [b'"', a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, b'Z', b'"'];
+    line.extend_from_slice(&text);
 }
 
-/// Appends a number in so many digits at least.
-fn digits(line: &mut Vec<u8>, mut number: u64, at_least: usize) {
-    // As many as the largest number has.
-    let mut text = [b'0'; 20];
-    let mut begin = text.len();
-    while number > 0 {
-        begin -= 1;
-        text[begin] += (number % 10) as u8;
+/// The last so many digits of a number.
+fn decimal<const N: usize>(mut number: u32) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
         number /= 10;
     }
-    line.extend_from_slice(&text[begin.min(text.len() - at_least)..]);
+    digits
+}
+
+fn number(line: &mut Vec<u8>, number: u64) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Whether a text can stand in a JSON string as it is, whole.
+fn is_plain(text: &[u8]) -> bool {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
+    // Without a branch for each byte, many are looked at together.
+    text.len() <= LONGEST_TEXT && text.iter().fold(true, |all, byte| all & is_plain(byte))
+}
+
+/// Appends a text that is plain, as a JSON string.
+fn plain(line: &mut Vec<u8>, text: &[u8]) {
+    line.reserve(text.len() + 2);
+    line.push(b'"');
+    line.extend_from_slice(text);
+    line.push(b'"');
 }
 
 /// Appends what `write` writes, as a JSON string.
@@ -210,13 +241,6 @@ struct Escaped<'l> {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
-        // Without a branch for each byte, many are looked at together.
-        if text.len() <= self.left && text.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte)) {
-            self.left -= text.len();
-            self.line.extend_from_slice(text.as_bytes());
-            return Ok(());
-        }
         for c in text.chars() {
             self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
             match c {

@@ -1,19 +1,21 @@
 //! What is known of a request.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode, Version};
 
-use super::format::Value;
+use super::format::{Field, Value, field};
 use crate::authorize::Way;
 use crate::family::Family;
 use crate::fault::Fault;
 use crate::forward::Held;
 use crate::keys::Key;
-use crate::listen::{ClientAddress, Entrance};
+use crate::listen::{Arrival, ClientAddress, Entrance};
 use crate::plane::Plane;
 use crate::refusal::Verdict;
 use crate::route::{Route, Target};
@@ -24,8 +26,10 @@ use crate::usage::{Object, Sight};
 #[derive(Debug)]
 pub(crate) struct Record {
     id: HeaderValue,
-    came: SystemTime,
+    pub(crate) came: SystemTime,
     begun: Instant,
+    /// Measured once, so that all who tell of it tell the same.
+    lasted: OnceCell<Duration>,
     pub(crate) from: Option<ClientAddress>,
     entrance: Option<Entrance>,
     version: Option<Version>,
@@ -92,18 +96,22 @@ impl From<End> for Outcome {
 }
 
 /// How the services name a request of theirs; the first of them that stands in an answer.
-const REQUEST_IDS: [&str; 3] = ["apim-request-id", "request-id", "x-ms-request-id"];
+const REQUEST_IDS: [HeaderName; 3] = [
+    HeaderName::from_static("apim-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-ms-request-id"),
+];
 
 impl Record {
     /// A request that has just come.
-    pub(crate) fn of<B>(request: &Request<B>, id: HeaderValue) -> Self {
-        let extensions = request.extensions();
+    pub(crate) fn of(request: &Parts, id: HeaderValue) -> Self {
+        let arrival = request.extensions.get::<Arrival>();
         Self {
-            version: Some(request.version()),
-            method: Some(request.method().clone()),
-            target: request.uri().path_and_query().cloned(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
-            ..Self::unread(extensions.get().copied(), extensions.get().copied(), id)
+            version: Some(request.version),
+            method: Some(request.method.clone()),
+            target: request.uri.path_and_query().cloned(),
+            user_agent: request.headers.get(USER_AGENT).cloned(),
+            ..Self::unread(arrival.and_then(|arrival| arrival.from), arrival.map(|arrival| arrival.entrance), id)
         }
     }
 
@@ -113,6 +121,7 @@ impl Record {
             id,
             came: SystemTime::now(),
             begun: Instant::now(),
+            lasted: OnceCell::new(),
             from,
             entrance,
             version: None,
@@ -160,9 +169,9 @@ impl Record {
         self.route.as_ref().map(Route::plane)
     }
 
-    /// Since the request came.
+    /// From its coming to its end, which is when this is asked first.
     pub(crate) fn duration(&self) -> Duration {
-        self.begun.elapsed()
+        *self.lasted.get_or_init(|| self.begun.elapsed())
     }
 
     /// From the client, in a body or a tunnel.
@@ -202,8 +211,8 @@ impl Record {
     }
 
     /// Every field, its name and its value, in the order of a line. This is the only place that knows the names.
-    pub(super) fn each<'r>(&'r self, mut tell: impl FnMut(&'static str, Value<'r>)) {
-        let text = Value::Text;
+    pub(super) fn each<'r>(&'r self, mut tell: impl FnMut(Field, Value<'r>)) {
+        let word = |word: &'r str| Value::Word(word);
         let header = |value: &'r HeaderValue| Value::Bytes(value.as_bytes());
         let route = self.route.as_ref();
         let key = self.key.as_ref();
@@ -214,33 +223,36 @@ impl Record {
             Target::InBody | Target::Unnamed | Target::Untouched => None,
         };
 
-        tell("time", Value::Time(self.came));
-        tell("request", text(self.id()));
-        tell("from", self.from.into());
-        tell("listener", self.entrance.map(|entrance| entrance.listener).into());
-        tell("tls", self.entrance.and_then(|entrance| entrance.tls).into());
-        tell("http", self.version.map(version).into());
-        tell("method", self.method.as_ref().map(Method::as_str).into());
-        tell("path", self.path().into());
-        tell("user_agent", self.user_agent.as_ref().map(header).into());
-        tell("plane", self.plane().map(Plane::name).into());
-        tell("family", route.and_then(Route::family).map(Family::name).into());
-        tell("target", route.and_then(named).or(self.model.as_deref()).into());
-        tell("client", key.map(|key| &*key.client.name).into());
-        tell("key", key.map(|key| &*key.id).into());
-        tell("resource", way.map(|way| &*way.resource().name).into());
-        tell("identity", way.map(Way::identity).into());
-        tell("status", self.status.into());
-        tell("reason", self.verdict.as_ref().map(Verdict::reason).into());
-        tell("why", self.verdict.as_ref().into());
-        tell("outcome", text(self.outcome.name()));
-        tell("upstream_status", upstream.map(|upstream| upstream.status).into());
-        tell("upstream_request", self.upstream_request().map(header).into());
-        tell("upstream_ms", upstream.map(|upstream| upstream.came.saturating_duration_since(self.begun)).into());
-        tell("duration_ms", Value::Milliseconds(self.duration()));
-        tell("bytes_in", Value::Number(self.bytes_in()));
-        tell("bytes_out", Value::Number(self.bytes_out()));
-        tell("replays", Value::Number(self.replays.into()));
+        tell(field!("time"), Value::Time(self.came));
+        tell(field!("request"), word(self.id()));
+        tell(field!("from"), self.from.into());
+        tell(field!("listener"), self.entrance.map(|entrance| word(entrance.listener)).into());
+        tell(field!("tls"), self.entrance.and_then(|entrance| entrance.tls).map(word).into());
+        tell(field!("http"), self.version.map(version).map(word).into());
+        tell(field!("method"), self.method.as_ref().map(Method::as_str).into());
+        tell(field!("path"), self.path().into());
+        tell(field!("user_agent"), self.user_agent.as_ref().map(header).into());
+        tell(field!("plane"), self.plane().map(Plane::name).map(word).into());
+        tell(field!("family"), route.and_then(Route::family).map(Family::name).map(word).into());
+        tell(field!("target"), route.and_then(named).or(self.model.as_deref()).into());
+        tell(field!("client"), key.map(|key| &*key.client.name).into());
+        tell(field!("key"), key.map(|key| &*key.id).into());
+        tell(field!("resource"), way.map(|way| &*way.resource().name).into());
+        tell(field!("identity"), way.map(Way::identity).into());
+        tell(field!("status"), self.status.into());
+        tell(field!("reason"), self.verdict.as_ref().map(Verdict::reason).map(word).into());
+        tell(field!("why"), self.verdict.as_ref().into());
+        tell(field!("outcome"), word(self.outcome.name()));
+        tell(field!("upstream_status"), upstream.map(|upstream| upstream.status).into());
+        tell(field!("upstream_request"), self.upstream_request().map(header).into());
+        tell(
+            field!("upstream_ms"),
+            upstream.map(|upstream| upstream.came.saturating_duration_since(self.begun)).into(),
+        );
+        tell(field!("duration_ms"), Value::Milliseconds(self.duration()));
+        tell(field!("bytes_in"), Value::Number(self.bytes_in()));
+        tell(field!("bytes_out"), Value::Number(self.bytes_out()));
+        tell(field!("replays"), Value::Number(self.replays.into()));
     }
 }
 
@@ -258,7 +270,7 @@ fn version(version: Version) -> &'static str {
 impl Upstream {
     /// An answer whose head has just come.
     pub(crate) fn of<U>(response: &Response<U>) -> Self {
-        let named = |headers: &HeaderMap| REQUEST_IDS.iter().find_map(|name| headers.get(*name).cloned());
+        let named = |headers: &HeaderMap| REQUEST_IDS.iter().find_map(|name| headers.get(name).cloned());
         Self { status: response.status(), request: named(response.headers()), came: Instant::now() }
     }
 }

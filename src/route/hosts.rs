@@ -1,8 +1,9 @@
 //! Whose host a client calls: the settings' resources by the names of their hosts, made once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::plane::Plane;
 use crate::settings::Settings;

@@ -3,8 +3,6 @@
 
 mod model;
 
-use std::borrow::Cow;
-
 use http::Method;
 
 use super::Target;
@@ -17,12 +15,26 @@ use crate::refusal::Refusal;
 /// [`Refusal::Ambiguous`] for quotes and parentheses, since OData is of the other plane, and for a query that names two
 /// deployments.
 pub(super) fn classify(method: &Method, segments: &[&str], query: &str) -> Result<(Option<Family>, Target), Refusal> {
-    if segments.iter().any(|segment| segment.contains(['\'', '(', ')'])) {
+    if segments.iter().any(|segment| holds(segment, |byte| matches!(byte, b'\'' | b'(' | b')'))) {
         return Err(Refusal::Ambiguous("its path has quotes or parentheses"));
     }
-    let folded: Vec<_> = segments.iter().map(|segment| folded(segment)).collect();
+    // Real clients write it in lower case already.
+    if !segments.iter().any(|segment| holds(segment, |byte| byte.is_ascii_uppercase())) {
+        return of_words(method, segments, segments, query);
+    }
+    let folded: Vec<_> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
     let words: Vec<_> = folded.iter().map(AsRef::as_ref).collect();
-    match &words[..] {
+    of_words(method, segments, &words, query)
+}
+
+/// The same, by the segments in lower case; names stay as they are written.
+fn of_words(
+    method: &Method,
+    segments: &[&str],
+    words: &[&str],
+    query: &str,
+) -> Result<(Option<Family>, Target), Refusal> {
+    match words {
         // Foundry's models; whatever is asked there is a call of one, unless its word says otherwise.
         ["models", words @ ..] => {
             let family = Some(family(method, words).unwrap_or(Family::Inference));
@@ -50,13 +62,9 @@ fn looks(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// In lower case, which real clients write already.
-fn folded(segment: &str) -> Cow<'_, str> {
-    if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(segment.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(segment)
-    }
+/// Whether any byte of a text is such a one. Without a branch for each, many are looked at together.
+fn holds(text: &str, is_one: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |any, byte| any | is_one(byte))
 }
 
 /// `/openai/deployments[/{deployment}[/...]]`.

@@ -26,8 +26,19 @@ pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
     }
     // As many as the deepest path of every day has.
     let mut segments = Vec::with_capacity(8);
-    for raw in raw.split('/').filter(|segment| !segment.is_empty()) {
-        segments.push(segment(raw)?);
+    let mut rest = raw;
+    while let Some(slash) = rest.strip_prefix('/') {
+        let plain = slash.bytes().position(|byte| !PLAIN[usize::from(byte)]).unwrap_or(slash.len());
+        // Almost all segments end where they are no longer plain: one look at each byte tells.
+        let ends = slash.as_bytes().get(plain).is_none_or(|byte| *byte == b'/');
+        let length = if ends { plain } else { slash.find('/').unwrap_or(slash.len()) };
+        let (raw, after) = slash.split_at(length);
+        if ends && !raw.ends_with('.') {
+            segments.extend((!raw.is_empty()).then_some(Cow::Borrowed(raw)));
+        } else {
+            segments.push(segment(raw)?);
+        }
+        rest = after;
     }
     Ok(segments)
 }
@@ -41,22 +52,32 @@ pub(super) fn first_length(raw: &str) -> usize {
 
 /// The parameters of a query, in order, empty ones too.
 pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
-    query.split('&').map(|raw| Parameter { raw })
+    pieces(query, |byte| byte == b'&').map(|raw| Parameter { raw })
 }
 
 /// The names of a query's parameters, whichever sign a server takes for the end of one, and decoded even if that is
 /// encoded: to be looked for, not to be read.
 pub(super) fn parameter_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    query.split(['&', ';']).map(|raw| match (Parameter { raw }).name() {
-        name if name.contains('%') => Cow::Owned(decode(&name).into_owned()),
+    pieces(query, |byte| matches!(byte, b'&' | b';')).map(|raw| match (Parameter { raw }).name() {
+        Cow::Owned(name) if name.contains('%') => Cow::Owned(decode(&name).into_owned()),
         name => name,
     })
 }
 
+/// The pieces of a text between bytes of ASCII, empty ones too. Queries are short: looking at each byte costs less than
+/// setting up a search.
+fn pieces(text: &str, is_end: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(end) = text.bytes().position(&is_end) else { return Some(text) };
+        rest = text.get(end + 1..);
+        text.get(..end)
+    })
+}
+
+/// A segment that may have something in it that somebody could read otherwise.
 fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
-    if is_plain_word(raw) {
-        return Ok(Cow::Borrowed(raw));
-    }
     let encodings = raw.match_indices('%').map(|(at, _)| raw.as_bytes().get(at + 1..at + 3));
     for digits in encodings {
         if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
@@ -74,11 +95,16 @@ fn segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     Ok(decoded)
 }
 
-/// Whether a segment has nothing in it that anybody could read otherwise: almost all have not, and one look tells.
-fn is_plain_word(raw: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
-    raw.bytes().all(plain) && !raw.ends_with('.')
-}
+/// The bytes of a path that nobody could read otherwise, but for a dot at the end of a segment.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
+        byte += 1;
+    }
+    plain
+};
 
 /// What the names in Azure's paths are made of, besides letters and digits.
 const SIGNS: &str = "-_.:$=@'()";
@@ -125,17 +151,26 @@ impl<'q> Parameter<'q> {
 
     /// Its name, decoded.
     pub(crate) fn name(self) -> Cow<'q, str> {
-        decode(self.raw.split_once('=').map_or(self.raw, |(name, _)| name))
+        decode(self.split().0)
     }
 
     /// Its value, decoded; empty if it has none.
     pub(crate) fn value(self) -> Cow<'q, str> {
-        decode(self.raw.split_once('=').map_or("", |(_, value)| value))
+        decode(self.split().1.get(1..).unwrap_or_default())
+    }
+
+    /// Before the first sign of equality, and from it on.
+    fn split(self) -> (&'q str, &'q str) {
+        self.raw.split_at(self.raw.bytes().position(|byte| byte == b'=').unwrap_or(self.raw.len()))
     }
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
-    if text.contains('%') { percent_decode_str(text).decode_utf8_lossy() } else { Cow::Borrowed(text) }
+    if text.bytes().any(|byte| byte == b'%') {
+        percent_decode_str(text).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]

@@ -136,7 +136,6 @@ impl Service<Request<RequestBody>> for Current {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let mut swap = self.0.load().swap.clone();
-        swap.call(request)
+        self.0.load().swap.answer(request)
     }
 }

@@ -98,9 +98,10 @@ pub(crate) fn without_brackets(host: &str) -> &str {
 /// The host of `host[:port]`, without the dot that may end a full name (and no address), and the port, empty where none is written. Whether
 /// they are a host and a port is not looked at.
 pub(crate) fn host_and_port(authority: &str) -> (&str, &str) {
+    let place = |sign: u8, from: usize| authority.bytes().skip(from).position(|byte| byte == sign).map(|at| from + at);
     // An address of IPv6 has colons of its own.
-    let address = authority.find(']').map_or(0, |bracket| bracket + 1);
-    let colon = authority.get(address..).and_then(|rest| rest.find(':')).map(|colon| address + colon);
+    let address = place(b']', 0).map_or(0, |bracket| bracket + 1);
+    let colon = place(b':', address);
     let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
     let host = host.strip_suffix('.').filter(|_| address == 0).unwrap_or(host);
     (host, port.strip_prefix(':').unwrap_or(port))

@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{BoxError, Desk};
 use crate::listen::Upgrade;
+use crate::metrics::UPSTREAM;
 use crate::request_line::{Outcome, Record};
 use crate::tunnel::{self, Traffic};
 
@@ -21,7 +22,7 @@ use crate::tunnel::{self, Traffic};
 pub(super) struct Ongoing {
     /// In a box, since it travels with the request through every future and into the answer's body.
     pub(super) record: Box<Record>,
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
     told: bool,
 }
 
@@ -88,7 +89,7 @@ impl Ongoing {
     /// The head of the answer is there.
     fn begun<B>(&mut self, response: &Response<B>) {
         let record = &mut self.record;
-        let by = record.verdict.as_ref().map_or("upstream", |verdict| verdict.reason());
+        let by = record.verdict.as_ref().map_or(UPSTREAM, |verdict| verdict.reason());
         record.status = Some(response.status());
         record.tell_key();
         if let Some(body) = &record.body {

@@ -7,7 +7,7 @@ use http_body::Body;
 use tower::Service;
 
 use super::ongoing::Tunnel;
-use super::{Gateway, is_repeatable, open, send};
+use super::{Gateway, is_repeatable, open, ready, settled};
 use crate::admit::Admitted;
 use crate::authenticate::ClientToken;
 use crate::authorize::Way;
@@ -24,7 +24,7 @@ pub(super) async fn pass<S, B, U>(
     gateway: &Gateway,
     forward: &mut S,
     token: ClientToken,
-    (head, body): (Parts, B),
+    (head, body): (&Parts, B),
     opening: Option<Opening>,
     record: &mut Record,
 ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
@@ -46,8 +46,9 @@ where
     let (mut body, held) = Replay::first(body);
     record.body = Some(held.clone());
     loop {
+        ready(forward).await?;
         let (admitted, mut outcome) = Admitted::passing(Request::from_parts(head.clone(), body), passage.clone())?;
-        match send(forward, admitted, &mut outcome, gateway.condition_wait).await {
+        match settled(forward.call(admitted), &mut outcome, gateway.condition_wait).await {
             Ok((response, _)) => {
                 record.upstream = Some(Upstream::of(&response));
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -5,13 +5,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
 use tracing::{error, info, warn};
 
 use super::clock::{Clock, Moment};
 use super::issuer::Issue;
 use super::slot::Slot;
-use super::{Bearer, Outcome, Purpose};
+use super::{Bearer, Cache, Outcome, Purpose};
 use crate::refusal::Failure;
 
 /// The shortest and the longest wait after a failed fetch while there is a token to live on.
@@ -31,7 +30,7 @@ const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Fetches tokens for a purpose and keeps the newest in the cache. Never ends.
-pub(super) async fn keep(slot: Arc<Slot>, cache: Cache<u64, Bearer>, issuer: impl Issue, clock: Clock) {
+pub(super) async fn keep(slot: Arc<Slot>, cache: Cache, issuer: impl Issue, clock: Clock) {
     let Purpose { identity, scope } = slot.purpose.clone();
     // Failed fetches in a row without a token.
     let mut cold = 0;

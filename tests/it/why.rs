@@ -3,6 +3,7 @@
 mod faults;
 mod keeping;
 mod refusals;
+mod replicas;
 mod trouble;
 
 use azure_emulator::{Fault, Plane};

@@ -1,0 +1,45 @@
+//! How long somebody may leave us waiting: a client, or an upstream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Since when we have been waiting, and the timer that looks at it. The timer is one for as long as a connection lives: it
+/// is not set anew with each request, or with each piece of an answer, which would cost more than all that it is for. When
+/// it rings it sees how long the wait really is, and where nobody waits any more it rings for nothing.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    /// The wait begins now.
+    pub(crate) fn begin() -> Self {
+        Self { since: Instant::now(), timer: None }
+    }
+
+    /// It begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Ready when it has been as long as this.
+    pub(crate) fn poll_end(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.since + limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // It was set for a longer wait.
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
