@@ -1,7 +1,7 @@
 //! The whole life of keys under load, as a script with the real binary: they are imported, served, rotated, revoked, made to
-//! expire; their file is broken and mended; the replicas that serve them are restarted; their grants are narrowed. Meanwhile clients use them without a
-//! pause worth the name. No request fails that should have passed, and none passes that should have failed: [`rights`] has the
-//! rule by which that is judged.
+//! expire; their file is broken and mended; the replicas that serve them are restarted; their grants are narrowed. Meanwhile
+//! clients use them without a pause worth the name. No request fails that should have passed, and none passes that should have
+//! failed: [`rights`] has the rule by which that is judged.
 
 mod crowd;
 mod replica;
