@@ -15,8 +15,9 @@ mod page;
 mod sight;
 mod uses;
 
-pub use book::{Book, Listed};
+pub use book::Book;
+pub(crate) use book::Listed;
 pub use moment::Moment;
 pub use page::{History, KeyUse, Named, Operation, Page, Several, Tally};
 pub(crate) use sight::{Object, Sight};
-pub use uses::Uses;
+pub(crate) use uses::Uses;

@@ -79,8 +79,11 @@ impl Evidence {
             match informant {
                 Informant::File(file) => evidence.take(read(file)),
                 Informant::Replicas(url) => {
-                    let answers = client.ask_each(url, PAGE).into_iter();
-                    answers.for_each(|(replica, answer)| evidence.take(heard(&replica, answer)));
+                    let answers = client.ask_each(url, PAGE);
+                    if answers.is_empty() {
+                        evidence.take(Err(Unheard { from: url.to_string(), why: "has no address".to_owned() }));
+                    }
+                    answers.into_iter().for_each(|(replica, answer)| evidence.take(heard(&replica, answer)));
                 }
             }
         }

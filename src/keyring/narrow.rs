@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::GrantEdit;
 use crate::family::{Families, Family};
@@ -82,48 +82,68 @@ pub(super) fn deeds(history: &History) -> Option<Vec<Deed>> {
     Some(deeds)
 }
 
-/// The places of the grants that a deed needs: the first that covers it; of names that nobody remembers, all that may.
-fn covering(grants: &[Grant], deed: &Deed) -> Vec<usize> {
+/// The places of the grants that may have let a deed through, whatever it was done to.
+fn possible(grants: &[Grant], deed: &Deed) -> Vec<usize> {
     let (family, access) = deed.operation;
-    let may = |grant: &&(usize, &Grant)| {
-        *grant.1.resource.name == *deed.resource && grant.1.families.contains(family) && *grant.1.access.at(access)
+    let may = |grant: &Grant| {
+        *grant.resource.name == *deed.resource && grant.families.contains(family) && *grant.access.at(access)
     };
-    let covers = |(_, grant): &(usize, &Grant)| match &deed.object {
-        Object::Named(name) => grant.targets.cover(Some(name)),
-        Object::InBody | Object::Unnamed => grant.targets.cover(None),
-        Object::Untouched | Object::Others => true,
-    };
-    let most = if deed.object == Object::Others { usize::MAX } else { 1 };
-    grants.iter().enumerate().filter(|grant| may(&grant)).filter(covers).map(|(place, _)| place).take(most).collect()
+    grants.iter().enumerate().filter(|(_, grant)| may(grant)).map(|(place, _)| place).collect()
 }
 
-/// Whether grants let through what others did, with the same identities.
-pub(super) fn lets_through(before: &[Grant], after: &[Grant], deeds: &[Deed]) -> bool {
-    let identity = |grants: &[Grant], deed: &Deed| {
-        let first = covering(grants, deed).first().and_then(|place| grants.get(*place));
-        first.map(|grant| grant.identity.at(deed.operation.1).clone())
+/// Those of them that a deed needs: the first that covers it; of names that nobody remembers, all.
+fn needed(grants: &[Grant], deed: &Deed) -> Vec<usize> {
+    let covers = |place: &usize| {
+        grants.get(*place).is_some_and(|grant| match &deed.object {
+            Object::Named(name) => grant.targets.cover(Some(name)),
+            Object::InBody | Object::Unnamed => grant.targets.cover(None),
+            Object::Untouched | Object::Others => true,
+        })
     };
-    deeds.iter().all(|deed| identity(before, deed) == identity(after, deed))
+    let most = if deed.object == Object::Others { usize::MAX } else { 1 };
+    possible(grants, deed).into_iter().filter(covers).take(most).collect()
+}
+
+/// Whether several grants that may have let a deed through ride different identities. Which of them it was is not known
+/// then: a name in a body counts for the identity of the first grant alone.
+fn is_mixed(grants: &[Grant], deed: &Deed) -> bool {
+    let possible = possible(grants, deed);
+    let mut identities =
+        possible.iter().filter_map(|place| grants.get(*place)).map(|grant| grant.identity.at(deed.operation.1));
+    let first = identities.next();
+    identities.any(|identity| Some(identity) != first)
 }
 
 /// Narrows grants to deeds.
 pub(super) fn narrowed(grants: &[Grant], deeds: &[Deed]) -> Narrowing {
     let mut notes = Vec::new();
     let mut own: Vec<Vec<&Deed>> = vec![Vec::new(); grants.len()];
+    let mut mixed: BTreeMap<usize, &Deed> = BTreeMap::new();
     for deed in deeds {
-        let places = covering(grants, deed);
-        if places.is_empty() {
-            notes.push(format!("{} was seen, but is not granted any more", deed.words()));
+        let needed = needed(grants, deed);
+        if needed.is_empty() {
+            let name = deed.object.name().map(|name| format!(" for {name}")).unwrap_or_default();
+            notes.push(format!("{}{name} was seen, but is not granted any more", deed.words()));
         }
-        for place in places {
+        for place in needed {
             own.get_mut(place).into_iter().for_each(|deeds| deeds.push(deed));
+        }
+        if is_mixed(grants, deed) {
+            mixed.extend(possible(grants, deed).into_iter().map(|place| (place, deed)));
         }
     }
     notes.dedup();
     let edits = grants.iter().zip(&own).enumerate().map(|(place, (grant, deeds))| {
-        let place = format!("grants[{place}] on {}", grant.resource.name);
+        let words = format!("grants[{place}] on {}", grant.resource.name);
+        if let Some(deed) = mixed.get(&place) {
+            notes.push(format!(
+                "{words} stays as it is: {} is granted more than once, for different identities",
+                deed.words()
+            ));
+            return vec![GrantEdit::default()];
+        }
         if deeds.is_empty() {
-            notes.push(format!("{place} was not used: it is removed"));
+            notes.push(format!("{words} was not used: it is removed"));
             return Vec::new();
         }
         notes.extend(wide(grant, deeds));

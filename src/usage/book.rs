@@ -24,15 +24,15 @@ pub struct Book {
 
 /// A key that is listed.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// Whose it is.
-    pub client: Arc<str>,
+    pub(crate) client: Arc<str>,
     /// Its name in the log.
-    pub id: Arc<str>,
+    pub(crate) id: Arc<str>,
     /// The beginning of its digest.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// What it was used for.
-    pub uses: Arc<Uses>,
+    pub(crate) uses: Arc<Uses>,
 }
 
 #[derive(Debug)]
@@ -65,13 +65,13 @@ const MEMORY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Book {
     /// One that knows of no use yet.
-    pub fn new(settings: Usage) -> Self {
+    pub(crate) fn new(settings: Usage) -> Self {
         let state = State { since: Moment::now(), cut_short: None, entries: BTreeMap::new() };
         Self { settings, process: Uuid::new_v4(), state: Mutex::new(state), shelf: Mutex::default() }
     }
 
     /// These are the keys now. One that was here before goes on where it was.
-    pub fn follow(&self, listed: Vec<Listed>) {
+    pub(crate) fn follow(&self, listed: Vec<Listed>) {
         let now = Moment::now();
         let mut state = self.state();
         // Requests that have begun may still tell those that are gone.
@@ -101,7 +101,7 @@ impl Book {
     /// Takes the file, if one is named and it is not here yet, and writes to it what it does not say yet. Whether all is as
     /// it should be; if not, the log says why, once.
     #[must_use]
-    pub fn keep(&self) -> bool {
+    pub(crate) fn keep(&self) -> bool {
         let Some(named) = &self.settings.file else { return true };
         let mut shelf = self.shelf();
         let kept = self.open(&mut shelf).and_then(|()| shelf.write(self.page()));
@@ -117,7 +117,7 @@ impl Book {
     }
 
     /// Writes the last page of this process.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut shelf = self.shelf();
         if shelf.file.is_none() {
             return;
@@ -130,7 +130,7 @@ impl Book {
     }
 
     /// How often the file is written, if there is one.
-    pub fn pace(&self) -> Option<Duration> {
+    pub(crate) fn pace(&self) -> Option<Duration> {
         self.settings.file.as_ref().map(|_| self.settings.every)
     }
 

@@ -28,8 +28,8 @@ pub(super) enum Found {
     Broken(String, PathBuf),
 }
 
-/// Who may read it: nothing in it is secret, and it is for nobody else.
-const MODE: u32 = 0o600;
+/// Who may read it: it holds no secrets, but tells who does what.
+const MODE: u32 = 0o640;
 
 impl UseFile {
     /// Takes the file for this process, and reads it.

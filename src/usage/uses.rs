@@ -11,7 +11,7 @@ use super::{Moment, Named, Object, Operation, Several, Sight, Tally};
 /// The use of one key, told by all workers. They wait for each other only where one sees what no one has seen within the
 /// hour.
 #[derive(Debug)]
-pub struct Uses {
+pub(crate) struct Uses {
     used: Count,
     permitted: Count,
     refused: Count,

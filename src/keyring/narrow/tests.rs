@@ -169,6 +169,15 @@ fn any_grant() -> impl Strategy<Value = String> {
     prop_oneof![of_plane("ai", "deployments", Plane::OpenAi), of_plane("search", "indexes", Plane::Search)]
 }
 
+/// The same, each as a table of its own.
+fn tables(grants: &[String]) -> String {
+    let table = |grant: &String| {
+        let fields = grant.trim_matches(['{', '}', ' ']).replace(", allow", "\nallow").replace("], ", "]\n");
+        format!("[[clients.a.grants]]\n{fields}\n")
+    };
+    grants.iter().map(table).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -176,25 +185,30 @@ proptest! {
     /// elsewhere, by family, access or name.
     #[test]
     fn what_was_seen_is_let_through_and_nothing_else(
+        as_tables in prop::bool::ANY,
         grants in prop::collection::vec(any_grant(), 1..4),
         asked in prop::collection::vec((0..REQUESTS.len(), 0..NAMES.len()), 1..16),
     ) {
-        let mut page = page(&format!("grants = [{}]\n", grants.join(", ")));
+        let mut page = page(&if as_tables { tables(&grants) } else { format!("grants = [{}]\n", grants.join(", ")) });
         let before = keys(&page);
         let seen: Vec<_> = asked.iter().filter_map(|asked| Some((*asked, permitted(&before, *asked).ok()?))).collect();
         let deeds: Vec<_> = seen.iter().map(|(_, (_, deed))| deed.clone()).collect();
         let narrowing = narrowed(&before.clients()[0].grants, &deeds);
-        page.replace_grants("a", &narrowing.edits).unwrap();
-        let after = keys(&page);
-        let text = page.text();
-        if deeds.is_empty() || !lets_through(&before.clients()[0].grants, &after.clients()[0].grants, &deeds) {
+        if deeds.is_empty() {
             // Nothing is proposed then.
             return Ok(());
         }
+        page.replace_grants("a", &narrowing.edits).unwrap();
+        let after = keys(&page);
+        let text = page.text();
         for (asked, (permit, _)) in &seen {
             let again = permitted(&after, *asked);
             let identity = again.as_ref().ok().map(|(permit, _)| permit.identity());
             prop_assert_eq!(identity, Some(permit.identity()), "{:?} in {}", REQUESTS[asked.0], text);
+        }
+        // Where it is not known which grant was used they all stay, and let through what they did.
+        if narrowing.notes.iter().any(|note| note.ends_with("for different identities")) {
+            return Ok(());
         }
         let all = (0..REQUESTS.len()).flat_map(|request| (0..NAMES.len()).map(move |name| (request, name)));
         for (asked, (_, deed)) in all.filter_map(|asked| Some((asked, permitted(&after, asked).ok()?))) {

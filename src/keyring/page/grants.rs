@@ -21,7 +21,10 @@ impl Page {
         let clients = self.0.get_mut("clients")?.as_table_like_mut()?;
         match clients.get_mut(client)?.as_table_like_mut()?.get_mut("grants")? {
             Item::Value(Value::Array(list)) if list.len() == edits.len() => in_list(list, edits),
-            Item::ArrayOfTables(tables) if tables.len() == edits.len() => in_tables(tables, edits),
+            Item::ArrayOfTables(tables) if tables.len() == edits.len() => {
+                in_tables(tables, edits);
+                Some(())
+            }
             _ => None,
         }
     }
@@ -90,26 +93,23 @@ fn edited(mut grant: InlineTable, edit: &GrantEdit) -> InlineTable {
     grant
 }
 
-fn in_tables(tables: &mut ArrayOfTables, edits: &[Vec<GrantEdit>]) -> Option<()> {
-    for (place, edits) in edits.iter().enumerate().rev() {
-        let Some((edit, more)) = edits.split_first() else {
-            tables.remove(place);
-            continue;
-        };
-        let grant = tables.get_mut(place)?;
-        let mut others = Vec::new();
-        for edit in more {
-            let mut other = Table::new();
-            grant.iter().for_each(|(field, item)| drop(other.insert(field, item.clone())));
-            other.decor_mut().set_prefix("\n");
-            set_fields(&mut other, edit);
-            others.push(other);
-        }
-        set_fields(grant, edit);
-        // Only at the end can there be more.
+fn in_tables(tables: &mut ArrayOfTables, edits: &[Vec<GrantEdit>]) {
+    for (mut grant, edits) in std::mem::take(tables).into_iter().zip(edits) {
+        let Some((edit, more)) = edits.split_first() else { continue };
+        let others: Vec<_> = more.iter().map(|edit| beside(&grant, edit)).collect();
+        set_fields(&mut grant, edit);
+        tables.push(grant);
         others.into_iter().for_each(|other| tables.push(other));
     }
-    Some(())
+}
+
+/// A grant like this one, but for an edit, to stand below it.
+fn beside(grant: &Table, edit: &GrantEdit) -> Table {
+    let mut other = Table::new();
+    grant.iter().for_each(|(field, item)| drop(other.insert(field, item.clone())));
+    other.decor_mut().set_prefix("\n");
+    set_fields(&mut other, edit);
+    other
 }
 
 fn set_fields(grant: &mut Table, edit: &GrantEdit) {
@@ -208,6 +208,11 @@ mod tests {
         let two = "[[clients.a.grants]]\nresource = \"r\" # his\nallow = [\"files\"] # all\n\n[[clients.a.grants]]\nresource = \"r\" # his\n\
                    allow = [\"batches\"] # all\n\n# Others.\n[clients.b]\n";
         assert_eq!(narrowed(table, &both), two);
+        // Order is kept: it says whose token is ridden where grants overlap.
+        let tables = "[[clients.a.grants]]\nresource = \"r\"\n# S.\n[[clients.a.grants]]\nresource = \"s\"\n";
+        let three = "[[clients.a.grants]]\nresource = \"r\"\nallow = [\"files\"]\n\n[[clients.a.grants]]\nresource = \"r\"\n\
+                     allow = [\"batches\"]\n# S.\n[[clients.a.grants]]\nresource = \"s\"\n";
+        assert_eq!(narrowed(tables, &[vec![part("files"), part("batches")], vec![GrantEdit::default()]]), three);
         let tables = "[[clients.a.grants]]\nresource = \"r\"\n[[clients.a.grants]]\nresource = \"s\"\n";
         assert_eq!(
             narrowed(tables, &[vec![], vec![part("files")]]),

@@ -76,7 +76,7 @@ fn words(proposal: &Proposal) -> String {
             format!("{client}: nothing to narrow: never used{since}. {cure}\n")
         }
         Outcome::NothingPermitted => {
-            format!("{client}: nothing that it asked for was permitted{since}: nothing to narrow\n")
+            format!("{client}: nothing to narrow: it came{since}, and did nothing that its grants let through\n")
         }
         Outcome::UnknownTo(who) => {
             format!(

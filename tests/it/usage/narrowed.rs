@@ -156,6 +156,21 @@ async fn what_was_never_used_is_to_be_revoked() {
         (code, &told["clients"][0]["outcome"], &told["diff"]),
         (Some(1), &json!("nothing-permitted"), &json!(""))
     );
+    // Nor is what today's grants do not let through: nobody loses all of them for it.
+    assert_eq!(world.every_day().await, NONE);
+    let path = world.gateway.directory.path().join("keys.toml");
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"openai\"", "\"batches\"")
+        .replace("\"search-admin\"", "\"manage\"");
+    fs::write(&path, text).unwrap();
+    let (code, diff, told) = world.narrow(&["shop", "--from", &here]);
+    assert_eq!((code, diff.as_str()), (Some(1), ""));
+    assert!(told.contains(", and did nothing that its grants let through\n"), "{told}");
+    assert!(
+        told.contains("\n  documents-read (read) on search for hotels was seen, but is not granted any more\n"),
+        "{told}"
+    );
     let (code, _, told) = world.narrow(&["nobody", "--from", &here]);
     assert!(code == Some(2) && told.starts_with("command line: CLIENT: is no client: "), "{told}");
 }
