@@ -1,4 +1,4 @@
-//! What each access comes to that some client is granted: one harmless request, with the token that clients' requests ride.
+//! What each granted access comes to: one harmless request, with the token that requests of clients ride.
 
 use std::sync::Arc;
 
