@@ -202,8 +202,9 @@ fn main() -> ExitCode {
 }
 
 fn serve(source: &Source, log: Option<LogFormat>, requests: RequestFormat) -> ExitCode {
-    // azure_identity tells at every fetch which kind it is; the settings have said so.
-    let log = match start_log(log, "info,azure_identity=warn,azure_core=warn") {
+    // Azure's crates tell at every fetch which kind it is, and of every one that fails: the settings say the one, we the
+    // other.
+    let log = match start_log(log, "info,azure_identity=warn,azure_core=warn,typespec_client_core=warn") {
         Ok(log) => log,
         Err(error) => return complain(&error, ExitCode::FAILURE),
     };
