@@ -98,11 +98,11 @@ impl Right {
     }
 
     fn allows(&self, fate: &Fate, due: Due) -> bool {
-        match (fate, due) {
-            (Fate::Passed, Due::Pass | Due::Either) | (Fate::Refused, Due::Refusal | Due::Either) => true,
-            (Fate::BrokenOff(_), Due::Either) => self.was_cut,
-            (Fate::Passed | Fate::BrokenOff(_), Due::Refusal) => false,
-            (Fate::Refused | Fate::BrokenOff(_), Due::Pass) | (Fate::Neither(_), _) => false,
+        match fate {
+            Fate::Passed => due != Due::Refusal,
+            Fate::Refused => due != Due::Pass,
+            Fate::BrokenOff(_) => due == Due::Either && self.was_cut,
+            Fate::Neither(_) => false,
         }
     }
 }

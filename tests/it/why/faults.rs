@@ -40,7 +40,7 @@ cure:      Azure refused a key on the resource 'ai' (127.0.0.1), and keyswap sen
 answered:  403, upstream-permission
 step:      upstream
 why:       our identity lacks a role: Principal does not have access to API/Operation.
-cure:      keyswap's identity lacks a role on the resource 'ai' (127.0.0.1). Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect after some minutes.
+cure:      keyswap's identity lacks a role on the resource 'ai' (127.0.0.1). Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect within some ten minutes.
 ",
     ),
     (
@@ -79,7 +79,7 @@ cure:      Azure refused a key on the resource 'search' (127.0.0.1), and keyswap
 answered:  403, upstream-permission
 step:      upstream
 why:       our identity lacks a role
-cure:      keyswap's identity lacks a role on the resource 'search' (127.0.0.1). Its owner should assign 'Search Index Data Reader' to that identity there, and see that the service takes role-based access control at all. It takes effect after some minutes.
+cure:      keyswap's identity lacks a role on the resource 'search' (127.0.0.1). Its owner should assign 'Search Index Data Reader' to that identity there, and see that the service takes role-based access control at all. It takes effect within some ten minutes.
 ",
     ),
     (
@@ -88,7 +88,7 @@ cure:      keyswap's identity lacks a role on the resource 'search' (127.0.0.1).
 answered:  403, upstream-permission
 step:      upstream
 why:       our identity lacks a role: Authorization failed.
-cure:      keyswap's identity lacks a role on the resource 'search' (127.0.0.1). Its owner should assign 'Search Index Data Reader' to that identity there, and see that the service takes role-based access control at all. It takes effect after some minutes.
+cure:      keyswap's identity lacks a role on the resource 'search' (127.0.0.1). Its owner should assign 'Search Index Data Reader' to that identity there, and see that the service takes role-based access control at all. It takes effect within some ten minutes.
 ",
     ),
 ];
