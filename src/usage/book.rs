@@ -58,6 +58,8 @@ struct Shelf {
     written: Option<Page>,
     /// Why it is not written, as it was last told.
     trouble: Option<String>,
+    /// Whether the last page was written. Who was still about to write another one comes too late.
+    closed: bool,
 }
 
 /// How long a key that is not listed any more is remembered: whoever took it away by mistake has noticed by then.
@@ -104,6 +106,9 @@ impl Book {
     pub(crate) fn keep(&self) -> bool {
         let Some(named) = &self.settings.file else { return true };
         let mut shelf = self.shelf();
+        if shelf.closed {
+            return true;
+        }
         let kept = self.open(&mut shelf).and_then(|()| shelf.write(self.page()));
         match (&kept, &shelf.trouble) {
             (Ok(()), Some(_)) => info!(file = %named.display(), "the use of keys is written down again"),
@@ -116,9 +121,10 @@ impl Book {
         shelf.trouble.is_none()
     }
 
-    /// Writes the last page of this process.
+    /// Writes the last page of this process: whatever is told afterwards is not known.
     pub(crate) fn close(&self) {
         let mut shelf = self.shelf();
+        shelf.closed = true;
         if shelf.file.is_none() {
             return;
         }
@@ -236,6 +242,20 @@ mod tests {
         book.follow(vec![listed("b", "11"), two]);
         assert_eq!(used(&book, "11"), 1);
         assert!(book.page().keys.iter().all(|key| key.gone.is_some() == (key.sha256 == "33")));
+    }
+
+    #[test]
+    fn nothing_is_written_after_the_last_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("usage.json");
+        let book = Book::new(Usage { file: Some(file.clone()), ..Usage::DEFAULT });
+        assert!(book.keep());
+        book.close();
+        let last = std::fs::read_to_string(&file).unwrap();
+        assert!(Page::parse(&last).unwrap().ended.is_some());
+        book.follow(vec![listed("a", "11")]);
+        assert!(book.keep());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), last);
     }
 
     #[test]
