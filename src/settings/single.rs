@@ -137,7 +137,7 @@ pub struct Single {
     pub resolver: Option<SocketAddr>,
 
     /// The proxy between here and Azure, like `http://proxy.corp:3128`; proxy variables of the environment are ignored
-    #[arg(long, help_heading = headings::EGRESS, value_name = "URL", env = "KEYSWAP_PROXY")]
+    #[arg(long, help_heading = headings::EGRESS, value_name = "URL", env = "KEYSWAP_PROXY", hide_env_values = true)]
     pub proxy: Option<String>,
 
     /// The file that holds `user:password` for the proxy

@@ -1,7 +1,7 @@
 //! The whole life of keys under load, as a script with the real binary: they are imported, served, rotated, revoked, made to
-//! expire; their file is broken and mended; the replicas that serve them are restarted. Meanwhile clients use them without a
-//! pause worth the name. No request fails that should have passed, and none passes that should have failed: [`rights`] has the
-//! rule by which that is judged.
+//! expire; their file is broken and mended; the replicas that serve them are restarted; their grants are narrowed. Meanwhile
+//! clients use them without a pause worth the name. No request fails that should have passed, and none passes that should have
+//! failed: [`rights`] has the rule by which that is judged.
 
 mod crowd;
 mod replica;
@@ -69,11 +69,13 @@ impl Life {
         replica::write_settings(directory.path(), &emulator);
         let begun = SystemTime::now();
         // As az cognitiveservices account keys list and az search query-key list print them; and one a line.
-        let (legacy, second, guest) = (emulator.keys(), random("second"), random("guest"));
+        let legacy = emulator.keys();
+        let [second, guest, app] = ["second", "guest", "app"].map(random);
         let (chat, query) = (&legacy.openai, &legacy.search_query);
         keys(&directory, "import --client shop", &json!({"key1": chat, "key2": second}).to_string());
         keys(&directory, "import --client site", &json!([{"key": query, "name": null}]).to_string());
         keys(&directory, "import --client guest --resource ai", &guest);
+        keys(&directory, "import --client app --resource ai --allow openai", &app);
 
         let [a, b] = NAMES.map(|(name, _)| Replica::start(name, &directory));
         let replicas = [a.await, b.await];
@@ -91,6 +93,7 @@ impl Life {
             ("shop-key1", chat, Errand::Chat),
             ("shop-key2", &second, Errand::Chat),
             ("guest-imported", &guest, Errand::Chat),
+            ("app-imported", &app, Errand::Chat),
             ("site-query", query, Errand::Search),
         ] {
             life.comes(name, key, errand);
@@ -227,6 +230,15 @@ async fn the_whole_life_of_keys_costs_no_good_request_and_lets_no_bad_one_pass()
     life.start_again(1).await;
     life.book.seen_by_all(ENOUGH).await;
 
+    // What they do not need is taken from all of them: of what both replicas saw, in all their lives, nothing is refused.
+    let [a, b] = life.replicas.each_ref().map(Replica::admin);
+    let (told, narrowed) = life.change(&format!("narrow --from {a} --from {b} --write")).await;
+    assert_eq!(told["written"], true, "{told}");
+    life.comes("app-imported, listing files", &random("app"), Errand::Files);
+    life.book.grant("app-imported, listing files", added);
+    life.book.end("app-imported, listing files", narrowed);
+    life.book.seen_by_all(ENOUGH).await;
+
     // In an emergency the last one goes at once. A request that it interrupts is refused as any other.
     let (_, revoked) = life.change("revoke shop-new --now").await;
     life.book.end("shop-new", revoked);
@@ -238,6 +250,8 @@ async fn the_whole_life_of_keys_costs_no_good_request_and_lets_no_bad_one_pass()
         ("shop-new", &[Due::Pass, Due::Refusal]),
         ("guest-imported", &[Due::Pass, Due::Refusal]),
         ("late-1", &[Due::Pass, Due::Refusal]),
+        ("app-imported", &[Due::Pass]),
+        ("app-imported, listing files", &[Due::Refusal]),
         ("site-query", &[Due::Pass]),
         ("site-query, writing", &[Due::Refusal]),
         ("stranger", &[Due::Refusal]),

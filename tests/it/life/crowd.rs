@@ -24,6 +24,8 @@ pub(super) enum Errand {
     Search,
     /// Writes documents.
     Index,
+    /// Lists what was uploaded to the models.
+    Files,
 }
 
 /// All clients that have come.
@@ -46,8 +48,8 @@ struct Client {
 /// Between two requests of a client: the machine has other work, too.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// The answers to a key that is not good, and to a query key that writes: each plane has one.
-const REFUSED: [(u16, &str); 2] = [(401, OPENAI_WRONG_KEY), (403, SEARCH_WRONG_KEY)];
+/// What a good key is told that is not granted files.
+const NO_FILES: &str = r#"{"error":{"code":"PermissionDenied","message":"This key may not use files operations. Ask the gateway's owner to grant 'files'.","type":"invalid_request_error","param":null}}"#;
 
 impl Crowd {
     pub(super) fn new(book: &Arc<Book>, doors: [Door; 2]) -> Self {
@@ -101,6 +103,10 @@ impl Client {
 
     fn request(&self, name: &str) -> Request<Upload> {
         let (target, body) = match self.errand {
+            Errand::Files => {
+                let request = Request::get("/openai/files?api-version=2024-10-21").header("host", "localhost");
+                return request.header("api-key", &self.key).body(Upload::new(Bytes::new(), Framing::Length)).unwrap();
+            }
             Errand::Chat => (CHAT, saying(name)),
             Errand::Search => (SEARCH, json!({"search": "*", "top": 1})),
             Errand::Index => {
@@ -117,17 +123,19 @@ impl Client {
     }
 
     fn fate(&self, name: &str, seen: &Seen) -> Fate {
-        let Seen { status, body, end, .. } = seen;
+        let Seen { status, reason, body, end, .. } = seen;
         let text = String::from_utf8_lossy(body);
         let (refused, served) = match self.errand {
-            Errand::Chat => (REFUSED[0], name),
-            Errand::Search => (REFUSED[1], "\"HotelId\""),
-            Errand::Index => (REFUSED[1], "\"status\":true"),
+            Errand::Chat => ((401, OPENAI_WRONG_KEY), name),
+            Errand::Search => ((403, SEARCH_WRONG_KEY), "\"HotelId\""),
+            // Azure's answer to a query key that writes is that to a wrong key.
+            Errand::Index => ((403, SEARCH_WRONG_KEY), "\"status\":true"),
+            Errand::Files => ((403, NO_FILES), "\"object\""),
         };
         match (end, status) {
             (End::Whole, Some(200)) if text.contains(served) => Fate::Passed,
             (End::Whole, Some(status)) if (*status, &*text) == refused => Fate::Refused,
-            _ => Fate::Neither(format!("{seen:?} {text}")),
+            _ => Fate::Neither(format!("{status:?} {reason:?} {end:?} {text}")),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Two replicas that share one directory, at addresses of their own, and what they say of themselves.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +54,8 @@ pub(super) fn write_settings(directory: &Path, emulator: &Emulator) {
         let text = world::settings(emulator, To::Behind)
             .replace(usual, &listen)
             .replace("[admin]\naddress = \"127.0.0.1:0\"", &format!("[admin]\naddress = \"{address}:9090\""))
-            .replace("delay = \"0s\"", &format!("delay = \"{DELAY}\""));
+            .replace("delay = \"0s\"", &format!("delay = \"{DELAY}\""))
+            + &format!("[usage]\nfile = \"{name}-usage.json\"\n");
         fs::write(directory.join(format!("{name}.toml")), text).unwrap();
     }
 }
@@ -78,6 +80,11 @@ impl Replica {
             }
         });
         Door { place, ready }
+    }
+
+    /// Where operators ask it.
+    pub(super) fn admin(&self) -> SocketAddr {
+        self.gateway.admin
     }
 
     /// The generation of its settings, if it runs.
@@ -149,7 +156,7 @@ async fn start(name: &str, directory: &Arc<TempDir>) -> Gateway {
 }
 
 /// A page of the admin address, head and all.
-async fn page(admin: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
+async fn page(admin: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(admin).await?;
     stream.write_all(&request_text("GET", path, &[])).await?;
     let mut page = String::new();
