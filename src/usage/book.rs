@@ -74,15 +74,20 @@ impl Book {
 
     /// These are the keys now. One that was here before goes on where it was.
     pub(crate) fn follow(&self, listed: Vec<Listed>) {
-        let now = Moment::now();
         let mut state = self.state();
+        // The first of them are known since the book is.
+        let now = if state.entries.is_empty() { state.since } else { Moment::now() };
         // Requests that have begun may still tell those that are gone.
         state.entries.values_mut().for_each(|entry| entry.gone = entry.gone.or(Some(now)));
         for key in listed {
-            let known = state.entries.get(&key.sha256).filter(|known| !Arc::ptr_eq(&known.key.uses, &key.uses));
-            if let Some(known) = known {
-                let (since, history) = known.key.uses.known();
-                key.uses.recall(since, &history);
+            match state.entries.get(&key.sha256) {
+                Some(known) if Arc::ptr_eq(&known.key.uses, &key.uses) => {}
+                Some(known) => {
+                    let (since, history) = known.key.uses.known();
+                    key.uses.begin(now);
+                    key.uses.recall(since, &history);
+                }
+                None => key.uses.begin(now),
             }
             state.entries.insert(key.sha256.clone(), Entry { key, gone: None });
         }
