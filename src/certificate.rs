@@ -200,7 +200,8 @@ pub(crate) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'stati
     Ok(certificates)
 }
 
-fn names(leaf: &CertificateDer<'_>) -> Vec<Box<str>> {
+/// The DNS names that a certificate is for, in lower case, each once.
+pub(crate) fn names(leaf: &CertificateDer<'_>) -> Vec<Box<str>> {
     let parsed = EndEntityCert::try_from(leaf).ok();
     let names = parsed.iter().flat_map(|leaf| leaf.valid_dns_names());
     let mut names: Vec<Box<str>> = names.map(|name| name.to_ascii_lowercase().into()).collect();

@@ -7,10 +7,12 @@ mod names;
 mod ourselves;
 mod stream;
 mod tunnel;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
@@ -20,10 +22,13 @@ use crate::document::Mistakes;
 use crate::settings::{self, EgressTimeouts};
 pub(crate) use connector::innermost;
 pub use connector::{Connector, Unreachable};
+pub(crate) use names::Leads;
 use names::Names;
 pub use ourselves::Ourselves;
+pub(crate) use stream::Socket;
 pub use stream::UpstreamStream;
 use tunnel::Tunnels;
+pub(crate) use witness::{Shown, Witness};
 
 /// Makes connections to Azure. Cheap to clone: what is trusted is shared.
 #[derive(Clone, Debug)]
@@ -32,6 +37,7 @@ pub struct Egress {
     names: Names,
     proxy: Option<Arc<Tunnels>>,
     roots: Arc<RootCertStore>,
+    verifier: Arc<WebPkiServerVerifier>,
     tls: Arc<ClientConfig>,
     timeouts: EgressTimeouts,
     ourselves: Arc<Ourselves>,
@@ -68,13 +74,16 @@ impl Egress {
             return Err(Mistakes::of_file("egress".as_ref(), fix));
         }
         let roots = Arc::new(roots);
-        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        let provider = Arc::new(default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone()).build();
+        let verifier = verifier.map_err(|error| Mistakes::of_file("egress".as_ref(), error.to_string()))?;
+        let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| Mistakes::of_file("egress".as_ref(), error.to_string()))?
-            .with_root_certificates(roots.clone())
+            .with_webpki_verifier(verifier.clone())
             .with_no_client_auth();
         let (settings, tls) = (Arc::new(settings.clone()), Arc::new(tls));
-        Ok(Self { settings, names, proxy, roots, tls, timeouts, ourselves: Arc::default() })
+        Ok(Self { settings, names, proxy, roots, verifier, tls, timeouts, ourselves: Arc::default() })
     }
 
     /// The way out that these settings lead to now. It is this one, if neither they nor what they name have changed.
@@ -108,6 +117,11 @@ impl Egress {
     pub fn nearby(&self) -> Self {
         let timeouts = EgressTimeouts { connect: NEARBY.min(self.timeouts.connect), ..self.timeouts };
         Self { proxy: None, timeouts, ..self.clone() }
+    }
+
+    /// Who sees whom a TLS handshake leads to.
+    pub(crate) fn witness(&self) -> Arc<Witness> {
+        Arc::new(Witness::new(self.verifier.clone()))
     }
 
     /// A connector that speaks HTTP/1.1, with TLS where the URL says https.

@@ -62,7 +62,8 @@ pub struct Place {
     pub operation: (Family, Access),
 }
 
-const CURE_OF_KEYS: &str = "If the request's body holds a key, put a managed identity in its place.";
+const CURE_OF_KEYS: &str = "If the request's body holds a key, put a managed identity in its place; if it holds none, something \
+                            on the way to the resource adds one.";
 
 const CURE_OF_ENDPOINT: &str = "The gateway's owner should see that the endpoint is the resource's own, and that nothing on \
                                 the way to it adds a key.";
@@ -161,11 +162,11 @@ impl Fault {
             ),
             Cause::Role if self.place.plane == Plane::Search => format!(
                 "Its owner should assign '{}' to that identity there, and see that the service takes role-based access \
-                 control at all. It takes effect after some minutes.",
+                 control at all. It takes effect within some ten minutes.",
                 self.role()
             ),
             Cause::Role => format!(
-                "Its owner should assign '{}' to that identity there. It takes effect after some minutes.",
+                "Its owner should assign '{}' to that identity there. It takes effect within some ten minutes.",
                 self.role()
             ),
             Cause::Subdomain => CURE_OF_SUBDOMAIN.to_owned(),
@@ -174,7 +175,7 @@ impl Fault {
     }
 
     /// The least of Azure's built-in roles that holds the operation.
-    fn role(&self) -> &'static str {
+    pub(crate) fn role(&self) -> &'static str {
         // Foundry's surfaces on the same account: Azure names a data action that is none of OpenAI's.
         let is_elsewhere = self.complaint.said.contains("data action `Microsoft.CognitiveServices/accounts/")
             && !self.complaint.said.contains("accounts/OpenAI/");

@@ -149,7 +149,7 @@ where
                 Box::pin(opening).await.map_err(|why| {
                     warn!(resource = name, cause = why.to_string(), "cannot connect upstream");
                     match why {
-                        Unreachable::Broken(cause) => Failure::Unreachable(cause),
+                        Unreachable::Broken(cause) | Unreachable::Refused(cause, _) => Failure::Unreachable(cause),
                         Unreachable::Loop(_) => Failure::Loop,
                     }
                 })?

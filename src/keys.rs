@@ -339,6 +339,15 @@ impl Targets {
         if globs.iter().any(|glob| glob.pattern() == "*") { Self::All } else { Self::Some(globs.into()) }
     }
 
+    /// Those that are written out: no globs.
+    pub(crate) fn exact(&self) -> Vec<String> {
+        let globs: &[WildMatch] = match self {
+            Self::All => &[],
+            Self::Some(globs) => globs,
+        };
+        globs.iter().map(WildMatch::pattern).filter(|name| !name.contains(['*', '?'])).collect()
+    }
+
     /// Whether a name is among them; `None` is what has no name, and only all names together cover it.
     pub fn cover(&self, name: Option<&str>) -> bool {
         match (self, name) {
@@ -372,5 +381,6 @@ mod tests {
         assert!(!some.cover(None));
         assert!(Targets::fitting(["x", "*"]).cover(None));
         assert!(!Targets::fitting([]).cover(Some("x")));
+        assert_eq!(some.exact(), ["whisper"]);
     }
 }

@@ -72,6 +72,12 @@
 //! with what cures it, and outlives a change of settings. [`admin`] serves it, to whoever may see it; an [`admin_client`] is
 //! how our own commands ask.
 //!
+//! # An examination
+//! The [`doctor`] asks everybody whom requests depend on, before a client meets them: each identity's issuer as [`token`]
+//! does, each resource on the steps of [`egress`]; and it reads what they say as [`rewrite`] and [`fault`] do. It has no part
+//! in the walk: what it sends is its own, on connections of its own, can change nothing, and holds a token, or a random key
+//! that is nobody's.
+//!
 //! # A change of settings
 //! [`sources`] reads everything that stands in files, and knows how those looked. [`server`] looks again and again; what has
 //! changed and settled is tried whole, and then every worker has another [`swap::Gateway`] and another
@@ -85,8 +91,8 @@
 //! in answers to its client, if those shall say it. It ends by the clock, and changes no generation.
 //!
 //! # Invariants
-//! 1. Nothing reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose condition did not
-//!    hold.
+//! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose
+//!    condition did not hold.
 //! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
 //!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
@@ -144,4 +150,5 @@ pub mod admin_client;
 pub mod authority;
 pub mod trust;
 pub mod keyring;
+pub mod doctor;
 pub mod server;

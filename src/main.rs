@@ -1,5 +1,7 @@
 //! The command line of keyswap.
 
+#[path = "main/doctor.rs"]
+mod doctor;
 #[path = "main/help.rs"]
 mod help;
 #[path = "main/keys.rs"]
@@ -76,6 +78,7 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
+    Doctor(doctor::Command),
     /// Make certificates for Azure's own host names, for clients that go on calling those
     ///
     /// DNS or a hosts file leads such a name to keyswap, which shows a certificate for it. That comes from an authority of your
@@ -188,6 +191,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { source, log, requests } => serve(&source, log, requests),
         Command::Check { source } => check(&source),
+        Command::Doctor(command) => command.run(),
         Command::Cert { wanted } => cert(&wanted),
         Command::Keys(command) => command.run(),
         Command::Why(command) => command.run(),
@@ -198,7 +202,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(source: &Source, log: Option<LogFormat>, requests: RequestFormat) -> ExitCode {
-    let log = match start_log(log) {
+    // azure_identity tells at every fetch which kind it is; the settings have said so.
+    let log = match start_log(log, "info,azure_identity=warn,azure_core=warn") {
         Ok(log) => log,
         Err(error) => return complain(&error, ExitCode::FAILURE),
     };
@@ -364,9 +369,7 @@ fn complain(what: &dyn std::fmt::Display, exit: ExitCode) -> ExitCode {
 }
 
 /// Starts the log. It leaves through an outlet: a worker must not wait for whoever reads standard error.
-fn start_log(format: Option<LogFormat>) -> std::io::Result<Outlet> {
-    // azure_identity tells at every fetch which kind it is; the settings have said so.
-    let default = "info,azure_identity=warn,azure_core=warn";
+fn start_log(format: Option<LogFormat>, default: &str) -> std::io::Result<Outlet> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     // Each line leaves at once, so that a crash takes as few along as can be; there is nobody to tell of a failure.
     let outlet = Outlet::open("log", std::io::stderr(), Duration::ZERO, |_, _| ())?;

@@ -64,6 +64,14 @@ impl Plane {
         (".search.azure.cn", Self::Search, Cloud::China),
     ];
 
+    /// What Azure's management calls a resource of this plane.
+    pub fn resource_type(self) -> &'static str {
+        match self {
+            Self::OpenAi => "Microsoft.CognitiveServices/accounts",
+            Self::Search => "Microsoft.Search/searchServices",
+        }
+    }
+
     /// The first words of the planes' paths (azure-wire, A3 and B3). An operation of any other root is of no plane.
     const ROOTS: &[(&str, Self)] = &[
         ("openai", Self::OpenAi),

@@ -104,6 +104,14 @@ pub(crate) fn glance<U>(plane: Plane, response: Response<U>) -> Glance<U> {
     Glance::Clear(Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body)))))
 }
 
+/// Finds out what an answer means, and reads as much of it as that takes.
+pub(crate) async fn judge<U: Body<Data = Bytes> + Unpin>(plane: Plane, response: Response<U>) -> Judgement<U> {
+    match glance(plane, response) {
+        Glance::Clear(judgement) => judgement,
+        Glance::Doubtful(answer) => answer.judge().await,
+    }
+}
+
 fn speaks_of_credentials(plane: Plane, status: StatusCode) -> bool {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
@@ -203,13 +211,15 @@ fn search(status: StatusCode, said: &Said) -> Cause {
 
 /// What an error body says, in whichever of Azure's shapes.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    code: String,
-    text: String,
+pub(crate) struct Said {
+    /// Azure's word for it; empty where there is none.
+    pub(crate) code: String,
+    /// Azure's text, fit for a line; empty where there is none.
+    pub(crate) text: String,
 }
 
 impl Said {
-    fn read(body: &[u8]) -> Self {
+    pub(crate) fn read(body: &[u8]) -> Self {
         let Ok(json) = serde_json::from_slice::<Value>(body) else {
             return Self { code: String::new(), text: readable(&String::from_utf8_lossy(body)) };
         };
@@ -274,13 +284,6 @@ impl<U: Body<Data = Bytes> + Unpin> Body for AnswerBody<U> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn judge<U: Body<Data = Bytes> + Unpin>(plane: Plane, answer: Response<U>) -> Judgement<U> {
-        match glance(plane, answer) {
-            Glance::Clear(judgement) => judgement,
-            Glance::Doubtful(answer) => answer.judge().await,
-        }
-    }
 
     async fn judged(plane: Plane, status: u16, body: &'static str) -> Judgement<Full<Bytes>> {
         let answer = Response::builder().status(status).body(Full::from(body)).unwrap();

@@ -167,6 +167,8 @@ pub struct Resource {
     pub connections: usize,
     /// What becomes of a request that brings an Entra token of the client's own.
     pub client_tokens: ClientTokens,
+    /// Its id in Azure's management, where somebody has written it down. Nothing but advice depends on it.
+    pub id: Option<Arc<str>>,
 }
 
 /// What becomes of a request that brings an Entra token of the client's own.

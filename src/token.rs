@@ -6,6 +6,7 @@
 
 mod aadsts;
 mod clock;
+mod fetch;
 mod issuer;
 mod keeper;
 mod refresh;
@@ -28,9 +29,13 @@ use crate::egress::Egress;
 use crate::keys::{Digest, Keys};
 use crate::refusal::Failure;
 use crate::settings::Settings;
+pub(crate) use aadsts::Ailment;
 use clock::{Clock, Moment};
+pub(crate) use fetch::{Fetched, Sample, fetch};
+pub(crate) use issuer::Denial;
 pub use keeper::Keeper;
 use slot::Slot;
+pub(crate) use transport::{Dated, Seen};
 
 /// Nobody has said why.
 const UNAVAILABLE: Failure = Failure::TokenUnavailable { cure: None };

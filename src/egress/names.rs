@@ -12,8 +12,11 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::rdata::CNAME;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower::Service;
 
@@ -36,6 +39,16 @@ pub(super) struct Addresses {
     pub(super) port: u16,
 }
 
+/// Where a name leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Leads {
+    /// The addresses, with port 0, in the order in which they are tried.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The names that it stands for, in their order, without a dot behind; `None` where they cannot be seen: the system
+    /// tells addresses alone.
+    pub(crate) aliases: Option<Vec<String>>,
+}
+
 /// A host leads back to us.
 #[derive(Debug)]
 pub(super) struct LeadsBack(pub(super) SocketAddr);
@@ -53,7 +66,7 @@ const QUESTIONS: usize = 3;
 
 type Found = std::vec::IntoIter<SocketAddr>;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 // === impl Names ===
 
@@ -83,9 +96,9 @@ impl Names {
         Ok(Self::Servers(server, Box::new(resolver)))
     }
 
-    async fn look_up(mut self, name: Name) -> Result<Vec<SocketAddr>, BoxError> {
+    async fn look_up(mut self, name: Name) -> Result<Leads, BoxError> {
         match &mut self {
-            Self::Systems(system) => Ok(system.call(name).await?.collect()),
+            Self::Systems(system) => Ok(Leads { addresses: system.call(name).await?.collect(), aliases: None }),
             Self::Servers(server, resolver) => {
                 // The dot ends the name: no search list is tried after it.
                 let whole = format!("{}.", name.as_str().trim_end_matches('.'));
@@ -93,10 +106,24 @@ impl Names {
                 let mut addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(ip, 0)).collect();
                 // Azure's hosts have addresses of IPv4; those of IPv6 are tried a moment later.
                 addresses.sort_by_key(SocketAddr::is_ipv6);
-                Ok(addresses)
+                Ok(Leads { addresses, aliases: Some(aliases(found.as_lookup())) })
             }
         }
     }
+}
+
+/// The names that an answer led through, each once: both kinds of address were asked for, and both tell them.
+fn aliases(found: &Lookup) -> Vec<String> {
+    let mut aliases = Vec::new();
+    for record in found.answers() {
+        if let RData::CNAME(CNAME(name)) = &record.data {
+            let name = name.to_ascii().trim_end_matches('.').to_owned();
+            if !aliases.contains(&name) {
+                aliases.push(name);
+            }
+        }
+    }
+    aliases
 }
 
 impl fmt::Debug for Names {
@@ -120,15 +147,24 @@ impl Service<Name> for Addresses {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let Self { names, ourselves, port } = self.clone();
-        Box::pin(async move {
-            let found = names.look_up(name).await?;
-            let with_port = |found: &SocketAddr| SocketAddr::new(found.ip(), port);
-            match found.iter().map(with_port).find(|address| ourselves.listen_on(*address)) {
-                Some(address) => Err(LeadsBack(address).into()),
-                None => Ok(found.into_iter()),
-            }
-        })
+        let addresses = self.clone();
+        Box::pin(async move { addresses.leads(name).await.map(|leads| leads.addresses.into_iter()) })
+    }
+}
+
+impl Addresses {
+    /// Where a name leads.
+    ///
+    /// # Errors
+    /// It is not found, or leads back to us.
+    pub(super) async fn leads(self, name: Name) -> Result<Leads, BoxError> {
+        let Self { names, ourselves, port } = self;
+        let leads = names.look_up(name).await?;
+        let with_port = |found: &SocketAddr| SocketAddr::new(found.ip(), port);
+        match leads.addresses.iter().map(with_port).find(|address| ourselves.listen_on(*address)) {
+            Some(address) => Err(LeadsBack(address).into()),
+            None => Ok(leads),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connection to an upstream that may answer before it has read everything.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,7 +28,7 @@ enum Layers {
 /// what came of the connection, be it an answer or its end. When that is known the connection closes, and writes fail
 /// again: nobody reads any more, and TLS has its last word to write, which must not be waited for.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     tcp: TcpStream,
     is_closing: bool,
 }
@@ -114,6 +115,11 @@ impl AsFd for UpstreamStream {
 impl Socket {
     pub(super) fn new(tcp: TcpStream) -> Self {
         Self { tcp, is_closing: false }
+    }
+
+    /// The address at its other end: the proxy's, if there is one.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.tcp.peer_addr().ok()
     }
 
     /// Nobody has to be woken: after a reset there is always something to read, if only the end.

@@ -25,7 +25,7 @@ const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 impl Shape {
     /// What the clients of a plane expect.
-    pub(super) fn of(plane: Plane) -> Self {
+    pub(crate) fn of(plane: Plane) -> Self {
         match plane {
             Plane::OpenAi => Self::Letters84,
             Plane::Search => Self::Letters52,
@@ -33,7 +33,7 @@ impl Shape {
     }
 
     /// A new key, from the system's randomness; `None` if the system has none to give.
-    pub(super) fn fresh(self) -> Option<Zeroizing<String>> {
+    pub(crate) fn fresh(self) -> Option<Zeroizing<String>> {
         let (alphabet, length): (&[u8], _) = match self {
             Self::Letters84 => (LETTERS, 84),
             Self::Hex32 => (HEX, 32),

@@ -95,6 +95,17 @@ Exit status:
   1  it is not, or does not answer
   2  the arguments are wrong";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  keyswap doctor --config keyswap.toml
+  keyswap doctor --only identities.app --only resources.contoso
+  keyswap doctor --strict --json
+
+Exit status:
+  0  nothing is wrong
+  1  something is; with --strict also what could not be told
+  2  the settings or the arguments are wrong, and nobody was asked";
+
 pub(super) const WHY: &str = "\
 Examples:
   keyswap why
@@ -104,7 +115,7 @@ Examples:
 Exit status:
   0  it is told
   1  no such request is kept
-  2  keyswap, or one of several replicas, could not be asked; or the arguments are wrong";
+  2  keyswap, or of several replicas one that may know more, could not be asked; or the arguments are wrong";
 
 pub(super) const KEYS: &str = "\
 Examples:

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use rustls::sign::Signer;
 use rustls::{SignatureAlgorithm, SignatureScheme};
@@ -57,6 +57,18 @@ impl ClientCertificate {
     pub(crate) fn near_its_end(&self) -> Option<String> {
         let ended = || "has ended: Entra refuses it".to_owned();
         self.timely().map_or_else(|_| Some(ended()), |()| self.pair.near_its_end(SystemTime::now()))
+    }
+
+    /// When it ends.
+    pub(crate) fn ends(&self) -> SystemTime {
+        self.pair.ends()
+    }
+
+    /// What Azure knows it by: the SHA-1 of its DER, in hexadecimal.
+    pub(crate) fn thumbprint(&self) -> String {
+        let leaf = self.pair.leaf().map(AsRef::as_ref).unwrap_or_default();
+        let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, leaf);
+        digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
     }
 
     /// The header of a JWT that it signs.

@@ -51,6 +51,7 @@ fn resource(
     let address = section.get("address").map(|value| address_with(&value, endpoint.as_ref()?.port()));
     let client_tokens =
         section.get("client_tokens").map_or(Some(ClientTokens::default()), |value| value.one_of(ClientTokens::NAMES));
+    let id = section.get("id").map(|value| resource_id(&value, plane?));
     let identity = section
         .need("identity", "name the identity whose tokens it gets")
         .and_then(|value| identity(&value, identities));
@@ -77,7 +78,37 @@ fn resource(
         scope: scope.into(),
         connections: connections?,
         client_tokens: client_tokens?,
+        id: id.map_or(Some(None), |id| id.map(Some))?,
     })
+}
+
+/// A resource's id in Azure's management. It is shown in commands to be pasted, so nothing in it may mean anything to a
+/// shell.
+fn resource_id(value: &Value<'_>, plane: Plane) -> Option<Arc<str>> {
+    let text = value.text()?;
+    let kind = plane.resource_type();
+    let (namespace, of_namespace) = kind.split_once('/')?;
+    let segments: Vec<_> = text.split('/').collect();
+    let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'(' | b')');
+    let is_id = match &segments[..] {
+        ["", subscriptions, a, groups, b, providers, provider, kind, c] => {
+            is(subscriptions, "subscriptions")
+                && is(groups, "resourceGroups")
+                && is(providers, "providers")
+                && is(provider, namespace)
+                && is(kind, of_namespace)
+                && [a, b, c].iter().all(|name| !name.is_empty() && name.bytes().all(is_plain))
+        }
+        _ => false,
+    };
+    if !is_id {
+        value.wrong(&format!(
+            "must be the resource's own id, as az ... show --query id prints it: \
+             /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/{kind}/NAME"
+        ));
+    }
+    is_id.then(|| text.into())
 }
 
 /// What to do about an endpoint of another cloud than the settings are for: its tokens would have the wrong audience.
@@ -131,6 +162,31 @@ mod tests {
     use std::path::Path;
 
     use crate::settings::Settings;
+
+    #[test]
+    fn an_id_is_of_the_planes_own_type_and_means_nothing_to_a_shell() {
+        let read = |id: &str| {
+            let text = format!(
+                "keys = \"keys.toml\"\n[identities.main]\nkind = \"managed-identity\"\n[resources.contoso]\n\
+                 endpoint = \"https://contoso.search.windows.net\"\nidentity = \"main\"\nid = '{id}'\n"
+            );
+            let settings = Settings::parse(Path::new("keyswap.toml"), &text);
+            settings.map(|settings| settings.resources[0].id.as_deref().map(str::to_owned)).map_err(|no| no.to_string())
+        };
+        let id = "/subscriptions/0-1/resourceGroups/rg_(a).b/providers/microsoft.search/searchServices/contoso";
+        assert_eq!(read(id), Ok(Some(id.to_owned())));
+        let wrong = "keyswap.toml:7:6: resources.contoso.id: must be the resource's own id, as az ... show --query id prints it: \
+                     /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Search/searchServices/NAME";
+        for bad in [
+            "contoso",
+            "/subscriptions/0-1/resourceGroups/rg/providers/Microsoft.CognitiveServices/accounts/contoso",
+            "/subscriptions/0-1/resourceGroups/$(id)/providers/Microsoft.Search/searchServices/contoso",
+            "/subscriptions/0-1/resourceGroups/rg/providers/Microsoft.Search/searchServices/",
+            "/subscriptions/0-1/resourceGroups/rg/providers/Microsoft.Search/searchServices/contoso/x",
+        ] {
+            assert_eq!(read(bad), Err(wrong.to_owned()), "{bad}");
+        }
+    }
 
     #[test]
     fn a_name_can_stand_in_a_path_and_a_host_names_one_resource_of_a_plane() {

@@ -299,6 +299,7 @@ impl Single {
             address: None,
             hosts: Vec::new(),
             client_tokens: ClientTokens::Refuse,
+            id: None,
             endpoint,
         })
     }

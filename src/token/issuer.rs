@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::Token;
 use super::clock::{Clock, Moment};
-use super::transport::{Exchange, HyperTransport};
+use super::transport::{Exchange, HyperTransport, Seen};
 use crate::document::Mistakes;
 use crate::egress::Egress;
 use crate::proof::ClientCertificate;
@@ -43,12 +43,12 @@ pub(super) struct Issuer {
 }
 
 /// Why there is no token.
-#[derive(Debug)]
-pub(super) struct Denial {
+#[derive(Clone, Debug)]
+pub(crate) struct Denial {
     /// What the operator should know. Never a piece of a secret or of an answer.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// What the operator should do, where that can be told.
-    pub(super) cure: Option<&'static str>,
+    pub(crate) cure: Option<&'static str>,
     /// The AADSTS code, if Entra gave one.
     code: Option<String>,
     /// Whether asking again may help.
@@ -110,10 +110,10 @@ impl Issuer {
     }
 
     /// Why there is no token.
-    fn denial(&self, exchange: &Exchange) -> Denial {
-        let denial = Denial::of(exchange);
+    fn denial(&self, seen: &Seen) -> Denial {
+        let denial = Denial::of(seen);
         let cure = match self.kind {
-            IdentityKind::ManagedIdentity { .. } => managed::cure(exchange),
+            IdentityKind::ManagedIdentity { .. } => denial.cure.or_else(|| managed::cure(seen)),
             _ => denial.cure,
         };
         Denial { cure, ..denial }
@@ -129,37 +129,41 @@ fn of(application: &Application, options: ClientOptions) -> ClientOptions {
 
 impl Issue for Issuer {
     async fn fetch(&self, scope: &str) -> Result<Token, Denial> {
+        self.fetch_seen(scope, &Exchange::default()).await
+    }
+}
+
+impl Issuer {
+    /// The same, and what was seen of it is in the exchange.
+    pub(super) async fn fetch_seen(&self, scope: &str, exchange: &Exchange) -> Result<Token, Denial> {
         // Whoever waits for a turn has not begun: it is no part of the time that a fetch has.
         let _turn = match self.kind {
             IdentityKind::AzureCli { .. } => Some(azure_cli::turn().await),
             _ => None,
         };
-        let exchange = Exchange::default();
-        let credential = self.credential(&exchange)?;
+        let credential = self.credential(exchange)?;
         // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
         // there is no such day. The task ends with the set, whatever it waits for.
         let mut fetching = JoinSet::new();
         let scope = scope.to_owned();
         fetching.spawn(async move { credential.get_token(&[&scope], None).await });
         match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
-            Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange, self.clock.now()),
-            Ok(Some(Ok(Err(_)))) => Err(self.denial(&exchange)),
-            Ok(Some(Err(_)) | None) => {
-                Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.summary())))
-            }
+            Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange.seen(), self.clock.now()),
+            Ok(Some(Ok(Err(_)))) => Err(self.denial(&exchange.seen())),
+            Ok(Some(Err(_)) | None) => Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.seen()))),
             Err(_) => {
                 // What it has started is to have ended before somebody else begins.
                 fetching.shutdown().await;
-                Err(Denial::late(&exchange))
+                Err(Denial::late(&exchange.seen()))
             }
         }
     }
 }
 
-fn checked(token: &AccessToken, exchange: &Exchange, now: Moment) -> Result<Token, Denial> {
+fn checked(token: &AccessToken, seen: &Seen, now: Moment) -> Result<Token, Denial> {
     let text = token.token.secret();
     let life = now.until(SystemTime::from(token.expires_on));
-    let bad = |what: &str| Denial::unavailable(format!("{}: {what}", exchange.summary()));
+    let bad = |what: &str| Denial::unavailable(format!("{seen}: {what}"));
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad("the answer holds no usable token"));
     }
@@ -183,14 +187,18 @@ impl Denial {
     }
 
     /// There was no whole answer in time; `azure_identity` may have asked several times.
-    fn late(exchange: &Exchange) -> Self {
-        let why = format!("no token within {FETCH_LIMIT:?}, the last that was seen: {}", exchange.summary());
-        Self { cure: exchange.cure(), ..Self::unavailable(why) }
+    fn late(seen: &Seen) -> Self {
+        let why = format!("no token within {FETCH_LIMIT:?}, the last that was seen: {seen}");
+        Self { cure: seen.cure(), ..Self::unavailable(why) }
     }
 
     /// What the exchange with the issuer came to.
-    fn of(exchange: &Exchange) -> Self {
-        Self { why: exchange.summary(), cure: exchange.cure(), code: exchange.code(), may_pass: !exchange.is_final() }
+    fn of(seen: &Seen) -> Self {
+        let why = match seen.ailment() {
+            Some(ailment) => format!("{seen}: {}", ailment.means()),
+            None => seen.to_string(),
+        };
+        Self { why, cure: seen.cure(), code: seen.code().map(str::to_owned), may_pass: !seen.is_final() }
     }
 }
 
@@ -214,7 +222,7 @@ mod tests {
         let now = Clock::default().now();
         let check = |text: &str, life: Duration| {
             let token = AccessToken::new(text.to_owned(), (SystemTime::now() + life).into());
-            checked(&token, &Exchange::default(), now).map(|token| token.expires.left(now)).map_err(|denial| denial.why)
+            checked(&token, &Seen::default(), now).map(|token| token.expires.left(now)).map_err(|denial| denial.why)
         };
         let hour = Duration::from_secs(3600);
         let left = check("eyJ0eXAi", hour).unwrap();

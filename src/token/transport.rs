@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use azure_core::error::{Error, ErrorKind};
@@ -12,8 +13,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-use super::aadsts;
-use crate::egress::{Connector, Egress};
+use super::aadsts::{self, Ailment};
+use crate::egress::{Connector, Egress, Unreachable, innermost};
 
 /// The largest answer that an issuer of tokens may give.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -35,16 +36,43 @@ pub(super) struct Recording {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchange(Arc<Mutex<Seen>>);
 
-#[derive(Debug, Default)]
-enum Seen {
+/// What was seen last.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Seen {
+    /// Nobody was asked.
     #[default]
     Nothing,
     /// No answer came, for this reason.
     NoAnswer(String),
     /// An answer of this status, with Entra's code if it had one.
-    Answer { status: u16, code: Option<String> },
+    Answer {
+        /// The status.
+        status: u16,
+        /// Like `AADSTS7000215`.
+        code: Option<String>,
+        /// What time it was for whoever answered.
+        dated: Option<Dated>,
+    },
     /// A program was asked instead, and this became of it. It refuses us if somebody has to mend something first.
-    Program { told: String, cure: &'static str, refused: bool },
+    Program {
+        /// What became of it.
+        told: String,
+        /// What to do about it.
+        cure: &'static str,
+        /// Whether somebody has to.
+        refused: bool,
+    },
+}
+
+/// The `Date` of an answer, and when it was made, by our own clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Dated {
+    /// As it was written.
+    pub(crate) date: String,
+    /// When the request was sent.
+    pub(crate) sent: SystemTime,
+    /// When the head of the answer had come.
+    pub(crate) heard: SystemTime,
 }
 
 // === impl HyperTransport ===
@@ -70,7 +98,7 @@ impl HyperTransport {
             sent = sent.header(name.as_str(), value.as_str());
         }
         let sent = sent.body(Full::new(body)).map_err(|error| error.to_string())?;
-        let answer = self.client.request(sent).await.map_err(|error| chain(&error))?;
+        let answer = self.client.request(sent).await.map_err(|error| told(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
         Ok((head, body.to_bytes()))
@@ -83,10 +111,13 @@ impl fmt::Debug for HyperTransport {
     }
 }
 
-/// An error and its causes, since hyper's own text is only the outermost.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+/// Why there is no answer, since hyper's own text is only the outermost.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    match innermost(error) {
+        // It says itself what was tried.
+        cause if cause.is::<Unreachable>() => cause.to_string(),
+        cause => format!("the connection broke: {cause}"),
+    }
 }
 
 // === impl Recording ===
@@ -94,10 +125,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[async_trait]
 impl HttpClient for Recording {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        // All that there is to see, if it hangs.
+        self.exchange.note(Seen::NoAnswer("no answer".to_owned()));
+        let sent = SystemTime::now();
         match self.transport.send(request).await {
             Ok((head, body)) => {
-                let status = head.status.as_u16();
-                self.exchange.note(Seen::Answer { status, code: aadsts::find(&body) });
+                let date = head.headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+                let dated = date.map(|date| Dated { date: date.to_owned(), sent, heard: SystemTime::now() });
+                self.exchange.note(Seen::Answer { status: head.status.as_u16(), code: aadsts::find(&body), dated });
                 if !head.status.is_success() {
                     // For a managed identity azure_identity would retry for minutes, whatever it is told.
                     return Err(Error::with_message(ErrorKind::Other, "no token"));
@@ -110,7 +145,7 @@ impl HttpClient for Recording {
                         headers.insert(name.as_str().to_owned(), value);
                     }
                 }
-                Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), headers, body))
+                Ok(AsyncRawResponse::from_bytes(StatusCode::from(head.status.as_u16()), headers, body))
             }
             Err(why) => {
                 self.exchange.note(Seen::NoAnswer(why));
@@ -138,47 +173,62 @@ impl Exchange {
         self.note(Seen::Program { told, cure, refused: true });
     }
 
+    /// What was seen last.
+    pub(super) fn seen(&self) -> Seen {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// What Entra finds wrong, where what was seen tells it.
+    pub(crate) fn ailment(&self) -> Option<Ailment> {
+        self.code().and_then(Ailment::of)
+    }
+
     /// What the operator should do, where what was seen tells it.
     pub(super) fn cure(&self) -> Option<&'static str> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Answer { code, .. } => code.as_deref().and_then(aadsts::cure),
-            Seen::Program { cure, .. } => Some(cure),
-            Seen::Nothing | Seen::NoAnswer(_) => None,
+        match self {
+            Self::Program { cure, .. } => Some(cure),
+            _ => self.ailment().map(Ailment::cure),
         }
     }
 
     /// The status of the answer, if one came.
-    pub(super) fn status(&self) -> Option<u16> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Answer { status, .. } => Some(*status),
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answer { status, .. } => Some(*status),
             _ => None,
         }
     }
 
-    /// The exchange in a line for the log.
-    pub(super) fn summary(&self) -> String {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Nothing => "no answer".to_owned(),
-            Seen::NoAnswer(told) | Seen::Program { told, .. } => told.clone(),
-            Seen::Answer { status, code: Some(code) } => format!("HTTP {status}, {code}"),
-            Seen::Answer { status, code: None } => format!("HTTP {status}"),
-        }
-    }
-
     /// Entra's code for what is wrong, like `AADSTS7000215`.
-    pub(super) fn code(&self) -> Option<String> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Answer { code, .. } => code.clone(),
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Answer { code, .. } => code.as_deref(),
             _ => None,
         }
     }
 
     /// Whether the answer says that asking again will not help. 404, 408, 410 and 429 pass (azure-wire, C2).
     pub(super) fn is_final(&self) -> bool {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Answer { status, .. } => (400..500).contains(status) && ![404, 408, 410, 429].contains(status),
-            Seen::Program { refused, .. } => *refused,
-            Seen::Nothing | Seen::NoAnswer(_) => false,
+        match self {
+            Self::Answer { status, .. } => (400..500).contains(status) && ![404, 408, 410, 429].contains(status),
+            Self::Program { refused, .. } => *refused,
+            Self::Nothing | Self::NoAnswer(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Seen {
+    /// In a line for the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("no answer"),
+            Self::NoAnswer(told) | Self::Program { told, .. } => f.write_str(told),
+            Self::Answer { status, code: Some(code), .. } => write!(f, "HTTP {status}, {code}"),
+            Self::Answer { status, code: None, .. } => write!(f, "HTTP {status}"),
         }
     }
 }

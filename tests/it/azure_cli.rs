@@ -94,7 +94,7 @@ async fn a_failing_azure_cli_is_told_without_its_words() {
         (
             "echo \"ERROR: AADSTS700082: The refresh token $AZ_SECRET has expired.\" >&2; exit 1",
             "the Azure CLI fails, AADSTS700082",
-            ASK,
+            "run az login",
         ),
         ("echo $AZ_SECRET; exit 3", "the Azure CLI fails with status 3", ASK),
         ("echo \"{ $AZ_SECRET\"", "what the Azure CLI has printed", "it must be 2.54.0 or newer"),

@@ -220,7 +220,8 @@ async fn start() -> (World, Proxy, Seen) {
     for fetched in ["app", "cert"] {
         gateway.logged(|line| line["message"] == "token fetched" && line["identity"] == fetched).await;
     }
-    gateway.logged(|line| line["why"] == "HTTP 401, AADSTS50027" && line["identity"] == "pod").await;
+    let unread = "HTTP 401, AADSTS50027: what proves the identity is no token that Entra can read";
+    gateway.logged(|line| line["why"] == unread && line["identity"] == "pod").await;
     (World { emulator, gateway, client }, proxy, seen)
 }
 
@@ -305,15 +306,15 @@ const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// What has come out of the process, by where it did.
 #[derive(Default)]
-struct Seen(Vec<(String, Vec<u8>)>);
+pub(crate) struct Seen(Vec<(String, Vec<u8>)>);
 
 impl Seen {
-    fn add(&mut self, place: &str, text: &str) {
+    pub(crate) fn add(&mut self, place: &str, text: &str) {
         self.0.push((place.to_owned(), text.as_bytes().to_vec()));
     }
 
     /// Where a piece of a secret was seen: raw, percent-encoded or in base64.
-    fn found(&self, secrets: &[(String, String)]) -> Vec<String> {
+    pub(crate) fn found(&self, secrets: &[(String, String)]) -> Vec<String> {
         let plain = pieces(PIECE, secrets.iter().map(|(name, secret)| (&**name, secret.as_bytes().to_vec())));
         let encoded = secrets.iter().flat_map(|(name, secret)| {
             [STANDARD, URL_SAFE].into_iter().flat_map(move |alphabet| {

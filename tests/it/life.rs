@@ -239,9 +239,9 @@ async fn the_whole_life_of_keys_costs_no_good_request_and_lets_no_bad_one_pass()
     life.book.end("app-imported, listing files", narrowed);
     life.book.seen_by_all(ENOUGH).await;
 
-    // In an emergency the last one goes at once. A request that it interrupts is refused as any other.
+    // In an emergency the last one goes at once, with what runs.
     let (_, revoked) = life.change("revoke shop-new --now").await;
-    life.book.end("shop-new", revoked);
+    life.book.cut("shop-new", revoked);
     life.book.seen_by_all(ENOUGH).await;
 
     for (name, dues) in [

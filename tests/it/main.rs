@@ -18,6 +18,7 @@ mod files;
 mod command_line;
 mod help;
 mod keyring;
+mod doctor;
 mod front;
 mod origin;
 mod places;

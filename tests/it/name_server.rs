@@ -14,14 +14,34 @@ pub(crate) struct NameServer {
     _serving: JoinSet<()>,
 }
 
+/// What a name leads to.
+struct Known {
+    /// The name that it stands for, if it does.
+    alias: Option<String>,
+    address: Ipv4Addr,
+}
+
 /// The type of an IPv4 address in a question (RFC 1035, 3.2.2).
 const A: [u8; 2] = [0, 1];
 
+/// A record of the Internet, good for a minute (RFC 1035, 4.1.3): another name, or an address.
+const CNAME_RECORD: [u8; 8] = [0, 5, 0, 1, 0, 0, 0, 60];
+const A_RECORD: [u8; 8] = [0, 1, 0, 1, 0, 0, 0, 60];
+
 impl NameServer {
     pub(crate) async fn knowing(names: &[(&str, Ipv4Addr)]) -> Self {
+        let known = |(name, address): &(&str, Ipv4Addr)| ((*name).to_owned(), Known { alias: None, address: *address });
+        Self::start(names.iter().map(known).collect()).await
+    }
+
+    /// One that knows a single name, which stands for another.
+    pub(crate) async fn knowing_alias(name: &str, alias: &str, address: Ipv4Addr) -> Self {
+        Self::start([(name.to_owned(), Known { alias: Some(alias.to_owned()), address })].into()).await
+    }
+
+    async fn start(names: HashMap<String, Known>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let names: HashMap<_, _> = names.iter().map(|(name, address)| ((*name).to_owned(), *address)).collect();
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let told = asked.clone();
         let mut serving = JoinSet::new();
@@ -57,18 +77,30 @@ fn name(mut question: &[u8]) -> String {
     labels.join(".")
 }
 
-/// The question once more, and the address, if one is known and asked for.
-fn answer(question: &[u8], address: Option<&Ipv4Addr>) -> Vec<u8> {
+/// The question once more, and what is known, if an address is asked for.
+fn answer(question: &[u8], known: Option<&Known>) -> Vec<u8> {
     let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
-    let found = address.filter(|_| question[end - 4..end - 2] == A);
+    let found = known.filter(|_| question[end - 4..end - 2] == A);
     // A response, with recursion; a name that is not known is told so.
-    let code = if address.is_some() { 0x80 } else { 0x83 };
-    let mut answer = [&question[..2], &[0x81, code, 0, 1, 0, found.is_some().into(), 0, 0, 0, 0]].concat();
-    answer.extend(&question[12..end]);
-    if let Some(address) = found {
-        // The name of the question, an address, in the Internet, for a minute, of four bytes.
-        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        answer.extend(address.octets());
+    let code = if known.is_some() { 0x80 } else { 0x83 };
+    let mut records = Vec::new();
+    if let Some(Known { alias, address }) = found {
+        // The name of the question, by its place.
+        let mut name = vec![0xc0, 12];
+        if let Some(alias) = alias {
+            let alias = written(alias);
+            records.push([&name[..], &CNAME_RECORD, &[0, u8::try_from(alias.len()).unwrap()], &alias].concat());
+            name = alias;
+        }
+        records.push([&name[..], &A_RECORD, &[0, 4], &address.octets()].concat());
     }
-    answer
+    let count = u8::try_from(records.len()).unwrap();
+    let head = [&question[..2], &[0x81, code, 0, 1, 0, count, 0, 0, 0, 0]].concat();
+    [&head[..], &question[12..end], &records.concat()].concat()
+}
+
+/// A name as messages have it.
+fn written(name: &str) -> Vec<u8> {
+    let labels = name.split('.').map(|label| [&[u8::try_from(label.len()).unwrap()], label.as_bytes()].concat());
+    labels.chain([vec![0]]).flatten().collect()
 }

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::Denial;
-use crate::token::aadsts;
+use crate::token::aadsts::{self, Ailment};
 use crate::token::transport::Exchange;
 
 /// Whose turn it is. One for the process: a reload is no reason for a second one.
@@ -81,7 +81,7 @@ fn complaint(status: Option<i32>, err: &[u8]) -> (String, &'static str) {
         (Some(NOT_FOUND), _) => {
             ("there is no Azure CLI on the PATH".to_owned(), "install it, or name another kind of identity")
         }
-        (_, Some(code)) => (format!("the Azure CLI fails, {code}"), ASK),
+        (_, Some(code)) => (format!("the Azure CLI fails, {code}"), Ailment::of(&code).map_or(ASK, Ailment::cure)),
         _ if says("az login") => ("nobody is logged in to the Azure CLI".to_owned(), "run az login"),
         (Some(status), None) => (format!("the Azure CLI fails with status {status}"), ASK),
         (None, None) => ("the Azure CLI was killed".to_owned(), ASK),
@@ -129,7 +129,12 @@ mod tests {
         for (status, err, told, to_do) in [
             (Some(127), "sh: az: not found", "there is no Azure CLI on the PATH", "install it"),
             (Some(1), "ERROR: Please run 'az login' to setup account.", "nobody is logged in", "run az login"),
-            (Some(1), "ERROR: AADSTS70043: The refresh token has expired. hunter2", "fails, AADSTS70043", ASK),
+            (
+                Some(1),
+                "ERROR: AADSTS70043: The refresh token has expired. hunter2",
+                "fails, AADSTS70043",
+                "run az login",
+            ),
             (Some(3), "hunter2", "fails with status 3", ASK),
             (None, "hunter2", "was killed", ASK),
         ] {

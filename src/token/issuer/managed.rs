@@ -8,7 +8,7 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 
 use super::Denial;
 use crate::settings::UserAssigned;
-use crate::token::transport::Exchange;
+use crate::token::transport::Seen;
 
 pub(super) fn credential(
     user_assigned: Option<&UserAssigned>,
@@ -32,9 +32,9 @@ pub(super) fn credential(
 }
 
 /// What to do where no token was given.
-pub(super) fn cure(exchange: &Exchange) -> Option<&'static str> {
+pub(super) fn cure(seen: &Seen) -> Option<&'static str> {
     let of_machine = std::env::var_os("IDENTITY_ENDPOINT").is_none();
-    match exchange.status() {
+    match seen.status() {
         None if of_machine => Some(
             "on a machine of Azure's, let keyswap reach 169.254.169.254, which containers, network policies and firewalls \
              may not; elsewhere there is no managed identity: name another kind",

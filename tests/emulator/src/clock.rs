@@ -13,6 +13,14 @@ pub(crate) fn unix_milliseconds() -> i128 {
     OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000
 }
 
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, as HTTP dates an answer.
+pub(crate) fn http_date(unix_seconds: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let format =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    date.format(format).unwrap_or_default()
+}
+
 /// `2016-01-09 02:02:12Z`, as Entra dates its errors (C1).
 pub(crate) fn entra_timestamp() -> String {
     OffsetDateTime::now_utc()

@@ -20,6 +20,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "wrong-secret",
     "expired-secret",
     "unknown-app",
+    "disabled-app",
     "unknown-resource",
     "unknown-tenant",
     "invalid-scope",
@@ -31,6 +32,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "html",
     "empty-token",
     "blank-token",
+    "opaque-token",
     "string-expiry",
     "absurd-expiry",
     "wrong-audience",
@@ -74,6 +76,7 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
         "wrong-secret" => Error::wrong_secret(client_id).render(),
         "expired-secret" => Error::expired_secret(client_id).render(),
         "unknown-app" => Error::unknown_app(client_id, &azure.directory.app.tenant).render(),
+        "disabled-app" => Error::disabled_app(client_id).render(),
         "unknown-resource" => Error::unknown_resource("https://example.com", &azure.directory.app.tenant).render(),
         "unknown-tenant" => Error::unknown_tenant(&azure.directory.app.tenant).render(),
         "invalid-scope" => Error::invalid_scope(form.get("scope").unwrap_or_default()).render(),
@@ -100,6 +103,10 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
             .body("text/html", "<html><head><title>503</title></head><body>The service is unavailable.</body></html>"),
         "empty-token" => ok(&json!({})),
         "blank-token" => ok(&json!({"token_type": "Bearer", "expires_in": 3599, "access_token": ""})),
+        // Azure need not say what is in its tokens.
+        "opaque-token" => ok(&json!({
+            "token_type": "Bearer", "expires_in": 3599, "access_token": entropy::key(40),
+        })),
         "string-expiry" => ok(&json!({
             "token_type": "Bearer", "expires_in": "3599", "access_token": entropy::key(40),
         })),
@@ -261,6 +268,11 @@ impl Error {
              sent your authentication request to the wrong tenant."
         );
         Self::bad_request("unauthorized_client", 700_016, text)
+    }
+
+    fn disabled_app(client_id: &str) -> Self {
+        let text = format!("Application '{client_id}'(azure-emulator) is disabled.");
+        Self::bad_request("unauthorized_client", 7_000_112, text)
     }
 
     fn unknown_resource(resource: &str, tenant: &str) -> Self {

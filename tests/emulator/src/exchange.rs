@@ -17,7 +17,7 @@ use crate::directory::Flaw;
 use crate::faults::{Fault, Transport};
 use crate::journal::{Opening, Record};
 use crate::wire::Wire;
-use crate::{Door, Plane, credentials, entra, entropy, identity_endpoint, openai, search, target, websocket};
+use crate::{Door, Plane, clock, credentials, entra, entropy, identity_endpoint, openai, search, target, websocket};
 
 /// A listener's place in the scene.
 #[derive(Clone, Copy)]
@@ -101,7 +101,10 @@ pub(crate) async fn answer(
                 if transport == Transport::Slow {
                     tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
                 }
-                let answer = real_answer(&azure, place.plane, &call).await;
+                let mut answer = real_answer(&azure, place.plane, &call).await;
+                if transport == Transport::Clock {
+                    answer = answer.set_header("date", clock::http_date(clock::unix_seconds() + fault.seconds));
+                }
                 (answer, ending(transport, &fault, &wire))
             }
         },

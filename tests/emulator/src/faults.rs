@@ -13,6 +13,7 @@
 //! | `close` | a FIN before any answer |
 //! | `reset` | a TCP reset before any answer |
 //! | `slow` | the real answer, `delay_ms` late |
+//! | `clock` | the real answer, dated by a clock that is `seconds` ahead; behind, if they are negative |
 //! | `close-frame` | over a websocket: a close with `code` after the first message |
 //!
 //! Over a websocket, bytes are those of our frames, and what ends at one of them ends after the message that it is in;
@@ -47,6 +48,9 @@ pub struct Fault {
     /// For `slow`: how late, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// For `clock`: how far ahead it is, in seconds.
+    #[serde(default)]
+    pub seconds: i64,
     /// For `close-frame`: the code.
     #[serde(default)]
     pub code: u16,
@@ -56,7 +60,7 @@ pub struct Fault {
     pub early: bool,
 }
 
-/// How a connection is broken, or how late the answer is.
+/// How a connection is broken, how late the answer is, or how it is dated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Stall,
@@ -67,6 +71,7 @@ pub(crate) enum Transport {
     Close,
     Reset,
     Slow,
+    Clock,
     CloseFrame,
 }
 
@@ -115,6 +120,7 @@ impl Fault {
             retry_after: None,
             retry_after_ms: None,
             delay_ms: 0,
+            seconds: 0,
             code: 0,
             early: false,
         }
@@ -156,6 +162,14 @@ impl Fault {
         fault
     }
 
+    /// The real answer, dated by a clock that is this many seconds ahead.
+    #[must_use]
+    pub fn clock(seconds: i64) -> Self {
+        let mut fault = Self::named("clock");
+        fault.seconds = seconds;
+        fault
+    }
+
     /// A websocket's close with this code.
     #[must_use]
     pub fn close_frame(code: u16) -> Self {
@@ -177,7 +191,7 @@ impl Fault {
 // === impl Transport ===
 
 impl Transport {
-    const ALL: [(&'static str, Self); 9] = [
+    const ALL: [(&'static str, Self); 10] = [
         ("stall", Self::Stall),
         ("stall-mid-body", Self::StallMidBody),
         ("cut", Self::Cut),
@@ -186,6 +200,7 @@ impl Transport {
         ("close", Self::Close),
         ("reset", Self::Reset),
         ("slow", Self::Slow),
+        ("clock", Self::Clock),
         ("close-frame", Self::CloseFrame),
     ];
 }

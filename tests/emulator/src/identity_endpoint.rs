@@ -29,6 +29,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "textual-expiry",
     "wrong-audience",
     "expired-token",
+    "anothers-token",
 ];
 
 /// Where the path of the App Service endpoint begins, as on a real machine.
@@ -126,6 +127,12 @@ pub(crate) fn on_demand(azure: &Azure, plane: Plane, name: &str, call: &Call<'_>
         "textual-expiry" => return Some(odd(&entropy::key(40), Value::from(clock::textual(in_an_hour)))),
         "wrong-audience" => return Some(flawed(Flaw::WrongAudience)),
         "expired-token" => return Some(flawed(Flaw::Expired)),
+        "anothers-token" => {
+            let (directory, resource) = (&azure.directory, call.parameter("resource").unwrap_or_default());
+            let another = directory.reader_app.as_identity();
+            let issued = directory.issue(&another, &directory.app.tenant, &resource, Flaw::None);
+            return Some(odd(&issued.token, Value::from(issued.expires_on.to_string())));
+        }
         "400" => StatusCode::BAD_REQUEST,
         "404" => StatusCode::NOT_FOUND,
         "410" => StatusCode::GONE,

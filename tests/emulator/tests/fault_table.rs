@@ -8,7 +8,7 @@ use azure_emulator::{Fault, Plane, fault_names};
 use crate::bench::{Bench, CHAT, HALLO, OPENAI_SCOPE, Reply};
 
 /// The ways to break a connection: no answers, so what they do is said here.
-const TRANSPORTS: [(&str, &str); 9] = [
+const TRANSPORTS: [(&str, &str); 10] = [
     ("stall", "the head never comes"),
     ("stall-mid-body", "the real answer up to `byte` of its body, then nothing"),
     ("cut", "the real answer up to `byte`, then a TCP reset (HTTP/2: RST_STREAM)"),
@@ -17,6 +17,7 @@ const TRANSPORTS: [(&str, &str); 9] = [
     ("close", "a FIN before any answer"),
     ("reset", "a TCP reset before any answer"),
     ("slow", "the real answer, `delay_ms` late"),
+    ("clock", "the real answer, dated by a clock that is `seconds` ahead"),
     ("close-frame", "over a websocket: a close with `code` after the first message"),
 ];
 

@@ -65,6 +65,7 @@ async fn entra_fails_on_demand() {
         ("wrong-secret", 401, "AADSTS7000215"),
         ("expired-secret", 401, "AADSTS7000222"),
         ("unknown-app", 400, "AADSTS700016"),
+        ("disabled-app", 400, "AADSTS7000112"),
         ("unknown-resource", 400, "AADSTS500011"),
         ("unknown-tenant", 400, "AADSTS90002"),
         ("invalid-scope", 400, "AADSTS70011"),
@@ -76,6 +77,7 @@ async fn entra_fails_on_demand() {
         ("html", 503, "<html>"),
         ("empty-token", 200, "{}"),
         ("blank-token", 200, r#""access_token":"""#),
+        ("opaque-token", 200, r#""expires_in":3599"#),
         ("string-expiry", 200, r#""expires_in":"3599""#),
         ("absurd-expiry", 200, r#""expires_in":9223372036854775807"#),
         ("wrong-audience", 200, "access_token"),
@@ -164,6 +166,7 @@ async fn both_identity_endpoints_fail_on_demand() {
         ("textual-expiry", 200, r#" +00:00""#),
         ("wrong-audience", 200, "access_token"),
         ("expired-token", 200, "access_token"),
+        ("anothers-token", 200, "access_token"),
     ];
     for plane in [Plane::Identity, Plane::Imds] {
         for (name, status, part) in rows {

@@ -29,7 +29,7 @@ fn not_taken(at: &str, scope: &str, said: &str) -> Ours {
 fn lacks_a_role(at: &str, role: &str, more: &str, said: &str) -> Ours {
     let message = format!(
         "keyswap's identity lacks a role on {at}. Its owner should assign '{role}' to that identity there{more}. It takes \
-         effect after some minutes. {said}"
+         effect within some ten minutes. {said}"
     );
     Ours::for_azures(FORBIDDEN, "upstream-permission", "UpstreamPermissionDenied", &message)
 }
@@ -45,7 +45,7 @@ fn no_subdomain(said: &str) -> Ours {
 fn saw_a_key(at: &str, said: &str) -> Ours {
     let message = format!(
         "Azure refused a key on {at}, and keyswap sent none. If the request's body holds a key, put a managed identity in \
-         its place. Azure said: {said}"
+         its place; if it holds none, something on the way to the resource adds one. Azure said: {said}"
     );
     Ours::for_azures(BAD_GATEWAY, "upstream-saw-key", "UpstreamKeyRejected", &message)
 }
@@ -263,8 +263,8 @@ async fn the_operator_is_told_once_who_lacks_what_where() {
         "resource": line["resource"], "host": line["host"], "identity": line["identity"], "kind": line["kind"],
         "client_id": line["client_id"], "principal": line["principal"], "cure": line["cure"],
     });
-    let cure = "Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect after some \
-                minutes.";
+    let cure = "Its owner should assign 'Cognitive Services OpenAI User' to that identity there. It takes effect within some \
+                ten minutes.";
     let expected = json!({
         "level": "ERROR", "request": request, "upstream_request": upstream_request, "resource": "ai",
         "host": "127.0.0.1", "identity": "app", "kind": "client-secret", "client_id": app.client_id,

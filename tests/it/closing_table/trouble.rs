@@ -49,12 +49,12 @@ fn where_entra_answers(fault: Fault) -> Plan {
 #[tokio::test]
 async fn entra_refuses_our_identity() {
     let worlds = [
-        ("wrong-secret", "AADSTS7000215", "put the value of the application's secret"),
-        ("expired-secret", "AADSTS7000222", "the application's secret has expired"),
-        ("unknown-app", "AADSTS700016", "no such application"),
-        ("unknown-resource", "AADSTS500011", "no such audience"),
+        ("wrong-secret", "AADSTS7000215", "the secret is none of the application's", "put the value"),
+        ("expired-secret", "AADSTS7000222", "the application's secret has expired", "make a new one"),
+        ("unknown-app", "AADSTS700016", "no such application in this tenant", "compare the identity's client_id"),
+        ("unknown-resource", "AADSTS500011", "no such audience in this tenant", "compare the resource's scope"),
     ];
-    let worlds = worlds.into_iter().map(|(fault, code, cure)| async move {
+    let worlds = worlds.into_iter().map(|(fault, code, means, cure)| async move {
         let world = where_entra_answers(Fault::named(fault)).start().await;
         let message = format!(
             "keyswap could not get a Microsoft Entra token for its own identity ({code}). The gateway's owner must mend its \
@@ -63,7 +63,7 @@ async fn entra_refuses_our_identity() {
         let ours = || Ours::never("500 Internal Server Error", "token-refused", "GatewayTokenUnavailable", &message);
         hold(&world, on_both(&world, "Entra 4xx config error", ours)).await;
         let line = world.gateway.logged(|line| line["cure"].as_str().is_some_and(|text| text.contains(cure))).await;
-        assert!(line["why"].as_str().unwrap().ends_with(code), "{line}");
+        assert!(line["why"].as_str().unwrap().ends_with(&format!("{code}: {means}")), "{line}");
         assert_eq!(world.arrived().len(), 0);
     });
     worlds.collect::<JoinSet<()>>().join_all().await;

@@ -135,6 +135,7 @@ impl Client {
         match (end, status) {
             (End::Whole, Some(200)) if text.contains(served) => Fate::Passed,
             (End::Whole, Some(status)) if (*status, &*text) == refused => Fate::Refused,
+            (End::BrokenOff(why), Some(200)) => Fate::BrokenOff(format!("{why} {text}")),
             _ => Fate::Neither(format!("{status:?} {reason:?} {end:?} {text}")),
         }
     }

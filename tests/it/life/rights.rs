@@ -3,7 +3,8 @@
 //! A change takes effect somewhere between the moment in which it was begun and the one in which it was shown. So a request
 //! that was sent after its key was shown to be good, and answered before anybody began to change that, must pass. One that was
 //! answered before anybody made its key good, or sent after the end of it was shown, must be refused, in the exact words. One
-//! that a change overlaps may come to either of these, and to nothing else.
+//! that a change overlaps may come to either of these, and to nothing else; but an end that cuts off whatever runs may break
+//! off its answer.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -31,6 +32,8 @@ pub(super) struct Right {
     granted: Option<Change>,
     /// What ended that.
     ended: Option<Change>,
+    /// Whether what ran then was cut off.
+    was_cut: bool,
     memories: Vec<Memory>,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Memory {
 pub(super) enum Fate {
     Passed,
     Refused,
+    /// Its answer had begun and did not end.
+    BrokenOff(String),
     /// What never may happen.
     Neither(String),
 }
@@ -91,13 +96,13 @@ impl Right {
         let late = self.memories.iter().rev().take(10 * count);
         late.filter(|memory| memory.sent >= since && self.due_of(memory) == due).count() >= count
     }
-}
 
-impl Memory {
-    fn is_right(&self, due: Due) -> bool {
-        match (&self.fate, due) {
+    fn allows(&self, fate: &Fate, due: Due) -> bool {
+        match (fate, due) {
             (Fate::Passed, Due::Pass | Due::Either) | (Fate::Refused, Due::Refusal | Due::Either) => true,
-            (Fate::Passed, Due::Refusal) | (Fate::Refused, Due::Pass) | (Fate::Neither(_), _) => false,
+            (Fate::BrokenOff(_), Due::Either) => self.was_cut,
+            (Fate::Passed | Fate::BrokenOff(_), Due::Refusal) => false,
+            (Fate::Refused | Fate::BrokenOff(_), Due::Pass) | (Fate::Neither(_), _) => false,
         }
     }
 }
@@ -107,8 +112,8 @@ impl Memory {
 impl Book {
     /// A right that nobody has yet.
     pub(super) fn add(&self, name: &str, key: &str, errand: Errand) {
-        let (granted, ended, memories) = (None, None, Vec::new());
-        let right = Right { key: key.to_owned(), errand, granted, ended, memories };
+        let (granted, ended, was_cut, memories) = (None, None, false, Vec::new());
+        let right = Right { key: key.to_owned(), errand, granted, ended, was_cut, memories };
         assert!(self.rights().insert(name.to_owned(), right).is_none(), "{name} is there already");
     }
 
@@ -118,6 +123,12 @@ impl Book {
 
     pub(super) fn end(&self, name: &str, change: Change) {
         assert!(self.right(name, |right| right.ended.replace(change)).is_none());
+    }
+
+    /// The same of an end that cuts off what runs.
+    pub(super) fn cut(&self, name: &str, change: Change) {
+        self.end(name, change);
+        self.right(name, |right| right.was_cut = true);
     }
 
     /// A right, looked at or changed.
@@ -158,7 +169,7 @@ impl Book {
         for (name, right) in &*self.rights() {
             for memory in &right.memories {
                 let due = right.due_of(memory);
-                if !memory.is_right(due) {
+                if !right.allows(&memory.fate, due) {
                     wrong
                         .push(format!("{name}: {due:?} was due, {memory:?}, {:?} to {:?}", right.granted, right.ended));
                 }

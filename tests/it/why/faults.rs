@@ -31,7 +31,7 @@ cure:      Azure did not accept the Microsoft Entra token of keyswap's identity 
 answered:  502, upstream-saw-key
 step:      upstream
 why:       the upstream says that a key reached it: Key based authentication is disabled for this resource.
-cure:      Azure refused a key on the resource 'ai' (127.0.0.1), and keyswap sent none. If the request's body holds a key, put a managed identity in its place.
+cure:      Azure refused a key on the resource 'ai' (127.0.0.1), and keyswap sent none. If the request's body holds a key, put a managed identity in its place; if it holds none, something on the way to the resource adds one.
 ",
     ),
     (
@@ -70,7 +70,7 @@ cure:      Azure did not accept the Microsoft Entra token of keyswap's identity 
 answered:  502, upstream-saw-key
 step:      upstream
 why:       the upstream says that a key reached it: The given API key doesn't match service's internal, primary or secondary keys.
-cure:      Azure refused a key on the resource 'search' (127.0.0.1), and keyswap sent none. If the request's body holds a key, put a managed identity in its place.
+cure:      Azure refused a key on the resource 'search' (127.0.0.1), and keyswap sent none. If the request's body holds a key, put a managed identity in its place; if it holds none, something on the way to the resource adds one.
 ",
     ),
     (
