@@ -58,6 +58,8 @@ struct Shelf {
     written: Option<Page>,
     /// Why it is not written, as it was last told.
     trouble: Option<String>,
+    /// Whether the last page was written. Who was still about to write another one comes too late.
+    closed: bool,
 }
 
 /// How long a key that is not listed any more is remembered: whoever took it away by mistake has noticed by then.
@@ -72,15 +74,20 @@ impl Book {
 
     /// These are the keys now. One that was here before goes on where it was.
     pub(crate) fn follow(&self, listed: Vec<Listed>) {
-        let now = Moment::now();
         let mut state = self.state();
+        // The first of them are known since the book is.
+        let now = if state.entries.is_empty() { state.since } else { Moment::now() };
         // Requests that have begun may still tell those that are gone.
         state.entries.values_mut().for_each(|entry| entry.gone = entry.gone.or(Some(now)));
         for key in listed {
-            let known = state.entries.get(&key.sha256).filter(|known| !Arc::ptr_eq(&known.key.uses, &key.uses));
-            if let Some(known) = known {
-                let (since, history) = known.key.uses.known();
-                key.uses.recall(since, &history);
+            match state.entries.get(&key.sha256) {
+                Some(known) if Arc::ptr_eq(&known.key.uses, &key.uses) => {}
+                Some(known) => {
+                    let (since, history) = known.key.uses.known();
+                    key.uses.begin(now);
+                    key.uses.recall(since, &history);
+                }
+                None => key.uses.begin(now),
             }
             state.entries.insert(key.sha256.clone(), Entry { key, gone: None });
         }
@@ -104,6 +111,9 @@ impl Book {
     pub(crate) fn keep(&self) -> bool {
         let Some(named) = &self.settings.file else { return true };
         let mut shelf = self.shelf();
+        if shelf.closed {
+            return true;
+        }
         let kept = self.open(&mut shelf).and_then(|()| shelf.write(self.page()));
         match (&kept, &shelf.trouble) {
             (Ok(()), Some(_)) => info!(file = %named.display(), "the use of keys is written down again"),
@@ -116,9 +126,10 @@ impl Book {
         shelf.trouble.is_none()
     }
 
-    /// Writes the last page of this process.
+    /// Writes the last page of this process: whatever is told afterwards is not known.
     pub(crate) fn close(&self) {
         let mut shelf = self.shelf();
+        shelf.closed = true;
         if shelf.file.is_none() {
             return;
         }
@@ -236,6 +247,20 @@ mod tests {
         book.follow(vec![listed("b", "11"), two]);
         assert_eq!(used(&book, "11"), 1);
         assert!(book.page().keys.iter().all(|key| key.gone.is_some() == (key.sha256 == "33")));
+    }
+
+    #[test]
+    fn nothing_is_written_after_the_last_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("usage.json");
+        let book = Book::new(Usage { file: Some(file.clone()), ..Usage::DEFAULT });
+        assert!(book.keep());
+        book.close();
+        let last = std::fs::read_to_string(&file).unwrap();
+        assert!(Page::parse(&last).unwrap().ended.is_some());
+        book.follow(vec![listed("a", "11")]);
+        assert!(book.keep());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), last);
     }
 
     #[test]

@@ -45,7 +45,7 @@ const SLOTS: usize = 64;
 const PLACES: usize = 4;
 
 impl Uses {
-    /// None yet, known from this moment on.
+    /// None yet, known from this moment on at the earliest.
     pub(crate) fn new() -> Self {
         Self {
             used: Count::default(),
@@ -79,6 +79,11 @@ impl Uses {
             self.before().history.note(sight);
             self.lately.add(sum);
         }
+    }
+
+    /// Only from this moment on could it be used: the key was read before that.
+    pub(super) fn begin(&self, since: Moment) {
+        self.before().since = since;
     }
 
     /// Since when it is known, and what.

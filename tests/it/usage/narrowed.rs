@@ -216,7 +216,9 @@ async fn the_file_that_the_settings_name_is_asked_if_nobody_else_is() {
     let told = until(async || {
         let (code, diff, told) = world.narrow(&["--json"]);
         assert!(code.is_some(), "{told}");
-        serde_json::from_str::<Value>(&diff).ok().filter(|told| told["diff"].as_str().unwrap().contains("indexes"))
+        serde_json::from_str::<Value>(&diff)
+            .ok()
+            .filter(|told| told["diff"].as_str().unwrap().contains("documents-write"))
     })
     .await;
     assert_eq!(told["heard"][0]["from"], "usage.json");
