@@ -42,4 +42,16 @@ impl Patience {
         }
         Poll::Pending
     }
+
+    /// Nobody is waited for now. The timer stays set all the same, so that it looks in time when somebody is again, who
+    /// need not be told: so soon from now at the latest.
+    pub(crate) fn rest(&mut self, limit: Duration, cx: &mut Context<'_>) {
+        if self.timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
+            let due = Instant::now() + limit;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            timer.as_mut().reset(due);
+            // This is who it will wake.
+            let _pending = timer.as_mut().poll(cx);
+        }
+    }
 }

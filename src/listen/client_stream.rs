@@ -85,7 +85,8 @@ impl<S: Socket> ClientStream<S> {
         let first = self.turn.changes() == 0;
         let (limit, cause) = match self.turn.stage() {
             Stage::Answering => {
-                self.turn.set_reader(cx);
+                // hyper does not look at a silent stream again of its own when an answer has ended.
+                self.patience.rest(self.limits.keep_alive, cx);
                 return false;
             }
             Stage::Waiting if first => (self.limits.first_byte, Some(Cause::Silent)),

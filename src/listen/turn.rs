@@ -23,9 +23,6 @@ struct Shared {
     stuck: AtomicBool,
     /// Who waits until it could: bodies of HTTP/2 share a connection.
     waiting: Mutex<Vec<Waker>>,
-    /// Who reads. hyper does not look at a silent stream again of its own when an answer has ended, and a timer that
-    /// nobody polls does not run.
-    reader: Mutex<Option<Waker>>,
 }
 
 /// Who is to speak.
@@ -54,16 +51,6 @@ impl Turn {
         }
         self.0.stage.store(stage as u8, Ordering::Relaxed);
         self.0.changes.fetch_add(1, Ordering::Relaxed);
-        if stage == Stage::Waiting {
-            let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-            reader.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Whoever reads is woken when the next request is waited for.
-    pub(super) fn set_reader(&self, cx: &Context<'_>) {
-        let mut reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        *reader = Some(cx.waker().clone());
     }
 
     /// How often the stage has changed.

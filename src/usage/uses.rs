@@ -11,9 +11,13 @@ use super::{Moment, Named, Object, Operation, Several, Sight, Tally};
 /// The use of one key, told by all workers. They wait for each other only where one sees what no one has seen within the
 /// hour.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Uses {
+    /// First what every request needs, side by side: where many keys are in use it comes from memory, line by line.
     used: Count,
     permitted: Count,
+    /// The sum of the last sight: most keys are used for one thing again and again.
+    last: AtomicU64,
     refused: Count,
     lately: Lately,
     before: Mutex<Before>,
@@ -50,6 +54,7 @@ impl Uses {
         Self {
             used: Count::default(),
             permitted: Count::default(),
+            last: AtomicU64::new(0),
             refused: Count::default(),
             lately: Lately([const { AtomicU64::new(0) }; SLOTS]),
             before: Mutex::new(Before { since: Moment::now(), history: History::default() }),
@@ -75,10 +80,14 @@ impl Uses {
     pub(crate) fn permitted(&self, sight: &Sight<'_>) {
         self.permitted.add(sight.at.into());
         let sum = sight.sum();
+        if self.last.load(Ordering::Relaxed) == sum {
+            return;
+        }
         if !self.lately.has(sum) {
             self.before().history.note(sight);
             self.lately.add(sum);
         }
+        self.last.store(sum, Ordering::Relaxed);
     }
 
     /// Only from this moment on could it be used: the key was read before that.
@@ -112,13 +121,13 @@ impl Uses {
 impl Count {
     fn add(&self, at: Moment) {
         let now = at.seconds();
-        self.times.fetch_add(1, Ordering::Relaxed);
+        let is_first = self.times.fetch_add(1, Ordering::Relaxed) == 0;
         // A line of memory that all workers read is written to once a second.
         if self.last.load(Ordering::Relaxed) < now {
             self.last.fetch_max(now, Ordering::Relaxed);
         }
-        if self.first.load(Ordering::Relaxed) == 0 {
-            self.first.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).ok();
+        if is_first {
+            self.first.store(now, Ordering::Relaxed);
         }
     }
 
