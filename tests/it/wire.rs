@@ -250,6 +250,21 @@ async fn a_slow_upstream_is_not_the_clients_fault() {
     assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
 }
 
+/// One timer looks after all of a connection: it rings in the middle of an answer here, and must look again after it.
+#[tokio::test]
+async fn after_a_slow_answer_a_client_has_its_time_for_the_next_request_and_no_more() {
+    let plan = with_timeouts("first_byte = \"100ms\"\nhead = \"200ms\"\nkeep_alive = \"300ms\"");
+    let world = plan.start().await;
+    for _ in 0..2 {
+        world.emulator.next(Plane::OpenAi, Fault::slow(700), 1).unwrap();
+        let mut kept = TcpStream::connect(world.gateway.http).await.unwrap();
+        kept.write_all(&chat(&world, "HTTP/1.1", &saying("hello"))).await.unwrap();
+        let (answer, end) = read_all(kept).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && end == End::Clean, "no next request: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_has_its_time_and_no_more() {
     let world = with_timeouts("answer = \"300ms\"\nstream = \"300ms\"").start().await;
