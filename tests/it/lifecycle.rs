@@ -123,7 +123,9 @@ async fn http_2_that_comes_late_is_served_before_it_is_asked_to_leave() {
     while let Some(piece) = answer.body_mut().data().await {
         answer.body_mut().flow_control().release_capacity(piece.unwrap().len()).unwrap();
     }
-    tokio::time::timeout(LIMIT, connection).await.expect("it is asked to leave").unwrap().unwrap();
+    let end = tokio::time::timeout(LIMIT, connection).await.expect("it is asked to leave").unwrap();
+    // What it has to say of its window may find the connection closed already.
+    assert!(end.as_ref().map_or_else(h2::Error::is_io, |()| true), "{end:?}");
 }
 
 #[tokio::test]
