@@ -23,7 +23,12 @@ impl Patience {
 
     /// It begins anew.
     pub(crate) fn restart(&mut self) {
-        self.since = Instant::now();
+        self.restart_at(Instant::now());
+    }
+
+    /// It began anew at this moment, though nobody has looked since.
+    pub(crate) fn restart_at(&mut self, since: Instant) {
+        self.since = since;
     }
 
     /// Ready when it has been as long as this.
@@ -43,11 +48,13 @@ impl Patience {
         Poll::Pending
     }
 
-    /// Nobody is waited for now. The timer stays set all the same, so that it looks in time when somebody is again, who
-    /// need not be told: so soon from now at the latest.
+    /// Nobody is waited for now. The timer stays set all the same, so that it looks in time when somebody is again for as
+    /// long as this, which nobody need tell it.
     pub(crate) fn rest(&mut self, limit: Duration, cx: &mut Context<'_>) {
-        if self.timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
-            let due = Instant::now() + limit;
+        let latest = self.since + limit;
+        if self.timer.as_ref().is_none_or(|timer| timer.is_elapsed() || timer.deadline() > latest) {
+            self.restart();
+            let due = self.since + limit;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             timer.as_mut().reset(due);
             // This is who it will wake.

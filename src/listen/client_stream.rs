@@ -82,14 +82,14 @@ impl<S: Socket> ClientStream<S> {
 
     /// Whether the client has had its time to send what is due.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> bool {
-        let first = self.turn.changes() == 0;
+        let idle_since = self.turn.idle_since();
         let (limit, cause) = match self.turn.stage() {
             Stage::Answering => {
                 // hyper does not look at a silent stream again of its own when an answer has ended.
                 self.patience.rest(self.limits.keep_alive, cx);
                 return false;
             }
-            Stage::Waiting if first => (self.limits.first_byte, Some(Cause::Silent)),
+            Stage::Waiting if idle_since.is_none() => (self.limits.first_byte, Some(Cause::Silent)),
             // Nobody owes us a next request.
             Stage::Waiting => (self.limits.keep_alive, None),
             Stage::Head => (self.limits.head, Some(Cause::SlowHead)),
@@ -97,7 +97,9 @@ impl<S: Socket> ClientStream<S> {
         let changes = self.turn.changes();
         if self.since != changes {
             self.since = changes;
-            self.patience.restart();
+            // That an answer has ended may be seen here long after; a head is seen as it begins.
+            let waiting = idle_since.filter(|_| self.turn.stage() == Stage::Waiting);
+            self.patience.restart_at(waiting.unwrap_or_else(Instant::now));
         }
         let overdue = self.patience.poll_end(limit, cx).is_ready();
         if let Some(cause) = cause.filter(|_| overdue) {
@@ -249,5 +251,78 @@ impl<S: Socket> AsyncWrite for ClientStream<S> {
             this.ending = Ending::Lingering { idle, whole };
         }
         this.poll_linger(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
+
+    use tokio::net::UnixStream;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::listen::Entrance;
+
+    #[derive(Default)]
+    struct Bell(AtomicBool);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Reads as hyper does, which looks at a stream when it is woken.
+    fn read(stream: &mut ClientStream<UnixStream>, bell: &Arc<Bell>) -> Poll<io::Result<()>> {
+        bell.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(bell.clone());
+        let mut into = [0; 16];
+        Pin::new(stream).poll_read(&mut Context::from_waker(&waker), &mut ReadBuf::new(&mut into))
+    }
+
+    /// How long a client is silent after an answer of so many seconds until its connection ends.
+    async fn silence_after(answer: u64, first_byte: u64, keep_alive: u64) -> Duration {
+        let seconds = Duration::from_secs;
+        let (first_byte, keep_alive) = (seconds(first_byte), seconds(keep_alive));
+        let limits = ClientTimeouts { first_byte, head: seconds(15), keep_alive, write: seconds(60) };
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let turn = Turn::default();
+        let witness = Witness::new(None, Entrance { listener: "unix", tls: None }, Arc::new(|_| ()));
+        let (open, _) = oneshot::channel();
+        let mut stream = ClientStream::new(ours, turn.clone(), limits, witness, open);
+        let bell = Arc::<Bell>::default();
+        assert!(read(&mut stream, &bell).is_pending());
+        turn.enter(Stage::Answering);
+        assert!(read(&mut stream, &bell).is_pending());
+        for _ in 0..answer {
+            advance(seconds(1)).await;
+            if bell.0.load(Ordering::Relaxed) {
+                assert!(read(&mut stream, &bell).is_pending(), "we are the ones who are due");
+            }
+        }
+        turn.enter(Stage::Waiting);
+        let since = Instant::now();
+        while !bell.0.load(Ordering::Relaxed) || read(&mut stream, &bell).is_pending() {
+            advance(Duration::from_millis(100)).await;
+        }
+        since.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_from_the_end_of_an_answer_whatever_the_timer_was_set_for() {
+        let mut wrong = Vec::new();
+        for answer in [0, 1, 7, 100, 1000] {
+            for (first_byte, keep_alive) in [(10, 180), (180, 10), (10, 10)] {
+                let silence = silence_after(answer, first_byte, keep_alive).await.as_secs_f64();
+                // The clock of timers has milliseconds, and this test looks ten times a second.
+                if !(0.0..0.3).contains(&(silence - keep_alive as f64)) {
+                    wrong.push((answer, first_byte, keep_alive, silence));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::Instant;
+
 /// The state that a connection's stream, its service and its bodies share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn(Arc<Shared>);
@@ -23,6 +25,8 @@ struct Shared {
     stuck: AtomicBool,
     /// Who waits until it could: bodies of HTTP/2 share a connection.
     waiting: Mutex<Vec<Waker>>,
+    /// When the last answer ended.
+    idle_since: Mutex<Option<Instant>>,
 }
 
 /// Who is to speak.
@@ -49,8 +53,16 @@ impl Turn {
         if stage == Stage::Answering {
             self.0.due.store(true, Ordering::Relaxed);
         }
+        if stage == Stage::Waiting {
+            *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         self.0.stage.store(stage as u8, Ordering::Relaxed);
         self.0.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When the last answer ended, from when on the next request is waited for; `None` before the first.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often the stage has changed.
