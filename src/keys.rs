@@ -26,6 +26,8 @@ use crate::settings::{ByAccess, KeySource, Resource, Settings};
 use crate::usage::{Listed, Uses};
 use expiry::Announcement;
 pub use expiry::Ending;
+#[cfg(test)]
+pub(crate) use file::tests::SETTINGS;
 
 /// Every key that is known, by digest.
 #[derive(Debug, Default)]

@@ -115,6 +115,7 @@ pub mod dialect;
 // Settings.
 pub mod document;
 pub mod settings;
+mod whereabouts;
 pub mod usage;
 pub mod keys;
 pub mod certificate;

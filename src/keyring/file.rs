@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
 use crate::document::Mistakes;
+use crate::whereabouts::real;
 
 /// A file that nobody else of us edits meanwhile.
 #[derive(Debug)]
@@ -134,17 +135,6 @@ fn place(named: &Path) -> Result<(PathBuf, File), Mistakes> {
 
 fn unreadable(named: &Path, error: &io::Error) -> Mistakes {
     Mistakes::of_file(named, format!("cannot be read: {error}"))
-}
-
-/// Where a file is, or will be.
-fn real(named: &Path) -> io::Result<PathBuf> {
-    // A link that leads nowhere is there, too, and must not be taken for nothing.
-    if fs::symlink_metadata(named).is_ok() {
-        return fs::canonicalize(named);
-    }
-    let name = named.file_name().ok_or(ErrorKind::InvalidInput)?;
-    let parent = named.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(fs::canonicalize(parent)?.join(name))
 }
 
 fn unwritable(error: &io::Error) -> String {

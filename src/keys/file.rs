@@ -197,10 +197,11 @@ fn targets(section: &Section<'_>, plane: Option<Plane>) -> Option<Targets> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const SETTINGS: &str = r#"
+    /// One resource of each plane, and two identities.
+    pub(crate) const SETTINGS: &str = r#"
         keys = "keys.toml"
         [identities.main]
         kind = "managed-identity"

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Moment, Page};
+use crate::whereabouts::real;
 
 /// A file that no other process writes to.
 #[derive(Debug)]
@@ -107,16 +108,6 @@ fn with(name: &Path, more: &str) -> PathBuf {
     let mut name = OsString::from(name);
     name.push(more);
     name.into()
-}
-
-/// Where a file is, or will be.
-fn real(named: &Path) -> io::Result<PathBuf> {
-    if let Ok(real) = fs::canonicalize(named) {
-        return Ok(real);
-    }
-    let name = named.file_name().ok_or(ErrorKind::InvalidInput)?;
-    let parent = named.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(fs::canonicalize(parent)?.join(name))
 }
 
 fn unwritable(error: &io::Error) -> String {

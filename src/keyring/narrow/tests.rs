@@ -8,25 +8,10 @@ use super::*;
 use crate::authenticate::{Credential, authenticate};
 use crate::authorize::{Permit, authorize};
 use crate::keyring::page::Page;
-use crate::keys::Keys;
+use crate::keys::{Keys, SETTINGS};
 use crate::refusal::Refusal;
 use crate::route::{Hosts, Route, Target};
 use crate::settings::Settings;
-
-const SETTINGS: &str = r#"
-    keys = "keys.toml"
-    [identities.main]
-    kind = "managed-identity"
-    [identities.reader]
-    kind = "managed-identity"
-    client_id = "r"
-    [resources.ai]
-    endpoint = "https://contoso.openai.azure.com"
-    identity = "main"
-    [resources.search]
-    endpoint = "https://contoso.search.windows.net"
-    identity = "main"
-"#;
 
 const CLIENT: &str = "[clients.a]\nkeys = [{ id = \"a\", sha256 = \"8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd\" }]\n";
 

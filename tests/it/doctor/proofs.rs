@@ -18,6 +18,17 @@ use crate::world::Plan;
 
 const NOTHING: &str = "There is nothing that proves the identity, and Entra was not asked.";
 
+async fn is_told_that_the_proof_has_expired(practice: &Practice) {
+    is_told(
+        practice,
+        "HTTP 401, AADSTS700024",
+        "What proves the identity has expired, or a clock is wrong.",
+        "Compare the clocks; a service account's token must be one that the cluster renews.",
+        &["date -u", "curl -sI https://ENTRA | grep -i ^date"],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn a_secret_that_is_not_there_is_told_with_the_command_that_makes_one() {
     let new = "az ad app credential reset --id CLIENT --append --display-name keyswap --query password --output tsv";
@@ -94,14 +105,7 @@ async fn a_certificate_that_entra_does_not_take_is_told_with_its_cure() {
     .await;
     let practice = certified(&Made::rsa(), true).await;
     practice.entra_answers(Fault::named("expired-assertion"));
-    is_told(
-        &practice,
-        "HTTP 401, AADSTS700024",
-        "What proves the identity has expired, or a clock is wrong.",
-        "Compare the clocks; a service account's token must be one that the cluster renews.",
-        &["date -u", "curl -sI https://ENTRA | grep -i ^date"],
-    )
-    .await;
+    is_told_that_the_proof_has_expired(&practice).await;
     // What we sign with a clock like that is refused: here it is not only worth a note.
     practice.emulator.clear_faults();
     practice.entra_answers(Fault::clock(3600));
@@ -214,14 +218,7 @@ async fn a_service_account_that_entra_does_not_take_is_told_with_the_commands_th
         (&proof["status"], &proof["found"]),
         (&json!("wrong"), &json!("the service account's token ended 2 h ago"))
     );
-    is_told(
-        &practice,
-        "HTTP 401, AADSTS700024",
-        "What proves the identity has expired, or a clock is wrong.",
-        "Compare the clocks; a service account's token must be one that the cluster renews.",
-        &["date -u", "curl -sI https://ENTRA | grep -i ^date"],
-    )
-    .await;
+    is_told_that_the_proof_has_expired(&practice).await;
 }
 
 #[tokio::test]
