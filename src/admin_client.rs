@@ -174,10 +174,19 @@ impl AdminClient {
             Err(error) => return vec![(url.clone(), Err(NoAnswer { url: url.clone(), why: Why::NotFound(error) }))],
         };
         let mut answers: Vec<_> = thread::scope(|threads| {
-            let ask = |replica: AdminUrl| threads.spawn(|| (self.ask(&replica, path), replica));
+            let ask = |replica: AdminUrl| {
+                let asked = replica.clone();
+                (replica, threads.spawn(move || self.ask(&asked, path)))
+            };
             let asking: Vec<_> = replicas.into_iter().map(ask).collect();
-            let answers = asking.into_iter().filter_map(|asking| asking.join().ok());
-            answers.map(|(answer, replica)| (replica, answer)).collect()
+            // Whoever could not be asked, for whatever reason, must not be missing from what is said.
+            let broken =
+                |url: &AdminUrl| NoAnswer { url: url.clone(), why: Why::Unreadable("it broke off".to_owned()) };
+            let answers = asking.into_iter().map(|(replica, asking)| {
+                let answer = asking.join().unwrap_or_else(|_| Err(broken(&replica)));
+                (replica, answer)
+            });
+            answers.collect()
         });
         if url.is_loopback() && answers.iter().any(|(_, answer)| answer.is_ok()) {
             answers.retain(|(_, answer)| answer.is_ok());
