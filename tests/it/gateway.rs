@@ -19,6 +19,9 @@ use tokio::sync::watch;
 /// A limit for what must happen; generous, since it is no assertion about speed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// How many of its lines are shown where a test fails.
+const SHOWN: usize = 100;
+
 /// Lines that a process has written, parsed where they are JSON.
 type Lines = watch::Receiver<Vec<Value>>;
 
@@ -160,6 +163,14 @@ impl Gateway {
         self.child.wait().unwrap()
     }
 
+    /// What it said, for whoever reads why a test has failed: the last of it, since some say much.
+    fn show(&self) {
+        for (name, lines) in [("log", self.log()), ("requests", self.requests())] {
+            eprintln!("the {name} of keyswap, {} lines:", lines.len());
+            lines.iter().rev().take(SHOWN).rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+
     pub(crate) fn health(&self) -> (Option<i32>, String) {
         let output =
             command(self.directory.path(), &[]).args(["health", "--admin", &self.admin.to_string()]).output().unwrap();
@@ -172,6 +183,9 @@ impl Drop for Gateway {
         // It may have ended by itself.
         drop(self.child.kill());
         drop(self.child.wait());
+        if std::thread::panicking() {
+            self.show();
+        }
     }
 }
 
