@@ -97,7 +97,7 @@ impl<S, B, U> Service<Request<B>> for Swap<S>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     U: Body<Data = Bytes> + Send + Unpin + 'static,
     U::Error: Into<BoxError> + Send,
@@ -125,7 +125,7 @@ impl<S> Swap<S> {
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>> + Clone + Send + 'static,
         S::Future: Send,
-        S::Error: Into<Failure>,
+        S::Error: Into<Verdict>,
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         U: Body<Data = Bytes> + Send + Unpin + 'static,
         U::Error: Into<BoxError> + Send,
@@ -155,7 +155,7 @@ impl<S> Swap<S> {
                     match &verdict {
                         Verdict::Failed(Failure::Fault(fault)) => gateway.alarms.tell(fault, record),
                         Verdict::Failed(failure) => warn_of(failure, record),
-                        Verdict::Refused(_) | Verdict::Preflight => {}
+                        Verdict::Refused(_) | Verdict::Preflight | Verdict::ClientGone => {}
                     }
                     let asked = Asked {
                         plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
@@ -164,6 +164,9 @@ impl<S> Swap<S> {
                         upstream_id: record.upstream_request(),
                     };
                     let response = render(&verdict, asked).map(AnswerBody::ours);
+                    if verdict == Verdict::ClientGone {
+                        return Ok(ongoing.unheard(response));
+                    }
                     record.verdict = Some(verdict);
                     response
                 }
@@ -185,7 +188,7 @@ async fn walk<S, B, U>(
 ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
     B: Body<Data = Bytes> + Unpin,
     U: Body<Data = Bytes> + Unpin,
 {
@@ -296,16 +299,16 @@ struct Spent {
 }
 
 /// Waits until a service takes a request.
-async fn ready<S: Service<R>, R>(forward: &mut S) -> Result<(), Failure>
+async fn ready<S: Service<R>, R>(forward: &mut S) -> Result<(), Verdict>
 where
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
 {
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)
 }
 
 /// Waits for an answer, and lets none begin before the condition on its request's body has been seen to hold, if it
 /// completes anything. What that says of the body's model comes with it.
-async fn settled<U, E: Into<Failure>>(
+async fn settled<U, E: Into<Verdict>>(
     sent: impl Future<Output = Result<Response<U>, E>>,
     outcome: &mut Outcome,
     limit: Duration,

@@ -30,7 +30,7 @@ pub(super) async fn pass<S, B, U>(
 ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
     B: Body<Data = Bytes> + Unpin,
     U: Body<Data = Bytes> + Unpin,
 {

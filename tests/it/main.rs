@@ -29,6 +29,7 @@ mod mishaps;
 mod vanished;
 mod early_refusal;
 mod bodies;
+mod uploads;
 mod memory;
 mod refusals;
 mod guessing;
