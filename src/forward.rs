@@ -18,6 +18,7 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use http::Response;
 use http_body::Body;
+use tokio::task::yield_now;
 use tower::Service;
 use tracing::{debug, warn};
 
@@ -31,6 +32,7 @@ use crate::refusal::{Failure, Refusal, Verdict};
 use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
 use pool::Turn;
+use replay::is_small;
 use shelf::{Lease, Shelf};
 use upload::Broke;
 
@@ -106,8 +108,17 @@ where
         Box::pin(async move {
             let limits = self.limits;
             let resource = way.resource();
+            let is_sent_again = way.is_repeatable() && is_small(request.body());
             loop {
                 let mut lease = self.lease(resource).await?;
+                // What cannot be sent again goes on no connection that has ended, if anybody can know. The system may,
+                // and tells this worker when it next asks for news.
+                if !is_sent_again && lease.connection().is_kept() {
+                    yield_now().await;
+                    if !lease.connection().is_ready() {
+                        continue;
+                    }
+                }
                 request = match lease.connection().send(request, limits).await {
                     Sent::Answered(answer) => {
                         return Ok(answer.map(|body| UpstreamBody::new(body, lease, limits.stream)));
@@ -141,8 +152,9 @@ where
     /// A connection to the resource: one that was kept, else a new one.
     async fn lease(&self, resource: &Resource) -> Result<Lease<B>, Failure> {
         let name = &*resource.name;
-        // There is one for every resource of the settings.
-        let shelf = self.shelves.get(name).ok_or(Failure::Overloaded)?;
+        // There is one for every resource of the settings, if the permit came of the same.
+        let unknown = || Failure::Unreachable("the forwarder was made of settings without this resource".to_owned());
+        let shelf = self.shelves.get(name).ok_or_else(unknown)?;
         let turn = shelf.turn().await.map_err(|_| {
             warn!(resource = name, "every connection that the resource may have is in use");
             Failure::Overloaded

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use http::{Extensions, Method, Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::upgrade;
 use tower::{Layer, Service};
@@ -32,7 +32,6 @@ use crate::authenticate::{Credential, authenticate, offers};
 use crate::authorize::{Way, authorize};
 use crate::cors::Page;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
-use crate::family::Family;
 use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
@@ -276,9 +275,7 @@ where
                 }
             }
             // Its upstream had closed the connection, most likely before it saw the request.
-            Err(Verdict::Failed(Failure::LostKept))
-                if !spent.connection && is_repeatable(&head.method, route.family()) =>
-            {
+            Err(Verdict::Failed(Failure::LostKept)) if !spent.connection && permit.is_repeatable() => {
                 spent.connection = true;
                 Failure::LostKept
             }
@@ -334,9 +331,4 @@ async fn open<U: Body>(
     }
     let client = opening.accept(&mut head).map_err(|NotOpened| Failure::Lost)?;
     Ok((Response::from_parts(head, AnswerBody::ours(Bytes::new())), Some(Tunnel { client, upstream })))
-}
-
-/// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
-fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
-    method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
 }
