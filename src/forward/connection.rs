@@ -108,6 +108,7 @@ where
             Poll::Ready(match answer {
                 Ok(answer) => {
                     self.kept = true;
+                    self.course.answered();
                     Sent::Answered(answer)
                 }
                 Err(mut error) => match (error.take_message(), self.course.broke()) {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::patience::Patience;
 
-/// A request's body. It breaks off when its client sends nothing for too long.
+/// A request's body. It breaks off when its client sends nothing for too long, unless it has its answer already.
 #[derive(Debug)]
 pub(super) struct Upload<B> {
     body: B,
@@ -31,14 +31,22 @@ pub(super) struct Course(Arc<Mutex<Going>>);
 
 #[derive(Debug)]
 struct Going {
+    seen: Seen,
+    /// For how long the client may leave us waiting for more.
+    patience: Patience,
+}
+
+/// What was seen of a body.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
     /// Whether a piece of it has left.
     begun: bool,
     /// When the last one left; `None` where all so far was there at once, which is as good as when the request was sent.
     moved: Option<Instant>,
     /// Whether the next is the client's to send.
     is_awaited: bool,
-    /// For how long it may leave us waiting for that.
-    patience: Patience,
+    /// Whether the upstream has answered: then nobody waits for the rest but itself.
+    is_answered: bool,
     broke: Option<Broke>,
 }
 
@@ -60,9 +68,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 impl<B> Upload<B> {
     /// The body of the request that a connection sends next. Its client may be silent for as long as this.
     pub(super) fn new(body: B, course: &Course, limit: Duration) -> Self {
-        let mut going = course.going();
-        (going.begun, going.moved, going.is_awaited, going.broke) = (false, None, false, None);
-        drop(going);
+        course.going().seen = Seen::default();
         Self { body, course: course.clone(), limit }
     }
 
@@ -82,22 +88,25 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         let frame = Pin::new(&mut this.body).poll_frame(cx);
-        let mut going = this.course.going();
+        let Going { seen, patience } = &mut *this.course.going();
         let Poll::Ready(frame) = frame else {
-            if !std::mem::replace(&mut going.is_awaited, true) {
-                going.patience.restart();
+            if seen.is_answered {
+                return Poll::Pending;
             }
-            ready!(going.patience.poll_end(this.limit, cx));
-            going.broke = Some(Broke::Stalled);
+            if !std::mem::replace(&mut seen.is_awaited, true) {
+                patience.restart();
+            }
+            ready!(patience.poll_end(this.limit, cx));
+            seen.broke = Some(Broke::Stalled);
             return Poll::Ready(Some(Err(Broke::Stalled.into())));
         };
         // Most bodies have one piece, which is there: then nobody looks at a clock.
-        if going.begun || going.is_awaited {
-            going.moved = Some(Instant::now());
+        if seen.begun || seen.is_awaited {
+            seen.moved = Some(Instant::now());
         }
-        (going.begun, going.is_awaited) = (true, false);
+        (seen.begun, seen.is_awaited) = (true, false);
         if let Some(Err(error)) = &frame {
-            going.broke = Some(Broke::of(&**error));
+            seen.broke = Some(Broke::of(&**error));
         }
         Poll::Ready(frame)
     }
@@ -116,20 +125,24 @@ where
 impl Course {
     /// Nothing was sent yet.
     pub(super) fn new() -> Self {
-        let patience = Patience::begin();
-        Self(Arc::new(Mutex::new(Going { begun: false, moved: None, is_awaited: false, patience, broke: None })))
+        Self(Arc::new(Mutex::new(Going { seen: Seen::default(), patience: Patience::begin() })))
+    }
+
+    /// The upstream has answered.
+    pub(super) fn answered(&self) {
+        self.going().seen.is_answered = true;
     }
 
     /// Until when the body kept the upstream from answering, if that was after this: until its last piece left, or until
     /// now, where the next is awaited.
     pub(super) fn last_moved(&self, after: Instant) -> Option<Instant> {
-        let going = self.going();
-        if going.is_awaited { Some(Instant::now()) } else { going.moved.filter(|moved| *moved > after) }
+        let Seen { moved, is_awaited, .. } = self.going().seen;
+        if is_awaited { Some(Instant::now()) } else { moved.filter(|moved| *moved > after) }
     }
 
     /// Why it broke off, if it did.
     pub(super) fn broke(&self) -> Option<Broke> {
-        self.going().broke
+        self.going().seen.broke
     }
 
     /// Nothing that runs under this lock waits or panics.
