@@ -40,7 +40,7 @@ use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
 use crate::request_line::{Lines, Record, Upstream};
-use crate::rewrite::{AnswerBody, Glance, Judgement, glance};
+use crate::rewrite::{AnswerBody, Glance, Judgement, glance, silence};
 use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
 use alarms::{warn_of, warn_of_hidden_links};
@@ -158,7 +158,7 @@ impl<S> Swap<S> {
                         Verdict::Refused(_) | Verdict::Preflight => {}
                     }
                     let asked = Asked {
-                        plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
+                        plane: record.plane().or_else(|| Plane::of_path(head.uri.path())),
                         id: &id,
                         client_id: head.headers.get("x-ms-client-request-id"),
                         upstream_id: record.upstream_request(),
@@ -230,7 +230,8 @@ where
         };
         let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
         let failure = match sent {
-            Ok((response, model)) => {
+            Ok((mut response, model)) => {
+                silence(response.headers_mut(), &bearer);
                 record.model = model;
                 record.upstream = Some(Upstream::of(&response));
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {

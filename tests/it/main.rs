@@ -23,6 +23,7 @@ mod front;
 mod origin;
 mod places;
 mod forwarding;
+mod echoes;
 mod wire;
 mod pool;
 mod mishaps;
