@@ -115,8 +115,8 @@ pub mod dialect;
 
 // Settings.
 pub mod document;
-pub mod settings;
 mod whereabouts;
+pub mod settings;
 pub mod usage;
 pub mod keys;
 pub mod certificate;
