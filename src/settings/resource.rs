@@ -131,7 +131,9 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         );
     }
     if !name.bytes().all(plain) || name.is_empty() || name.starts_with('.') || name.ends_with('.') {
-        return Err("has a name that cannot stand in a path: use letters, digits, hyphens and underscores, and dots within");
+        return Err(
+            "has a name that cannot stand in a path: use letters, digits, hyphens and underscores, and dots within",
+        );
     }
     Ok(())
 }
