@@ -62,6 +62,7 @@ mod usage;
 mod endurance;
 mod life;
 mod request_line;
+mod unread_log;
 mod expiry;
 mod why;
 mod canary;
