@@ -277,6 +277,8 @@ impl Server {
             worker.end();
         }
         gateway.usage.close();
+        // Whoever still reads a file may never end, and nobody waits for it any more.
+        control.shutdown_background();
         // Every request has ended now; the last of them are still to be told.
         if let Some(lines) = lines {
             lines.close();

@@ -44,6 +44,7 @@ mod links;
 mod pages;
 mod tokens;
 mod token_faults;
+mod hung_files;
 mod identities;
 mod identity_settings;
 mod client_certificate;
