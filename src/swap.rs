@@ -39,7 +39,7 @@ use crate::guard::Outcome;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
-use crate::request_line::{Lines, Record, Upstream};
+use crate::request_line::{Lines, Pen, Record, Upstream};
 use crate::rewrite::{AnswerBody, Glance, Judgement, glance, silence};
 use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
@@ -68,7 +68,7 @@ pub struct Swap<S> {
 #[derive(Debug)]
 struct Desk {
     gateway: Arc<Gateway>,
-    lines: Option<Lines>,
+    pen: Option<Pen>,
 }
 
 impl SwapLayer {
@@ -88,7 +88,7 @@ impl<S> Layer<S> for SwapLayer {
     type Service = Swap<S>;
 
     fn layer(&self, forward: S) -> Swap<S> {
-        let desk = Desk { gateway: self.gateway.clone(), lines: self.lines.clone() };
+        let desk = Desk { gateway: self.gateway.clone(), pen: self.lines.as_ref().map(Lines::pen) };
         Swap { desk: Arc::new(desk), forward }
     }
 }
@@ -337,4 +337,41 @@ async fn open<U: Body>(
 /// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
 fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
     method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+    use crate::keys::Keys;
+    use crate::request_line::{Format, RequestLines};
+    use crate::settings::Settings;
+
+    /// However many lines one worker has that nobody reads: the next one's have room of their own.
+    #[test]
+    fn each_layer_has_room_for_lines_of_its_own() {
+        let text = "keys = \"k\"\n[identities.app]\nkind = \"managed-identity\"\n[resources.ai]\n\
+                    endpoint = \"https://a.openai.azure.com\"\nidentity = \"app\"\n";
+        let settings = Settings::parse(Path::new("keyswap.toml"), text).unwrap();
+        let gateway = Gateway::new(&settings, Keys::parse(Path::new("keys.toml"), "", &settings).unwrap());
+        let (reader, writer) = UnixStream::pair().unwrap();
+        let dropped = Counter::default();
+        let lines = RequestLines::open(writer, Format::Json, dropped.clone()).unwrap();
+        let layer = SwapLayer::new(Arc::new(gateway)).telling(lines.lines());
+        let workers = [layer.layer(()), layer.layer(())];
+        let (head, ()) = Request::new(()).into_parts();
+        let tell = |worker: &Swap<()>| worker.desk.pen.as_ref().unwrap().tell(&Record::of(&head, new_id()));
+        while dropped.get() == 0 {
+            tell(&workers[0]);
+        }
+        let before = dropped.get();
+        tell(&workers[1]);
+        assert_eq!(dropped.get(), before);
+        drop(reader);
+        lines.close();
+    }
 }
