@@ -112,9 +112,9 @@ pub struct EgressTimeouts {
 /// How long an upstream may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
-    /// To begin its answer. Reasoning models are silent for very long.
+    /// To begin its answer, from when the last piece of the request has left. Reasoning models are silent for very long.
     pub answer: Duration,
-    /// To send more of an answer that has begun.
+    /// To send more of an answer that has begun. A client may take as long to send more of a request.
     pub stream: Duration,
     /// How long a request waits for a connection when its resource has all that it may have.
     pub wait: Duration,
