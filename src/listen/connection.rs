@@ -29,7 +29,7 @@ use super::client_stream::ClientStream;
 use super::mishap::{Cause, Tell, Witness};
 use super::origin::Origin;
 use super::server_name::ServerName;
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use super::turn::{Stage, Turn};
 use super::upgrade::Declined;
 use super::wordless::Worded;
@@ -106,7 +106,7 @@ where
         let from = origin.clone();
         // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
         let done = match socket {
-            Handed::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
+            Handed::Tcp(stream) => match socket::adopt(stream, self.limits.write) {
                 Ok(stream) => self.speak(stream, front, origin).await,
                 Err(error) => Err(error.into()),
             },
@@ -253,7 +253,7 @@ where
         let first = came.clone();
         let service = service_fn(move |request| {
             first.notify_one();
-            turn.enter(Stage::Answering);
+            turn.enter(Stage::Open);
             let turn = turn.clone();
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }

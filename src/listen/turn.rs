@@ -36,8 +36,11 @@ pub(super) enum Stage {
     Waiting,
     /// The client: a head has begun.
     Head,
-    /// We: the head is complete, and the answer not yet. A connection that was taken over is an answer that goes on.
+    /// We: the head is complete, and the answer not yet.
     Answering,
+    /// Either, at any time: over HTTP/2 once there was a request, or where the connection was taken over. Whatever is
+    /// said then has an end of its own, which no end of the connection stands for.
+    Open,
 }
 
 impl Turn {
@@ -45,12 +48,13 @@ impl Turn {
         match self.0.stage.load(Ordering::Relaxed) {
             0 => Stage::Waiting,
             1 => Stage::Head,
-            _ => Stage::Answering,
+            2 => Stage::Answering,
+            _ => Stage::Open,
         }
     }
 
     pub(super) fn enter(&self, stage: Stage) {
-        if stage == Stage::Answering {
+        if matches!(stage, Stage::Answering | Stage::Open) {
             self.0.due.store(true, Ordering::Relaxed);
         }
         if stage == Stage::Waiting {
@@ -77,7 +81,7 @@ impl Turn {
 
     /// All that was to be written has been.
     pub(super) fn set_written(&self) {
-        if self.stage() != Stage::Answering {
+        if matches!(self.stage(), Stage::Waiting | Stage::Head) {
             self.0.due.store(false, Ordering::Relaxed);
         }
     }
@@ -96,6 +100,11 @@ impl Turn {
 
     pub(super) fn is_broken(&self) -> bool {
         self.0.broken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection must not end as if all had been said: an answer broke off, or is not written to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_broken() || (self.is_answer_due() && self.stage() != Stage::Open)
     }
 
     /// Whether the stream could not take all.
