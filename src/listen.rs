@@ -9,6 +9,7 @@ mod bodies;
 mod client_stream;
 mod connection;
 mod forwarded;
+mod handshakes;
 mod mishap;
 mod origin;
 mod own_words;

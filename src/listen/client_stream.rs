@@ -6,6 +6,8 @@
 //! - An answer that breaks off is delivered as far as it came, and then the connection is *reset*. hyper alone would
 //!   drop what it has buffered, and give a client of HTTP/1.0 a clean end, which every SDK takes for a whole answer. One
 //!   that we ourselves cut off, since the process ends, is reset at once.
+//! - A client that goes in the middle is gone at once, also where hyper has something left of what it sent, and so does
+//!   not look.
 //! - What hyper itself answers to a head that it cannot read has no body: it is written in our own words.
 
 use std::convert::Infallible;
@@ -14,7 +16,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -39,6 +41,8 @@ pub(super) struct ClientStream<S: Socket> {
     since: u32,
     /// Whether hyper has used up what was read, and waits for more.
     waits: bool,
+    /// What was read while hyper did not ask, for the next time that it does.
+    ahead: BytesMut,
     /// There while it does not take what we write.
     writing: Option<Taking>,
     ending: Ending,
@@ -67,6 +71,9 @@ const LINGER_IDLE: Duration = Duration::from_secs(5);
 /// How long a connection lingers in all.
 const LINGER_WHOLE: Duration = Duration::from_secs(30);
 
+/// How much is read, at most, while hyper does not ask, in bytes: a request or two.
+const AHEAD: usize = 4 * 1024;
+
 /// How often in its time a client that takes nothing is looked at.
 const LOOKS: u32 = 8;
 
@@ -84,7 +91,8 @@ impl<S: Socket> ClientStream<S> {
     ) -> Self {
         let (patience, since) = (Patience::begin(), turn.changes());
         let (writing, ending, own_words) = (None, Ending::None, None);
-        Self { io, turn, limits, witness, patience, since, waits: false, writing, ending, own_words, _open: open }
+        let (waits, ahead) = (false, BytesMut::new());
+        Self { io, turn, limits, witness, patience, since, waits, ahead, writing, ending, own_words, _open: open }
     }
 
     /// Whether the client has had its time to send what is due.
@@ -113,6 +121,21 @@ impl<S: Socket> ClientStream<S> {
             self.witness.ended(cause);
         }
         overdue
+    }
+
+    /// Looks whether the client has gone, in place of hyper: that does not read while it has something left of the last
+    /// read, which may be a request on the heels of this one, or an empty line.
+    fn poll_presence(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut piece = [0; AHEAD];
+        while self.ahead.len() < AHEAD {
+            let mut into = ReadBuf::new(piece.get_mut(self.ahead.len()..).unwrap_or_default());
+            match Pin::new(&mut self.io).poll_read(cx, &mut into)? {
+                Poll::Ready(()) if into.filled().is_empty() => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Poll::Ready(()) => self.ahead.extend_from_slice(into.filled()),
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
     }
 
     /// Takes the outcome of a write, and ends a client's connection that has taken nothing for too long.
@@ -210,7 +233,12 @@ impl<S: Socket> AsyncRead for ClientStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = into.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(cx, into);
+        let read = if this.ahead.is_empty() {
+            Pin::new(&mut this.io).poll_read(cx, into)
+        } else {
+            into.put_slice(&this.ahead.split_to(this.ahead.len().min(into.remaining())));
+            Poll::Ready(Ok(()))
+        };
         let waited = std::mem::replace(&mut this.waits, read.is_pending());
         if read.is_pending() {
             // hyper did not ask for more while it answered: what it has left of the last read begins the next head.
@@ -265,7 +293,10 @@ impl<S: Socket> AsyncWrite for ClientStream<S> {
         let flushed = Pin::new(&mut this.io).poll_flush(cx);
         ready!(this.poll_stalled(cx, flushed))?;
         this.turn.set_written();
-        if this.turn.is_broken() { this.poll_reset(cx) } else { Poll::Ready(Ok(())) }
+        if this.turn.is_broken() {
+            return this.poll_reset(cx);
+        }
+        Poll::Ready(if this.turn.is_received() && !this.waits { this.poll_presence(cx) } else { Ok(()) })
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -291,11 +322,13 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Wake, Waker};
 
+    use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
-    use tokio::time::advance;
+    use tokio::time::{advance, sleep};
 
     use super::*;
     use crate::listen::Entrance;
+    use crate::settings::Timeouts;
 
     #[derive(Default)]
     struct Bell(AtomicBool);
@@ -314,16 +347,20 @@ mod tests {
         Pin::new(stream).poll_read(&mut Context::from_waker(&waker), &mut ReadBuf::new(&mut into))
     }
 
+    fn stream(turn: &Turn, limits: ClientTimeouts) -> (ClientStream<UnixStream>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let witness = Witness::new(None, Entrance { listener: "unix", tls: None }, Arc::new(|_| ()));
+        let (open, _) = oneshot::channel();
+        (ClientStream::new(ours, turn.clone(), limits, witness, open), theirs)
+    }
+
     /// How long a client is silent after an answer of so many seconds until its connection ends.
     async fn silence_after(answer: u64, first_byte: u64, keep_alive: u64) -> Duration {
         let seconds = Duration::from_secs;
         let (first_byte, keep_alive) = (seconds(first_byte), seconds(keep_alive));
         let limits = ClientTimeouts { first_byte, head: seconds(15), keep_alive, write: seconds(60) };
-        let (ours, _theirs) = UnixStream::pair().unwrap();
         let turn = Turn::default();
-        let witness = Witness::new(None, Entrance { listener: "unix", tls: None }, Arc::new(|_| ()));
-        let (open, _) = oneshot::channel();
-        let mut stream = ClientStream::new(ours, turn.clone(), limits, witness, open);
+        let (mut stream, _theirs) = stream(&turn, limits);
         let bell = Arc::<Bell>::default();
         assert!(read(&mut stream, &bell).is_pending());
         turn.enter(Stage::Answering);
@@ -355,5 +392,35 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    /// How long a connection lingers whose client sends something after each of these pauses, and then closes.
+    async fn lingering(pauses: Vec<Duration>) -> f64 {
+        let turn = Turn::default();
+        turn.set_unread();
+        let (mut stream, mut theirs) = stream(&turn, Timeouts::DEFAULT.client);
+        let client = async move {
+            for pause in pauses {
+                sleep(pause).await;
+                if theirs.write_all(b"more").await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(client);
+        let since = Instant::now();
+        stream.shutdown().await.unwrap();
+        since.elapsed().as_secs_f64().round()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_lingers_for_five_seconds_of_silence_and_thirty_in_all() {
+        let seconds = Duration::from_secs;
+        assert_eq!(lingering(vec![]).await, 0.0, "it closes at once");
+        assert_eq!(lingering(vec![seconds(3); 4]).await, 12.0, "it closes in the end");
+        assert_eq!(lingering(vec![seconds(100)]).await, 5.0, "it is silent");
+        assert_eq!(lingering(vec![seconds(3), seconds(4), seconds(100)]).await, 12.0, "it falls silent");
+        assert_eq!(lingering(vec![seconds(1); 100]).await, 30.0, "it goes on");
+        assert_eq!(lingering(vec![Duration::from_millis(1); 100_000]).await, 30.0, "it goes on and on");
     }
 }

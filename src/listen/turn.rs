@@ -17,6 +17,8 @@ struct Shared {
     changes: AtomicU32,
     /// A service has been asked, and what it answered is not written yet.
     due: AtomicBool,
+    /// The request that is being answered has come to its end.
+    received: AtomicBool,
     /// A body of a request was dropped before its end: the client may still be sending.
     unread: AtomicBool,
     /// An answer broke off: what has been written must arrive, and then the connection must be reset.
@@ -60,6 +62,7 @@ impl Turn {
         if stage == Stage::Waiting {
             *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
+        self.0.received.store(false, Ordering::Relaxed);
         self.0.stage.store(stage as u8, Ordering::Relaxed);
         self.0.changes.fetch_add(1, Ordering::Relaxed);
     }
@@ -84,6 +87,16 @@ impl Turn {
         if matches!(self.stage(), Stage::Waiting | Stage::Head) {
             self.0.due.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// The request has come to its end.
+    pub(super) fn set_received(&self) {
+        self.0.received.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request that has come to its end is being answered.
+    pub(super) fn is_received(&self) -> bool {
+        self.0.received.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_unread(&self) {

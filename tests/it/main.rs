@@ -27,6 +27,7 @@ mod wire;
 mod pool;
 mod mishaps;
 mod vanished;
+mod client_gone;
 mod slow_clients;
 mod slow_readers;
 mod unreadable;
