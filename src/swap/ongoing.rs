@@ -67,6 +67,8 @@ impl Ongoing {
 
     /// The request has ended before its answer: its client went away.
     pub(super) fn unheard<B>(self, response: Response<B>) -> Response<ToldBody<B>> {
+        // What ends without having been told of is told so: that its client has gone.
+        drop(self);
         response.map(|body| ToldBody { body, ongoing: None, cut: None })
     }
 
