@@ -18,6 +18,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
@@ -55,12 +56,13 @@ pub(crate) fn router(
     phase: watch::Receiver<Phase>,
     generation: watch::Receiver<Generation>,
     visitors: Arc<Visitors>,
+    log_dropped: Counter,
 ) -> Router {
     let current = gateway.clone();
     let standings = move || current.load().tokens.standings();
     let current = gateway.clone();
     let keys = move || current.load().keys.each().into_iter().cloned().collect();
-    let registry = Arc::new(gateway.load().metrics.registry(standings, keys));
+    let registry = Arc::new(gateway.load().metrics.registry(standings, keys, log_dropped));
     // Whatever does not stand in this list is for visitors.
     let for_everybody = Router::new()
         .route("/health/live", get(|| async { "alive\n" }))

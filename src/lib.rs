@@ -96,7 +96,8 @@
 //! # Invariants
 //! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose
 //!    condition did not hold.
-//! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
+//! 2. No api-key leaves, wherever it stood in head or query; no credential of ours comes back in the head of an answer; no
+//!    secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
 //!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
 //!    and the beginning of a URL in an answer, to see whose it is.
@@ -117,8 +118,8 @@ pub mod dialect;
 
 // Settings.
 pub mod document;
-pub mod settings;
 mod whereabouts;
+pub mod settings;
 pub mod usage;
 pub mod keys;
 pub mod certificate;

@@ -9,6 +9,7 @@ mod bodies;
 mod client_stream;
 mod connection;
 mod forwarded;
+mod handshakes;
 mod mishap;
 mod origin;
 mod own_words;
@@ -16,6 +17,7 @@ mod proxy_protocol;
 mod public_url;
 mod server_name;
 mod socket;
+mod taking;
 mod tls;
 mod turn;
 mod upgrade;
@@ -31,8 +33,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
@@ -117,12 +118,6 @@ pub struct Addresses {
     pub unix: Option<PathBuf>,
 }
 
-/// How often a silent connection is proven alive.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// How long sent bytes may stay unacknowledged before the connection counts as dead.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How long to wait after the system had no socket to give: it may have one when a connection has closed.
 const STARVED: Duration = Duration::from_millis(100);
 
@@ -176,14 +171,6 @@ fn unix(path: &Path) -> Result<Bound, Mistakes> {
     Ok(Bound::Unix(listener, path.to_owned()))
 }
 
-/// A client that is silent for half an hour is proven there: whatever stands between drops flows that are idle for
-/// minutes, and tells nobody.
-fn keep_alive(stream: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
-}
-
 // === impl Doorway ===
 
 impl Doorway {
@@ -225,7 +212,6 @@ impl Listener {
             Bound::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                keep_alive(&stream)?;
                 (Handed::Tcp(stream.into_std()?), Some(from))
             }
             Bound::Unix(listener, _) => {

@@ -40,7 +40,7 @@ use http::request::Parts;
 
 pub use head::{LARGEST_HEAD, MOST_FIELDS};
 pub use hosts::Hosts;
-pub(crate) use path::{Parameter, parameters};
+pub(crate) use path::{Parameter, hidden_names, parameters, readable};
 
 use crate::family::Family;
 use crate::listen::Arrival;

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::counter::Counter;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -44,6 +45,8 @@ pub struct Server {
     egress: Egress,
     gateway: Arc<Gateway>,
     lines: Option<RequestLines>,
+    /// How many lines of the log were dropped.
+    log_dropped: Counter,
     doorway: Doorway,
     listeners: Vec<Listener>,
     admin: TcpListener,
@@ -93,13 +96,14 @@ impl Server {
         let visitors = Visitors::of(&settings.admin, admin_secret);
         let gateway = Arc::new(Gateway::new(&settings, keys));
         gateway.keep_usage();
-        let (lines, source) = (None, None);
+        let (lines, log_dropped, source) = (None, Counter::default(), None);
         Ok(Self {
             control,
             settings,
             egress,
             gateway,
             lines,
+            log_dropped,
             doorway,
             listeners,
             admin,
@@ -118,6 +122,12 @@ impl Server {
         let dropped = self.gateway.metrics.lines_dropped().clone();
         let lines = RequestLines::open(file, format, dropped).map_err(|error| Broken(error.to_string()))?;
         Ok(Self { lines: Some(lines), ..self })
+    }
+
+    /// Shows at the admin address how many lines of the log nobody will see; whoever writes the log counts them there.
+    #[must_use]
+    pub fn counting_lost_log(self, dropped: Counter) -> Self {
+        Self { log_dropped: dropped, ..self }
     }
 
     /// Where clients connect, ports settled.
@@ -169,6 +179,7 @@ impl Server {
             egress,
             gateway,
             lines,
+            log_dropped,
             doorway,
             listeners,
             admin,
@@ -216,7 +227,7 @@ impl Server {
             drop(dispatch);
             let endings = expiry::watch(live.gateway.clone(), generations.clone());
             let mut writing = tokio::spawn(keep_usage(live.gateway.clone()));
-            let router = admin::router(live.gateway.clone(), phases, generations, visitors);
+            let router = admin::router(live.gateway.clone(), phases, generations, visitors, log_dropped);
             let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
             let Addresses { http, https, unix } = live.addresses.clone();
             let (http, https) = (http.map(display), https.map(display));
@@ -266,6 +277,8 @@ impl Server {
             worker.end();
         }
         gateway.usage.close();
+        // Whoever still reads a file may never end, and nobody waits for it any more.
+        control.shutdown_background();
         // Every request has ended now; the last of them are still to be told.
         if let Some(lines) = lines {
             lines.close();

@@ -96,7 +96,7 @@ pub struct ClientTimeouts {
     pub head: Duration,
     /// To begin the next request on a kept connection.
     pub keep_alive: Duration,
-    /// To take any of what is written to it.
+    /// To take any of what is written to it; and to give a sign of life, for which it has half a minute at least.
     pub write: Duration,
 }
 

@@ -38,8 +38,8 @@ use crate::guard::Outcome;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
-use crate::request_line::{Lines, Record, Upstream};
-use crate::rewrite::{AnswerBody, Glance, Judgement, glance};
+use crate::request_line::{Lines, Pen, Record, Upstream};
+use crate::rewrite::{AnswerBody, Glance, Judgement, glance, silence};
 use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
 use alarms::{warn_of, warn_of_hidden_links};
@@ -67,7 +67,7 @@ pub struct Swap<S> {
 #[derive(Debug)]
 struct Desk {
     gateway: Arc<Gateway>,
-    lines: Option<Lines>,
+    pen: Option<Pen>,
 }
 
 impl SwapLayer {
@@ -87,7 +87,7 @@ impl<S> Layer<S> for SwapLayer {
     type Service = Swap<S>;
 
     fn layer(&self, forward: S) -> Swap<S> {
-        let desk = Desk { gateway: self.gateway.clone(), lines: self.lines.clone() };
+        let desk = Desk { gateway: self.gateway.clone(), pen: self.lines.as_ref().map(Lines::pen) };
         Swap { desk: Arc::new(desk), forward }
     }
 }
@@ -157,7 +157,7 @@ impl<S> Swap<S> {
                         Verdict::Refused(_) | Verdict::Preflight | Verdict::ClientGone => {}
                     }
                     let asked = Asked {
-                        plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
+                        plane: record.plane().or_else(|| Plane::of_path(head.uri.path())),
                         id: &id,
                         client_id: head.headers.get("x-ms-client-request-id"),
                         upstream_id: record.upstream_request(),
@@ -232,7 +232,8 @@ where
         };
         let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
         let failure = match sent {
-            Ok((response, model)) => {
+            Ok((mut response, model)) => {
+                silence(response.headers_mut(), &bearer);
                 record.model = model;
                 record.upstream = Some(Upstream::of(&response));
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -331,4 +332,41 @@ async fn open<U: Body>(
     }
     let client = opening.accept(&mut head).map_err(|NotOpened| Failure::Lost)?;
     Ok((Response::from_parts(head, AnswerBody::ours(Bytes::new())), Some(Tunnel { client, upstream })))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+    use crate::keys::Keys;
+    use crate::request_line::{Format, RequestLines};
+    use crate::settings::Settings;
+
+    /// However many lines one worker has that nobody reads: the next one's have room of their own.
+    #[test]
+    fn each_layer_has_room_for_lines_of_its_own() {
+        let text = "keys = \"k\"\n[identities.app]\nkind = \"managed-identity\"\n[resources.ai]\n\
+                    endpoint = \"https://a.openai.azure.com\"\nidentity = \"app\"\n";
+        let settings = Settings::parse(Path::new("keyswap.toml"), text).unwrap();
+        let gateway = Gateway::new(&settings, Keys::parse(Path::new("keys.toml"), "", &settings).unwrap());
+        let (reader, writer) = UnixStream::pair().unwrap();
+        let dropped = Counter::default();
+        let lines = RequestLines::open(writer, Format::Json, dropped.clone()).unwrap();
+        let layer = SwapLayer::new(Arc::new(gateway)).telling(lines.lines());
+        let workers = [layer.layer(()), layer.layer(())];
+        let (head, ()) = Request::new(()).into_parts();
+        let tell = |worker: &Swap<()>| worker.desk.pen.as_ref().unwrap().tell(&Record::of(&head, new_id()));
+        while dropped.get() == 0 {
+            tell(&workers[0]);
+        }
+        let before = dropped.get();
+        tell(&workers[1]);
+        assert_eq!(dropped.get(), before);
+        drop(reader);
+        lines.close();
+    }
 }

@@ -121,8 +121,8 @@ impl Ongoing {
         }
         self.desk.gateway.metrics.end(&self.record);
         self.desk.gateway.recorder.keep(&self.record);
-        if let Some(lines) = &self.desk.lines {
-            lines.tell(&self.record);
+        if let Some(pen) = &self.desk.pen {
+            pen.tell(&self.record);
         }
     }
 }

@@ -55,10 +55,13 @@ impl Keeper {
             let is_needed = needed.contains(number);
             if !is_needed {
                 task.abort();
-                tokens.cache.invalidate(number);
             }
             is_needed
         });
+        // Not only those of the tasks that ran: on another way out all have just begun anew.
+        for (number, _) in tokens.cache.iter().filter(|(number, _)| !needed.contains(number)) {
+            tokens.cache.invalidate(&*number);
+        }
     }
 
     /// Waits until a task has ended that nobody had told to: something is broken beyond repair then.

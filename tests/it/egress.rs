@@ -1,5 +1,7 @@
 //! The way out: through a proxy or not, in bounded time, and past an address that is dead.
 
+mod files;
+
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::Command;
 use std::time::{Duration, Instant};
