@@ -170,9 +170,18 @@ async fn a_client_that_stops_in_the_middle_of_its_upload_is_told_so() {
             assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n") && answer.ends_with(body), "{answer}");
             all_broken_off(&world).await;
         }
-        let told = world.gateway.all_told(2).await;
+        let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
+        let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::post(format!("https://localhost{CHAT}"));
+        let request = request.header("api-key", world.emulator.keys().openai).body(()).unwrap();
+        let (answer, mut upload) = send.send_request(request, false).unwrap();
+        upload.send_data(BEGUN.into(), false).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 408);
+        all_broken_off(&world).await;
+        let told = world.gateway.all_told(3).await;
         let seen: Vec<_> = told.iter().map(|line| json!([line["outcome"], line["status"], line["reason"]])).collect();
-        assert_eq!(seen, vec![json!(["complete", 408, "slow-body"]); 2]);
+        assert_eq!(seen, vec![json!(["complete", 408, "slow-body"]); 3]);
         assert_eq!(warnings(&world), Vec::<Value>::new());
     }
 }
