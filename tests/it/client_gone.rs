@@ -24,7 +24,8 @@ async fn chat_and_go(world: &World, mut stream: impl AsyncWrite + Unpin, name: &
     for piece in pieces {
         stream.write_all(piece).await.unwrap();
         stream.flush().await.unwrap();
-        let arrived = |entry: &azure_emulator::Entry| entry.sequence > before && entry.target == CHAT && entry.body_whole;
+        let arrived =
+            |entry: &azure_emulator::Entry| entry.sequence > before && entry.target == CHAT && entry.body_whole;
         journal.wait_for(arrived, LIMIT).await.unwrap_or_else(|| panic!("{name}: no chat"));
     }
     stream.shutdown().await.unwrap();
