@@ -23,9 +23,10 @@ mod turn;
 mod upgrade;
 mod wordless;
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +50,7 @@ pub(crate) use upgrade::{ClientBytes, Upgrade};
 
 use crate::certificate::Certificates;
 use crate::document::Mistakes;
-use crate::settings::{Listen, TrustedProxies};
+use crate::settings::{Listen, TrustedProxies, UnixSocket};
 use origin::Origin;
 
 /// A bound socket, and what is spoken on it.
@@ -140,9 +141,9 @@ pub(crate) async fn bind(listen: &Listen, doorway: &Doorway) -> Result<(Vec<List
         addresses.https = Some(address);
         listening(socket, Front::Tls(config));
     }
-    if let Some(path) = &listen.unix {
-        listening(unix(path)?, Front::Plain);
-        addresses.unix = Some(path.clone());
+    if let Some(socket) = &listen.unix {
+        listening(unix(socket)?, Front::Plain);
+        addresses.unix = Some(socket.path.clone());
     }
     Ok((listeners, addresses))
 }
@@ -156,7 +157,8 @@ async fn tcp(address: SocketAddr) -> Result<(Bound, SocketAddr), Mistakes> {
 }
 
 /// Binds a unix socket, in place of one that a process left which is no more.
-fn unix(path: &Path) -> Result<Bound, Mistakes> {
+fn unix(socket: &UnixSocket) -> Result<Bound, Mistakes> {
+    let UnixSocket { path, mode } = socket;
     let wrong = |error: String| Mistakes::of_file(path, format!("cannot listen here: {error}"));
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
@@ -168,7 +170,12 @@ fn unix(path: &Path) -> Result<Bound, Mistakes> {
         std::fs::remove_file(path).map_err(|error| wrong(error.to_string()))?;
     }
     let listener = UnixListener::bind(path).map_err(|error| wrong(error.to_string()))?;
-    Ok(Bound::Unix(listener, path.to_owned()))
+    let bound = Bound::Unix(listener, path.clone());
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, Permissions::from_mode(mode.bits()))
+            .map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(bound)
 }
 
 // === impl Doorway ===

@@ -16,6 +16,7 @@ mod proxy;
 mod resource;
 mod single;
 mod trusted_proxies;
+mod unix_socket;
 mod usage;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use unix_socket::{SocketMode, UnixSocket};
 pub use usage::Usage;
 
 use crate::document::Mistakes;

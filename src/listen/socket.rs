@@ -70,7 +70,8 @@ impl Socket for TcpStream {
     }
 }
 
-/// A unix socket keeps what was written for its reader, and has no reset.
+/// A unix socket keeps what was written for its reader, and has no reset: an answer that breaks off is seen as such by its
+/// length or its chunks, and by a client of HTTP/1.0 not at all.
 impl Socket for UnixStream {
     fn entrance(&self) -> Entrance {
         Entrance { listener: "unix", tls: None }

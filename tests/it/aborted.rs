@@ -1,14 +1,17 @@
 //! What our own stop cuts off: nobody takes the beginning of an answer for a whole one.
 
 use azure_emulator::{Fault, Plane};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::secure;
+use crate::client::{http2, secure};
 use crate::gateway::LIMIT;
 use crate::wire::{End, chat, read_all};
-use crate::world::{Plan, World, saying};
+use crate::world::{CHAT, Plan, World, saying};
 
 /// How a stop comes to cut off what runs.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +91,26 @@ async fn an_answer_that_our_stop_cuts_off_ends_in_a_reset() {
             let (_, end) = read_all(stream).await;
             assert_eq!(end, End::Broken, "{stop:?}, {version}, secured: {secured}");
         }
+    }
+}
+
+/// Over HTTP/2 each answer has an end of its own, and this one has not come.
+#[tokio::test]
+async fn an_answer_of_http_2_that_our_stop_cuts_off_has_no_end() {
+    for stop in [Stop::Deadline, Stop::SecondSignal] {
+        let mut world = stop.world().await;
+        world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body").at_byte(700), 1).unwrap();
+        let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
+        let mut streamed = saying("a long story");
+        streamed["stream"] = json!(true);
+        let request = Request::post(format!("https://localhost{CHAT}"))
+            .header("api-key", world.emulator.keys().openai)
+            .body(Full::<Bytes>::from(streamed.to_string()))
+            .unwrap();
+        let mut answer = send.send_request(request).await.unwrap();
+        answer.body_mut().frame().await.unwrap().unwrap();
+        stop.of(&mut world).await;
+        answer.collect().await.expect_err("an end");
     }
 }
 

@@ -68,6 +68,38 @@ async fn a_head_that_began_with_the_request_before_has_the_time_of_a_head() {
     assert!(answer.starts_with(b"HTTP/1.1 200 ") && end == End::Clean);
 }
 
+/// One that did not begin has not: a kept connection waits for its next request, whatever came before.
+#[tokio::test]
+async fn a_kept_connection_has_the_time_of_a_next_request() {
+    const HEAD: Duration = Duration::from_millis(500);
+    let world = with_timeouts("head = \"500ms\"\nkeep_alive = \"1h\"").start().await;
+    let said = saying("hello").to_string();
+    let key = world.emulator.keys().openai;
+    let chunked = [
+        &format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\napi-key: {key}\r\ntransfer-encoding: chunked\r\n\r\n")[..],
+        &format!("{:x}\r\n{said}\r\n0\r\n\r\n", said.len()),
+    ];
+    let answered = |entry: &azure_emulator::Entry| entry.plane == Plane::OpenAi && entry.ended;
+    for (name, request) in [
+        ("no body", b"GET /openai/models HTTP/1.1\r\nhost: x\r\n\r\n".to_vec()),
+        ("a length", chat(&world, "HTTP/1.1", &saying("hello"))),
+        ("chunks", chunked.concat().into_bytes()),
+    ] {
+        let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+        stream.write_all(&request).await.unwrap();
+        if name != "no body" {
+            world.emulator.journal().wait_for(answered, LIMIT).await.unwrap();
+        }
+        let mut status = [0; 12];
+        tokio::time::timeout(LIMIT, stream.read_exact(&mut status)).await.expect("an answer").unwrap();
+        tokio::time::sleep(3 * HEAD).await;
+        stream.write_all(&request_text("GET", "/openai/models", &[])).await.unwrap();
+        let (rest, _) = read_all(stream).await;
+        let rest = String::from_utf8(rest).unwrap();
+        assert!(rest.contains("HTTP/1.1 401 "), "{name}: {rest}");
+    }
+}
+
 /// A client that is to be heard out has its place among all connections as long as that takes.
 #[tokio::test]
 async fn a_connection_that_lingers_has_its_place_until_its_end() {
