@@ -129,10 +129,11 @@ class Bench:
         identity = {"IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.plain}/msi/token", "IDENTITY_HEADER": "bench"}
         command = [*under, self.settings["keyswap"], "serve", "--config", "keyswap.toml"]
         process = self.start(name, command, port, "keyswap.toml", values, env={"PATH": os.environ["PATH"], **identity})
+        process.admin = f"http://127.0.0.1:{admin}"
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{admin}/health/ready", timeout=5).close()
+                urllib.request.urlopen(f"{process.admin}/health/ready", timeout=5).close()
                 return process, port
             except OSError:
                 time.sleep(0.1)
@@ -200,8 +201,17 @@ def alternated(bench, upstream, measure):
     for number in range(bench.settings["rounds"]):
         order = GATEWAYS if number % 2 == 0 else GATEWAYS[::-1]
         rounds.append({name: measure(*gateways[name]) for name in order})
+    told_all(gateways["keyswap"][0])
     bench.stop(*(process for process, _ in gateways.values()))
     return rounds
+
+
+def told_all(keyswap):
+    """A request whose line was dropped has cost less than it should."""
+    with urllib.request.urlopen(f"{keyswap.admin}/metrics", timeout=10) as page:
+        dropped = re.search(r"^keyswap_request_lines_dropped_total (\d+)$", page.read().decode(), re.MULTILINE)[1]
+    if dropped != "0":
+        sys.exit(f"keyswap has dropped {dropped} request lines: the figures are not good")
 
 
 def spent(process, before, count):

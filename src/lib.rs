@@ -7,6 +7,8 @@
 //! services, choosing among models, counting tokens, caching answers, changing bodies but for the links in answers, and
 //! whatever a load balancer or an ingress does.
 //!
+//! What is said of Azure has its source in brackets, like (azure-wire, B1.6): a row of `tests/emulator/azure-wire.md`.
+//!
 //! # The map
 //! The order of a request is the order of the files is the order of the imports:
 //!
@@ -58,8 +60,8 @@
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
 //! What broke, on our side or upstream, is a warning in the log besides, a fault of our credentials once in a while and
-//! with its cure; a connection on which no request came to be is counted, and told there, too. Both leave through an [`outlet`], so that no
-//! worker ever waits for whoever reads them.
+//! with its cure; a connection that ends without a request is counted and logged, too. Both leave through an [`outlet`],
+//! so that no worker ever waits for whoever reads them.
 //!
 //! # The use of a key
 //! A key is told by [`authenticate`] that it was used, or tried when it was not good, and what it was permitted to do when

@@ -100,7 +100,7 @@ impl Refusal {
                 let (on, family) = (of.on(), family.name());
                 format!(
                     "Add to the grants of {client} in the file of keys: {{ resource = \"{on}\", allow = [\"{family}\"] }}. \
-                     Of a sidecar: --allow {family}, besides what it allows already."
+                     For a sidecar: add --allow {family} to what it allows already."
                 )
             }
             Self::AccessNotGranted(family, access) => {

@@ -141,7 +141,7 @@ pub(super) fn secret(file: Option<Value<'_>>, variable: Option<Value<'_>>, base:
         (Some(file), None) => path(&file, base).map(SecretSource::File),
         (None, Some(variable)) => Some(SecretSource::Environment(variable.text()?.to_owned())),
         (Some(_), Some(variable)) => {
-            variable.wrong("goes not with a file: keep the secret in one place");
+            variable.wrong("cannot be combined with a file: keep the secret in one place");
             None
         }
         (None, None) => None,

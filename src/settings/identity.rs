@@ -258,7 +258,7 @@ fn managed_identity(section: &Section<'_>) -> Option<IdentityKind> {
         (Some(id), None) => Some(UserAssigned::ClientId(id.text()?.to_owned())),
         (None, Some(id)) => Some(UserAssigned::ObjectId(id.text()?.to_owned())),
         (Some(_), Some(id)) => {
-            id.wrong("goes not with client_id: name the identity one way");
+            id.wrong("cannot be combined with client_id: name the identity one way");
             return None;
         }
     };

@@ -154,7 +154,8 @@ fn a_secret_that_is_none_ends_the_start() {
         (
             "secret_file = \"short\"\nsecret_env = \"SHORT\"",
             &[],
-            "keyswap.toml:9:14: admin.secret_env: goes not with a file: keep the secret in one place\n".to_owned(),
+            "keyswap.toml:9:14: admin.secret_env: cannot be combined with a file: keep the secret in one place\n"
+                .to_owned(),
         ),
     ] {
         let settings = format!("{SETTINGS}{admin}\n");

@@ -28,7 +28,7 @@ tls = "hunter2"
     let told = run(directory.path(), &["check"], &[]);
     let expected = "\
 keyswap.toml:8:9: egress.proxy: must hold no user name or password: put user:password into the file that proxy_credentials_file names, so that no secret stands in settings
-keyswap.toml:10:25: egress.proxy_credentials_env: goes not with a file: keep the secret in one place
+keyswap.toml:10:25: egress.proxy_credentials_env: cannot be combined with a file: keep the secret in one place
 keyswap.toml:11:13: egress.no_proxy[0]: must be a range like 10.0.0.0/8 or fd00::/8
 keyswap.toml:11:33: egress.no_proxy[1]: must be a host name, a glob like *.internal, a suffix like .contoso.net, an address or a range, without scheme and port
 keyswap.toml:11:57: egress.no_proxy[3]: must be a text in quotes, not a value of type integer

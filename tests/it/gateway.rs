@@ -92,12 +92,17 @@ impl Gateway {
 
     /// The first log line that satisfies `wanted`, now or soon.
     pub(crate) async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        first(self.log.clone(), wanted).await
+        self.logged_times(1, wanted).await
+    }
+
+    /// The log line that is the `count`th to satisfy `wanted`, now or soon.
+    pub(crate) async fn logged_times(&self, count: usize, wanted: impl Fn(&Value) -> bool) -> Value {
+        nth(self.log.clone(), count, wanted).await
     }
 
     /// The first request line that satisfies `wanted`, now or soon.
     pub(crate) async fn told(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        first(self.requests.clone(), wanted).await
+        nth(self.requests.clone(), 1, wanted).await
     }
 
     /// Every log line so far.
@@ -164,6 +169,7 @@ impl Gateway {
     }
 
     /// What it said, for whoever reads why a test has failed: the last of it, since some say much.
+    #[expect(clippy::print_stderr, reason = "the harness of tests takes it and shows it with the failure")]
     fn show(&self) {
         for (name, lines) in [("log", self.log()), ("requests", self.requests())] {
             eprintln!("the {name} of keyswap, {} lines:", lines.len());
@@ -232,11 +238,11 @@ pub(crate) fn address(last: u8) -> String {
     format!("127.{}.{low}.{last}", high | 0x80)
 }
 
-async fn first(mut lines: Lines, wanted: impl Fn(&Value) -> bool) -> Value {
+async fn nth(mut lines: Lines, count: usize, wanted: impl Fn(&Value) -> bool) -> Value {
     let all = lines.clone();
     let found = async {
         loop {
-            let found = lines.borrow_and_update().iter().find(|line| wanted(line)).cloned();
+            let found = lines.borrow_and_update().iter().filter(|line| wanted(line)).nth(count - 1).cloned();
             match found {
                 Some(line) => return line,
                 None => lines.changed().await.unwrap_or_else(|_| panic!("keyswap ended: {:#?}", *lines.borrow())),

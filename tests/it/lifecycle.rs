@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use azure_emulator::{Fault, Options, Plane};
+use azure_emulator::{Door, Fault, Options, Plane};
 use http::{Method, Request};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::{raw, request_text, secure};
 use crate::gateway::LIMIT;
+use crate::wire::{End, read_all};
 use crate::world::{CHAT, Plan, World, saying};
 
 fn draining(delay: &'static str, deadline: &'static str) -> Plan {
@@ -78,7 +81,7 @@ async fn metrics_count_requests_and_tell_of_tokens() {
 #[tokio::test]
 async fn sigterm_lets_what_runs_end() {
     let options = Options { stream_pause: Duration::from_millis(150), ..Options::default() };
-    let mut world = Plan { options, ..draining("1s", "60s") }.start().await;
+    let mut world = Plan { options, ..draining("5s", "60s") }.start().await;
     let key = world.emulator.keys().openai;
     let mut streamed = saying("a long story");
     streamed["stream"] = json!(true);
@@ -99,6 +102,44 @@ async fn sigterm_lets_what_runs_end() {
     let last = world.gateway.log().pop().unwrap();
     assert_eq!(last["message"], "stopped: every request was answered");
     assert!(!world.gateway.directory.path().join("keyswap.sock").exists(), "the socket is left behind");
+}
+
+/// Nobody new comes in any more, and what has begun still ends whole.
+#[tokio::test]
+async fn a_stream_that_runs_outlives_the_listeners() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", upstream.local_addr().unwrap());
+    let plan = draining("0s", "60s");
+    let draining = plan.settings;
+    let plan = Plan {
+        settings: Box::new(move |text, emulator| {
+            draining(text, emulator).replace(&emulator.openai(Door::Behind), &endpoint)
+        }),
+        ..plan
+    };
+    let mut world = plan.start().await;
+    let mut client = TcpStream::connect(world.gateway.http).await.unwrap();
+    let models = "/openai/models?api-version=2024-10-21";
+    client.write_all(&request_text("GET", models, &[("api-key", &world.emulator.keys().openai)])).await.unwrap();
+    let (mut upstream, _) = upstream.accept().await.unwrap();
+    upstream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\none").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"one") {
+        assert!(client.read_buf(&mut answer).await.unwrap() > 0, "an end after {answer:?}");
+    }
+
+    world.gateway.signal("TERM");
+    let closed = async {
+        while TcpStream::connect(world.gateway.http).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, closed).await.expect("nobody is let in any more");
+    upstream.write_all(b"two").await.unwrap();
+    let (rest, end) = read_all(client).await;
+    assert_eq!((&*rest, end), (&b"two"[..], End::Clean));
+    assert!(world.gateway.ended().await.success());
+    assert_eq!(world.gateway.log().pop().unwrap()["message"], "stopped: every request was answered");
 }
 
 /// Over HTTP/2 a connection is asked to leave, and no answer. One that comes while new ones are still taken has something to

@@ -2,6 +2,7 @@
 //! and counted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::Request;
 use serde_json::{Value, json};
@@ -151,7 +152,8 @@ async fn a_head_of_http_2_gets_words_or_no_answer_at_all() {
 /// line among the requests.
 #[tokio::test]
 async fn a_connection_that_comes_to_nothing_is_told_and_counted() {
-    let world = with_timeouts("first_byte = \"300ms\"\nhead = \"300ms\"\nkeep_alive = \"300ms\"").start().await;
+    // Long enough for a handshake on a busy machine.
+    let world = with_timeouts("first_byte = \"2s\"\nhead = \"2s\"\nkeep_alive = \"300ms\"").start().await;
     let (http, https) = (world.gateway.http, world.gateway.https.unwrap());
     let ca = world.emulator.ca_pem();
     let to = |address| async move { TcpStream::connect(address).await.unwrap() };
@@ -215,6 +217,7 @@ async fn a_connection_that_comes_to_nothing_is_told_and_counted() {
     kept.write_all(b"GET /openai/models HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let (answer, end) = read_all(kept).await;
     assert!(answer.starts_with(b"HTTP/1.1 401 ") && end == End::Clean);
+    world.gateway.told(|line| line["status"] == 401).await;
     let (_, page) = world.admin("/metrics").await;
     assert_eq!(lost(&page), expected);
     assert_eq!(world.gateway.requests().len(), 1);
@@ -233,7 +236,7 @@ async fn a_rush_of_connections_that_come_to_nothing_does_not_fill_the_log() {
     }
     let counted = async {
         while lost(&world.admin("/metrics").await.1) != BTreeMap::from([("not-tls".to_owned(), RUSH)]) {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(LIMIT, counted).await.expect("all are counted");

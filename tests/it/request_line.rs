@@ -392,9 +392,12 @@ async fn an_output_that_is_closed_is_noted_once() {
         assert_eq!(world.get("/nowhere").send().await.status, 404);
         world.gateway.logged(|line| line["message"] == message).await;
         // The writer counts in its own time.
-        while value(&metrics(&world).await, DROPPED) < n {
-            tokio::task::yield_now().await;
-        }
+        let counted = async {
+            while value(&metrics(&world).await, DROPPED) < n {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, counted).await.expect("it is counted");
     }
     world.gateway.signal("TERM");
     assert!(world.gateway.ended().await.success());
@@ -408,9 +411,11 @@ async fn metrics_tell_what_runs_and_what_has_ended() {
     let world = Plan { options, ..Plan::default() }.start().await;
     let key = world.emulator.keys().openai;
     let answer = world.post(CHAT).key(&key).json(&saying("hello")).await;
+    world.gateway.told(|line| line["status"] == 200).await;
+    let before = world.emulator.journal().entries().last().unwrap().sequence;
     world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
     let stalled = tokio::spawn(world.post(CHAT).key(&key).json(&saying("never mind")));
-    world.emulator.journal().wait_for(|entry| entry.sequence > 1 && !entry.ended, LIMIT).await.unwrap();
+    world.emulator.journal().wait_for(|entry| entry.target == CHAT && entry.sequence > before, LIMIT).await.unwrap();
     let sent = answer.body.len();
     let received = saying("hello").to_string().len();
     let page = metrics(&world).await;

@@ -187,7 +187,7 @@ async fn an_entra_that_hangs_is_a_503_in_bounded_time_for_everybody() {
 
 // With one.
 
-/// Entra fails three times from the moment that a refresh falls due: nobody notices but the operator.
+/// Entra fails at least three times from the moment that a refresh falls due: nobody notices but the operator.
 #[tokio::test]
 async fn an_outage_within_the_life_of_the_token_fails_no_request() {
     let faults = ["503", "html", "blank-token", "reset"].map(Fault::named).into_iter();
@@ -195,7 +195,7 @@ async fn an_outage_within_the_life_of_the_token_fails_no_request() {
     let worlds = faults.map(|fault| async move {
         let world = chat_alone(Duration::from_secs(20)).start().await;
         assert_eq!(chat(&world).await.status, 200);
-        world.emulator.next(Plane::Entra, fault, 3).unwrap();
+        world.emulator.next(Plane::Entra, fault, 9999).unwrap();
         let load = async {
             let mut pace = interval(Duration::from_millis(50));
             loop {
@@ -211,6 +211,8 @@ async fn an_outage_within_the_life_of_the_token_fails_no_request() {
             assert_eq!(status, 200);
             assert!(page.starts_with(&format!("ready\napp {SCOPE}: token valid for ")), "{page}");
             assert!(page.ends_with(&format!(" s, its refresh fails\n{FIRST}")), "{page}");
+            world.gateway.logged_times(3, of_chat(OLD_ONE_SERVES)).await;
+            world.emulator.clear_faults();
             let old = world.arrived()[0].header("authorization").map(str::to_owned);
             let new = |entry: &Entry| entry.door.is_some() && entry.header("authorization") != old.as_deref();
             world.emulator.journal().wait_for(new, LIMIT).await.expect("a new token");
@@ -219,9 +221,10 @@ async fn an_outage_within_the_life_of_the_token_fails_no_request() {
             () = load => {}
             () = over => {}
         }
-        assert_eq!(times_logged(&world, OLD_ONE_SERVES), 3);
+        let (fetched, failed, held) = counted(&world).await;
+        assert_eq!((fetched, failed >= 3, held), (2, true, true));
+        assert_eq!(times_logged(&world, OLD_ONE_SERVES) as u64, failed);
         assert_eq!(times_logged(&world, NO_TOKEN), 0);
-        assert_eq!(counted(&world).await, (2, 3, true));
     });
     worlds.collect::<JoinSet<()>>().join_all().await;
 }
@@ -230,7 +233,7 @@ async fn an_outage_within_the_life_of_the_token_fails_no_request() {
 /// no better off.
 #[tokio::test]
 async fn an_outage_beyond_the_life_of_the_token_is_a_503_until_it_is_over() {
-    let world = chat_alone(Duration::from_secs(4)).start().await;
+    let world = chat_alone(Duration::from_secs(10)).start().await;
     assert_eq!(chat(&world).await.status, 200);
     world.emulator.next(Plane::Entra, Fault::named("reset"), 9999).unwrap();
     world.gateway.logged(of_chat(NO_TOKEN)).await;

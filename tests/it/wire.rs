@@ -210,24 +210,22 @@ pub(crate) fn with_timeouts(timeouts: &'static str) -> Plan {
 
 #[tokio::test]
 async fn a_client_has_its_time_and_no_more() {
-    let world = with_timeouts("first_byte = \"300ms\"\nhead = \"300ms\"\nkeep_alive = \"300ms\"").start().await;
-    let address = world.gateway.http;
-    let ended = |stream: TcpStream| async { read_all(stream).await };
-
-    let silent = TcpStream::connect(address).await.unwrap();
-    assert_eq!(ended(silent).await, (Vec::new(), End::Clean), "no first byte");
-
+    let world = with_timeouts("first_byte = \"300ms\"").start().await;
+    let silent = TcpStream::connect(world.gateway.http).await.unwrap();
+    assert_eq!(read_all(silent).await, (Vec::new(), End::Clean), "no first byte");
     let silent = TcpStream::connect(world.gateway.https.unwrap()).await.unwrap();
-    assert_eq!(ended(silent).await, (Vec::new(), End::Clean), "no first message of TLS");
+    assert_eq!(read_all(silent).await, (Vec::new(), End::Clean), "no first message of TLS");
 
-    let mut slow = TcpStream::connect(address).await.unwrap();
+    let world = with_timeouts("head = \"300ms\"").start().await;
+    let mut slow = TcpStream::connect(world.gateway.http).await.unwrap();
     slow.write_all(b"GET /openai/models HTTP/1.1\r\nhost: x\r\n").await.unwrap();
-    let (answer, _) = ended(slow).await;
+    let (answer, _) = read_all(slow).await;
     assert_eq!(String::from_utf8(answer).unwrap(), "", "half a head");
 
-    let mut kept = TcpStream::connect(address).await.unwrap();
+    let world = with_timeouts("keep_alive = \"300ms\"").start().await;
+    let mut kept = TcpStream::connect(world.gateway.http).await.unwrap();
     kept.write_all(b"GET /openai/models HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let (answer, end) = ended(kept).await;
+    let (answer, end) = read_all(kept).await;
     let answer = String::from_utf8(answer).unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("}}") && end == End::Clean,
@@ -239,11 +237,9 @@ async fn a_client_has_its_time_and_no_more() {
 #[tokio::test]
 async fn a_slow_upstream_is_not_the_clients_fault() {
     let options = Options { stream_pause: Duration::from_millis(120), ..Options::default() };
-    let plan = with_timeouts(
-        "first_byte = \"200ms\"\nhead = \"200ms\"\nkeep_alive = \"200ms\"\nstream = \"5s\"\nanswer = \"5s\"",
-    );
+    let plan = with_timeouts("first_byte = \"1s\"\nhead = \"1s\"\nkeep_alive = \"1s\"");
     let world = Plan { options, ..plan }.start().await;
-    world.emulator.next(Plane::OpenAi, Fault::slow(600), 1).unwrap();
+    world.emulator.next(Plane::OpenAi, Fault::slow(2500), 1).unwrap();
     let mut streamed = saying("a long story");
     streamed["stream"] = json!(true);
     let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&streamed).await;
@@ -253,10 +249,10 @@ async fn a_slow_upstream_is_not_the_clients_fault() {
 /// One timer looks after all of a connection: it rings in the middle of an answer here, and must look again after it.
 #[tokio::test]
 async fn after_a_slow_answer_a_client_has_its_time_for_the_next_request_and_no_more() {
-    let plan = with_timeouts("first_byte = \"100ms\"\nhead = \"200ms\"\nkeep_alive = \"300ms\"");
+    let plan = with_timeouts("first_byte = \"1s\"\nhead = \"1s\"\nkeep_alive = \"300ms\"");
     let world = plan.start().await;
     for _ in 0..2 {
-        world.emulator.next(Plane::OpenAi, Fault::slow(700), 1).unwrap();
+        world.emulator.next(Plane::OpenAi, Fault::slow(2500), 1).unwrap();
         let mut kept = TcpStream::connect(world.gateway.http).await.unwrap();
         kept.write_all(&chat(&world, "HTTP/1.1", &saying("hello"))).await.unwrap();
         let (answer, end) = read_all(kept).await;
@@ -267,7 +263,7 @@ async fn after_a_slow_answer_a_client_has_its_time_for_the_next_request_and_no_m
 
 #[tokio::test]
 async fn an_upstream_has_its_time_and_no_more() {
-    let world = with_timeouts("answer = \"300ms\"\nstream = \"300ms\"").start().await;
+    let world = with_timeouts("answer = \"300ms\"").start().await;
     let key = world.emulator.keys().openai;
     world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
     let answer = world.post(CHAT).key(&key).json(&saying("hello")).await;
@@ -277,6 +273,7 @@ async fn an_upstream_has_its_time_and_no_more() {
     assert_eq!(answer.json(), json!({ "error": error }));
     assert_eq!((answer.header("retry-after"), answer.header("x-should-retry")), (None, None));
 
+    let world = with_timeouts("stream = \"1s\"").start().await;
     let mut streamed = saying("a long story");
     streamed["stream"] = json!(true);
     world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body").at_byte(700), 1).unwrap();

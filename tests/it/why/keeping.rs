@@ -45,8 +45,8 @@ async fn the_account_has_the_request_line_in_it() {
     let id = world.refused("/openai/files?api-version=2024-10-21", &world.emulator.keys().openai).await;
     let line = world.gateway.told(|line| line["request"] == *id).await;
     let account = world.account(&id);
-    let cure = "Add to the grants of [clients.chat] in the file of keys: { resource = \"ai\", allow = [\"files\"] }. Of a \
-                sidecar: --allow files, besides what it allows already.";
+    let cure = "Add to the grants of [clients.chat] in the file of keys: { resource = \"ai\", allow = [\"files\"] }. For a \
+                sidecar: add --allow files to what it allows already.";
     let expected = json!({
         "request": id, "step": "authorize", "reason": "family-not-granted", "why": "files is not granted", "cure": cure,
         "client": "chat", "key": "chat", "resource": "ai", "line": line,

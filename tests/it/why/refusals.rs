@@ -315,7 +315,7 @@ asked for: POST /openai/batches
 answered:  403, family-not-granted
 step:      authorize
 why:       batches is not granted
-cure:      Add to the grants of [clients.shop] in the file of keys: { resource = \"ai\", allow = [\"batches\"] }. Of a sidecar: --allow batches, besides what it allows already.
+cure:      Add to the grants of [clients.shop] in the file of keys: { resource = \"ai\", allow = [\"batches\"] }. For a sidecar: add --allow batches to what it allows already.
 client:    shop, key shop
 resource:  ai
 ",
