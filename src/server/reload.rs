@@ -118,7 +118,7 @@ impl Live {
 
     /// Reads where a disk may take its time. What takes long is told, and waited for, unless the process is told to look
     /// anew: a thread that hangs cannot be ended. `None` if the tokens are no longer kept.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &mut self,
         hang_ups: &mut Signal,
         read: impl FnOnce() -> T + Clone + Send + 'static,

@@ -64,6 +64,12 @@ impl Keeper {
         }
     }
 
+    /// Has a task end that nobody had told to.
+    #[cfg(test)]
+    pub(crate) fn lose_one(&mut self) {
+        self.tasks.spawn(async {});
+    }
+
     /// Waits until a task has ended that nobody had told to: something is broken beyond repair then.
     pub async fn broken(&mut self) {
         loop {

@@ -68,6 +68,7 @@ mod certificates;
 mod preflight;
 mod admin;
 mod lifecycle;
+mod readiness;
 mod reload;
 mod usage;
 mod endurance;
