@@ -24,6 +24,7 @@ mod origin;
 mod places;
 mod forwarding;
 mod wire;
+mod http2;
 mod pool;
 mod mishaps;
 mod vanished;
