@@ -126,6 +126,9 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
+        if self.told {
+            return;
+        }
         self.end(if self.desk.gateway.is_cut_off() {
             Outcome::Stopped
         } else if self.is_cut() {

@@ -294,6 +294,19 @@ async fn half_a_head_keeps_no_connection() {
     assert_eq!(world.gateway.told(|_| true).await["status"], 404, "the first request had its answer");
 }
 
+/// A client that asks whether to go on gets no word over HTTP/2; when it goes on without one, it is served as any.
+#[tokio::test]
+async fn a_client_that_does_not_wait_to_be_told_to_go_on_is_served() {
+    let world = World::start().await;
+    let mut streams = Streams::open(&world).await;
+    let request = chat(&world).header("expect", "100-continue").header("content-type", "application/json");
+    let (answer, mut body) = streams.send.send_request(request.body(()).unwrap(), false).unwrap();
+    body.send_data(saying("go on").to_string().into(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    let arrived = world.only_arrival();
+    assert!(arrived.body_whole && arrived.header("expect").is_none(), "{arrived:?}");
+}
+
 /// A client that gives up a request before its answer takes the upstream's along.
 #[tokio::test]
 async fn a_reset_before_the_answer_ends_the_request_upstream() {
