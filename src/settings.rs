@@ -96,9 +96,10 @@ pub struct ClientTimeouts {
     pub first_byte: Duration,
     /// To send the head of a request, from its first byte on, or to finish its handshake.
     pub head: Duration,
-    /// To begin the next request on a kept connection.
+    /// To begin the next request on a kept connection; over HTTP/2, when it has no open stream any more.
     pub keep_alive: Duration,
-    /// To take any of what is written to it; and to give a sign of life, for which it has half a minute at least.
+    /// To take any of what is written to it, over HTTP/2 of any answer; and to give a sign of life, for which it has half a
+    /// minute at least.
     pub write: Duration,
 }
 

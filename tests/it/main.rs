@@ -25,6 +25,7 @@ mod places;
 mod forwarding;
 mod echoes;
 mod wire;
+mod http2;
 mod pool;
 mod replay;
 mod cuts;
