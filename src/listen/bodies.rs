@@ -39,7 +39,8 @@ pub(super) enum Leftover {
 /// the body never ends.
 #[derive(Debug)]
 pub(super) struct AnswerBody<A> {
-    inner: A,
+    /// `None` after its error: what it held upstream is let go, however long its client takes for what came.
+    inner: Option<A>,
     turn: Turn,
 }
 
@@ -47,7 +48,8 @@ pub(super) struct AnswerBody<A> {
 /// been written, since h2 drops what it holds of a stream that is reset.
 #[derive(Debug)]
 pub(super) struct StreamBody<A, E> {
-    inner: A,
+    /// `None` after its error.
+    inner: Option<A>,
     progress: Arc<Progress>,
     /// Whether a piece was handed out.
     begun: bool,
@@ -120,7 +122,7 @@ async fn discard(mut body: Incoming) {
 
 impl<A> AnswerBody<A> {
     pub(super) fn new(inner: A, turn: Turn) -> Self {
-        Self { inner, turn }
+        Self { inner: Some(inner), turn }
     }
 }
 
@@ -133,10 +135,8 @@ where
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.turn.is_broken() {
-            return Poll::Pending;
-        }
-        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+        let Some(inner) = &mut self.inner else { return Poll::Pending };
+        match ready!(Pin::new(inner).poll_frame(cx)) {
             Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
             None => Poll::Ready(None),
             Some(Err(error)) => {
@@ -144,17 +144,18 @@ where
                 debug!(error, "an answer broke off");
                 // hyper flushes what it has when a body has nothing; the stream does the rest.
                 self.turn.set_broken();
+                self.inner = None;
                 Poll::Pending
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
 }
 
@@ -169,7 +170,7 @@ impl<A: Revocable, E> StreamBody<A, E> {
         if let Some(token) = inner.revoked() {
             progress.revoked_by(token);
         }
-        Self { inner, progress, begun: false, broken: None }
+        Self { inner: Some(inner), progress, begun: false, broken: None }
     }
 }
 
@@ -183,12 +184,13 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, A::Error>>> {
         let this = &mut *self;
-        if this.broken.is_none() {
-            match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+        if let Some(inner) = &mut this.inner {
+            match ready!(Pin::new(inner).poll_frame(cx)) {
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(this.handed_out(frame)))),
                 None => return Poll::Ready(None),
                 Some(Err(error)) => this.broken = Some(error),
             }
+            this.inner = None;
             if !this.begun {
                 // h2 would drop the head as well. What comes after it, and be it nothing, is written after it.
                 return Poll::Ready(Some(Ok(this.handed_out(Frame::data(Bytes::new())))));
@@ -199,11 +201,11 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.broken.is_none() && self.inner.is_end_stream()
+        self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
 }
 
