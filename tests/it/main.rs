@@ -56,6 +56,7 @@ mod pages;
 mod tokens;
 mod token_faults;
 mod hung_files;
+mod token_service;
 mod identities;
 mod identity_settings;
 mod client_certificate;

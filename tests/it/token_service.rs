@@ -1,0 +1,146 @@
+//! The token service as an address: it restarts, or sends whoever asks elsewhere.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_emulator::{Emulator, Options};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::gateway::LIMIT;
+use crate::upstream::{Then, Upstream};
+use crate::world::{CHAT, Plan, World, app_identity, client, saying};
+
+/// Whoever connects here is connected there. It ends with all its connections when it is dropped.
+struct Relay {
+    address: SocketAddr,
+    _relaying: JoinSet<()>,
+}
+
+impl Relay {
+    /// A relay at this address, which may take TLS off what comes.
+    async fn start(address: SocketAddr, to: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut relaying = JoinSet::new();
+        relaying.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let tls = tls.clone();
+                connections.spawn(async move {
+                    let mut there = TcpStream::connect(to).await.unwrap();
+                    // Either side may have enough of it.
+                    match tls {
+                        Some(tls) => {
+                            let Ok(mut stream) = tls.accept(stream).await else { return };
+                            drop(copy_bidirectional(&mut stream, &mut there).await);
+                        }
+                        None => drop(copy_bidirectional(&mut stream, &mut there).await),
+                    }
+                });
+            }
+        });
+        Self { address, _relaying: relaying }
+    }
+}
+
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+async fn chat(world: &World) -> u16 {
+    let answer = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying("hello")).await;
+    answer.status.as_u16()
+}
+
+/// A token service that restarts is gone for a moment: no request fails, and its next answer is taken.
+#[tokio::test]
+async fn a_token_service_that_restarts_fails_no_request() {
+    let options = Options { token_life: Duration::from_secs(20), ..Options::default() };
+    let plan = Plan {
+        options,
+        keys: Box::new(|_, emulator| client("chat", &emulator.keys().openai, "{ resource = \"ai\" }")),
+        ..Plan::default()
+    };
+    let world = plan.start().await;
+    let entra = world.emulator.entra().strip_prefix("https://").unwrap().parse().unwrap();
+    let relay = Relay::start(ANYWHERE, entra, None).await;
+    let address = relay.address;
+    world.change("keyswap.toml", |text| text.replace(&world.emulator.entra(), &format!("https://{address}")));
+    world.generation(2).await;
+    assert_eq!(chat(&world).await, 200);
+
+    let load = async {
+        loop {
+            assert_eq!(chat(&world).await, 200);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let restart = async {
+        drop(relay);
+        let unheard = |line: &serde_json::Value| line["message"] == "token not refreshed, the old one serves";
+        world.gateway.logged(unheard).await;
+        let before = world.token_calls();
+        let _relay = Relay::start(address, entra, None).await;
+        let asked_again = async {
+            while world.token_calls() == before {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, asked_again).await.expect("it is asked again");
+        let fetched = |line: &&serde_json::Value| line["message"] == "token fetched";
+        while world.gateway.log().iter().filter(fetched).count() < 3 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = load => {}
+        () = restart => {}
+    }
+}
+
+/// Whoever answers in Entra's place may name any other place: the secret goes nowhere but where the settings say.
+#[tokio::test]
+async fn a_token_service_that_sends_elsewhere_is_not_followed() {
+    let elsewhere = Upstream::answering(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n").await;
+    let redirects = [301, 302, 303, 307, 308].map(|status| {
+        let head = format!("HTTP/1.1 {status} Elsewhere\r\nlocation: {}/token\r\n", elsewhere.url());
+        format!("{head}content-length: 0\r\nconnection: close\r\n\r\n")
+    });
+    let answers: Vec<_> = redirects.iter().map(|answer| (answer.as_bytes(), Then::Close)).collect();
+    let issuer = Upstream::answering_in_turn(&answers).await;
+    let to = issuer.address();
+    // The issuer shows the certificate that is keyswap's otherwise: keyswap calls nobody who shows its own.
+    let plain = |text: String, _: &Emulator| {
+        text.replace("https = \"127.0.0.1:0\"\n", "").replace("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n", "")
+    };
+    let world = Plan { settings: Box::new(plain), ..Plan::default() }.start().await;
+    let certificate = world.emulator.gateway_certificate();
+    let chain: Result<_, _> = CertificateDer::pem_slice_iter(certificate.cert_pem.as_bytes()).collect();
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = tls.with_no_client_auth().with_single_cert(chain.unwrap(), key).unwrap();
+    let front = Relay::start(ANYWHERE, to, Some(TlsAcceptor::from(Arc::new(tls)))).await;
+
+    let app = world.emulator.app();
+    let authority = format!("https://localhost:{}", front.address.port());
+    let before = app_identity("app", &app, &world.emulator.entra());
+    world.change("keyswap.toml", |text| text.replace(&before, &app_identity("app", &app, &authority)));
+    world.generation(2).await;
+    let asked = async {
+        while issuer.count() < redirects.len() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, asked).await.expect("it is asked again and again");
+    let told = world.gateway.logged(|line| line["why"] == "HTTP 302").await;
+    assert_eq!(told["identity"], "app");
+    assert_eq!(chat(&world).await, 503);
+    assert!(issuer.all_asked().iter().all(|asked| asked.body.contains(&app.secret)), "else there was nothing to keep");
+    assert_eq!(elsewhere.count(), 0);
+}
