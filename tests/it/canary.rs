@@ -31,10 +31,10 @@ const CLIENTS_TOKEN: &str =
     "eyJhbGciOiJub25lIn0.eyJub25jZSI6IkNBTkFSWXh5emFiYzEyMzQ1In0.c2lnbmF0dXJlLW9mLXRoZS1jbGllbnQ";
 
 /// What the proxy between us and Azure wants of us.
-const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
+pub(crate) const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
 
 /// What the admin address wants of whoever asks.
-const ADMIN_SECRET: &str = "CANARYsecretOfTheAdminAddress5Tq8";
+pub(crate) const ADMIN_SECRET: &str = "CANARYsecretOfTheAdminAddress5Tq8";
 
 /// What a cluster's token for us looks like; Entra does not take this one.
 const SERVICE_ACCOUNTS_TOKEN: &str =
