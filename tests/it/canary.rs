@@ -2,6 +2,8 @@
 //! password, our tokens. All are looked for in all that comes out, at trace level, after requests that succeed,
 //! are refused and fail.
 
+mod outputs;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use ::base64::prelude::{BASE64_STANDARD, Engine};
 use azure_emulator::{Door, Emulator, Fault, Options, Plane};
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::certificate_files::Made;
@@ -16,6 +19,7 @@ use crate::client::{Answer, Client, http2};
 use crate::gateway::{Gateway, directory, run};
 use crate::identities::application;
 use crate::proxy::{Proxy, Way};
+use crate::websocket::{REALTIME, Talk};
 use crate::world::{self, CHAT, SEARCH, World, saying};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";
@@ -27,10 +31,10 @@ const CLIENTS_TOKEN: &str =
     "eyJhbGciOiJub25lIn0.eyJub25jZSI6IkNBTkFSWXh5emFiYzEyMzQ1In0.c2lnbmF0dXJlLW9mLXRoZS1jbGllbnQ";
 
 /// What the proxy between us and Azure wants of us.
-const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
+pub(crate) const PROXY_PASSWORD: &str = "CANARYpr0xyPassw0rdOfTheHouse7Gh2";
 
 /// What the admin address wants of whoever asks.
-const ADMIN_SECRET: &str = "CANARYsecretOfTheAdminAddress5Tq8";
+pub(crate) const ADMIN_SECRET: &str = "CANARYsecretOfTheAdminAddress5Tq8";
 
 /// What a cluster's token for us looks like; Entra does not take this one.
 const SERVICE_ACCOUNTS_TOKEN: &str =
@@ -45,10 +49,14 @@ const SEARCH_SERVICE: &str = "contoso.search.windows.net";
 /// A key that was never ours, or no longer is.
 const WRONG_KEY: &str = "CANARYwrongKEYq7Zk1vXw93mBt5Lr0PsNd";
 
+/// A key that becomes one of ours.
+const NEW_KEY: &str = "CANARYnewK3yw8Zr2Hq6Vt9Jx4Bn7Mc1Ld";
+
 #[tokio::test]
 async fn no_secret_is_in_anything_that_comes_out() {
-    let (mut world, proxy, mut seen) = start().await;
+    let (mut world, proxy, environment, mut seen) = start().await;
     let keys = world.emulator.keys();
+    let mut sent = 1;
 
     // The proxy leads nowhere at first, which is told at length.
     let answer = world.post(SEARCH).key(&keys.search_query).json(&json!({"search": "*"})).await;
@@ -59,6 +67,7 @@ async fn no_secret_is_in_anything_that_comes_out() {
 
     for key in [&keys.openai, &keys.search_admin, &keys.search_query, WRONG_KEY, CLIENTS_TOKEN] {
         for (name, answer) in in_every_place(&world, key).await {
+            sent += 1;
             seen.add(&format!("the answer to a key in {name}"), &shown(&answer));
         }
     }
@@ -67,9 +76,21 @@ async fn no_secret_is_in_anything_that_comes_out() {
     for (name, value) in [("api-key", keys.openai.clone()), ("authorization", format!("Bearer {WRONG_KEY}"))] {
         let url = format!("https://localhost{MODELS}&api-key={}", keys.search_query);
         let request = http::Request::get(url).header(name, value).body(http_body_util::Full::default()).unwrap();
-        let answer = h2.send_request(request).await.unwrap();
-        seen.add("an answer over HTTP/2", &format!("{:?}", answer.headers()));
+        let (head, body) = h2.send_request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        sent += 1;
+        seen.add("an answer over HTTP/2", &format!("{:?} {}", head.headers, String::from_utf8_lossy(&body)));
     }
+    // A realtime websocket, by the key that a browser offers as a subprotocol.
+    let offered = |key: &str| format!("realtime, openai-insecure-api-key.{key}");
+    let talk = Talk::open(&world, REALTIME, &[("sec-websocket-protocol", &offered(&keys.openai))]).await.unwrap();
+    seen.add("what opened a websocket", &format!("{:?}", talk.answer.headers()));
+    let refused = Talk::refused(&world, REALTIME, &[("sec-websocket-protocol", &offered(WRONG_KEY))]).await;
+    seen.add("what opened no websocket", &format!("{:?} {}", refused.headers(), refused.body()));
+    // The identity with the certificate has a token that goes out, too.
+    let answer = world.post(CHAT).key(&riders_key("cert")).json(&saying("hello")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    sent += 2;
     // What breaks is told at length: bad tokens, missing roles, lost and unreadable answers.
     for (plane, target, key) in [(Plane::OpenAi, CHAT, &keys.openai), (Plane::Search, SEARCH, &keys.search_admin)] {
         let own = match plane {
@@ -79,11 +100,12 @@ async fn no_secret_is_in_anything_that_comes_out() {
         for fault in own.into_iter().chain(["close", "reset"]) {
             world.emulator.next(plane, Fault::named(fault), 1).unwrap();
             let answer = world.post(target).key(key).json(&saying("hello")).await;
+            sent += 1;
             seen.add(&format!("the answer after {fault}"), &shown(&answer));
         }
     }
 
-    let wrong = every_trouble(&world);
+    let wrong = every_trouble(&world, sent).await;
     let accounts: Vec<_> = wrong.iter().map(|id| format!("/why/{id}")).collect();
     let pages = ["/metrics", "/health/ready", "/health/live", "/keys/use", "/nothing", "/why"];
     for page in pages.into_iter().chain(accounts.iter().map(|page| &**page)) {
@@ -98,14 +120,17 @@ async fn no_secret_is_in_anything_that_comes_out() {
             let arguments: Vec<_> = arguments.chain(id.map(|id| &**id)).collect();
             let (code, out, error) = world.why(&arguments);
             assert_eq!(code, Some(0), "{error}");
-            seen.add("keyswap why", &out);
+            seen.add("keyswap why", &format!("{out}{error}"));
         }
     }
     seen.add("keyswap why without the secret", &world.why(&[]).2);
     seen.add("keyswap health", &world.gateway.health().1);
-    drop(h2);
+    seen.add_commands(&world);
+    drop((h2, talk));
     world.gateway.signal("TERM");
     assert!(world.gateway.ended().await.success());
+    seen.add_files(&world);
+    seen.add_text(&world, &environment).await;
 
     assert!(proxy.asked().len() >= 2 && proxy.asked().iter().all(|asked| asked.credentials.is_some()));
 
@@ -172,15 +197,23 @@ fn a_planted_secret_is_found_in_each_disguise() {
     assert_eq!(seen.found(&secrets), Vec::<String>::new());
 }
 
+/// The variables of a process.
+type Environment = Vec<(&'static str, String)>;
+
 /// The usual world, but with all kinds of identity that a server has, the search service behind a proxy, and everything
 /// traced; and what `keyswap check` says of it.
-async fn start() -> (World, Proxy, Seen) {
+async fn start() -> (World, Proxy, Environment, Seen) {
     let emulator = Emulator::start(Options::default()).await.unwrap();
-    // What Entra refuses is logged, and tried again.
-    emulator.next(Plane::Entra, Fault::named("wrong-secret"), 1).unwrap();
+    // What Entra refuses is logged, and tried again; at what is absurd azure_identity panics.
+    for fault in ["wrong-secret", "absurd-expiry"] {
+        emulator.next(Plane::Entra, Fault::named(fault), 1).unwrap();
+    }
     let endpoint = emulator.identity_endpoint();
-    let environment =
-        [("RUST_LOG", "trace".to_owned()), ("IDENTITY_ENDPOINT", endpoint.url), ("IDENTITY_HEADER", endpoint.header)];
+    let environment = vec![
+        ("RUST_LOG", "trace".to_owned()),
+        ("IDENTITY_ENDPOINT", endpoint.url),
+        ("IDENTITY_HEADER", endpoint.header),
+    ];
     let proxy = Proxy::start().await;
     proxy.demand(&format!("Basic {}", BASE64_STANDARD.encode(format!("keyswap:{PROXY_PASSWORD}"))));
     let egress = format!("[egress]\nproxy = \"http://{}\"\nproxy_credentials_file = \"proxy.secret\"\n", proxy.address);
@@ -194,15 +227,17 @@ async fn start() -> (World, Proxy, Seen) {
     let pod = format!("[identities.pod]\n{}token_file = \"token\"\n", application("workload-identity", &emulator));
     let certified =
         format!("[identities.cert]\n{}certificate_file = \"app.pem\"\n", application("client-certificate", &emulator));
-    // They ride along for the tokens that they ask for: nobody has these keys.
-    let grants = ["pod", "cert"].map(|name| {
-        let key = format!("CANARYkeyThatNobodyHas-{name}-8Jd2Lq");
-        world::client(name, &key, &format!("{{ resource = \"ai\", identity = \"{name}\" }}"))
-    });
+    // They ride along for the tokens that they ask for.
+    let grants = ["pod", "cert"]
+        .map(|name| world::client(name, &riders_key(name), &format!("{{ resource = \"ai\", identity = \"{name}\" }}")));
     let directory = world::files(
         &emulator,
-        &format!("{openai}{machine}{pod}{certified}[resources.search]{search}"),
-        &format!("{}{}", world::keys(&emulator), grants.concat()),
+        &format!("{openai}{machine}{pod}{certified}[usage]\nfile = \"usage.json\"\n[resources.search]{search}"),
+        &format!(
+            "{}{}",
+            world::keys(&emulator).replacen("{ resource = \"ai\" }", "{ resource = \"ai\", allow = [\"openai\"] }", 1),
+            grants.concat()
+        ),
     );
     fs::write(directory.path().join("proxy.secret"), format!("keyswap:{PROXY_PASSWORD}\n")).unwrap();
     fs::write(directory.path().join("token"), SERVICE_ACCOUNTS_TOKEN).unwrap();
@@ -222,7 +257,13 @@ async fn start() -> (World, Proxy, Seen) {
     }
     let unread = "HTTP 401, AADSTS50027: what proves the identity is no token that Entra can read";
     gateway.logged(|line| line["why"] == unread && line["identity"] == "pod").await;
-    (World { emulator, gateway, client }, proxy, seen)
+    gateway.logged(|line| line["why"].as_str().is_some_and(|why| why.ends_with(": the answer is absurd"))).await;
+    (World { emulator, gateway, client }, proxy, environment, seen)
+}
+
+/// The key of the client that rides this identity.
+fn riders_key(identity: &str) -> String {
+    format!("CANARYkeyOfTheRider-{identity}-8Jd2Lq")
 }
 
 /// Requests that bring a key in each of the places where some client puts one.
@@ -253,9 +294,9 @@ async fn in_every_place(world: &World, key: &str) -> Vec<(&'static str, Answer)>
     ]
 }
 
-/// The ids of all requests that were refused or failed.
-fn every_trouble(world: &World) -> Vec<String> {
-    let requests = world.gateway.requests();
+/// The ids of all requests that were refused or failed, of so many that have ended.
+async fn every_trouble(world: &World, sent: usize) -> Vec<String> {
+    let requests = world.gateway.all_told(sent).await;
     let wrong = requests.iter().filter(|line| line["reason"].is_string());
     let ids: Vec<_> = wrong.map(|line| line["request"].as_str().unwrap().to_owned()).collect();
     assert!(ids.len() > 40, "{requests:#?}");
@@ -275,28 +316,31 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         .iter()
         .filter_map(|entry| entry.header("authorization")?.strip_prefix("Bearer ").map(str::to_owned))
         .collect();
-    assert!(tokens.len() >= 2, "a token for each plane: {tokens:?}");
+    assert!(tokens.len() >= 3, "a token for each plane, and the rider's: {tokens:?}");
     let fixed = [
         ("the key of OpenAI", keys.openai),
         ("the admin key", keys.search_admin),
         ("the query key", keys.search_query),
         ("a key that is not listed", WRONG_KEY.to_owned()),
+        ("a key that is imported", NEW_KEY.to_owned()),
         ("a client's own token", CLIENTS_TOKEN.to_owned()),
         ("the proxy's password", PROXY_PASSWORD.to_owned()),
         ("the secret of the admin address", ADMIN_SECRET.to_owned()),
         ("the app's secret", world.emulator.app().secret),
         ("a service account's token", SERVICE_ACCOUNTS_TOKEN.to_owned()),
         ("an assertion", ASSERTION.to_owned()),
-        ("the key of a certificate", certificates_key(world)),
+        ("the key of a certificate", private_key(world, "app.pem")),
+        ("the key of our own certificate", private_key(world, "key.pem")),
+        ("a rider's key", riders_key("cert")),
         ("the identity endpoint's header", world.emulator.identity_endpoint().header),
     ];
     let tokens = tokens.into_iter().map(|token| ("a token of ours".to_owned(), token));
     fixed.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(tokens).collect()
 }
 
-/// What is between the first and the last line of the key that stands in `app.pem`.
-fn certificates_key(world: &World) -> String {
-    let pem = fs::read_to_string(world.gateway.directory.path().join("app.pem")).unwrap();
+/// What is between the first and the last line of the key that stands in this file.
+fn private_key(world: &World, file: &str) -> String {
+    let pem = fs::read_to_string(world.path(file)).unwrap();
     let (_, key) = pem.split_once("PRIVATE KEY-----").unwrap();
     key.split_once("-----END").unwrap().0.split_whitespace().collect()
 }

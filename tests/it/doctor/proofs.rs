@@ -4,14 +4,16 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use azure_emulator::{Emulator, Fault, ServiceAccountToken};
+use azure_emulator::{Door, Emulator, Fault, ServiceAccountToken};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
 
 use super::{OPENAI, Practice, is_told};
-use crate::canary::Seen;
+use crate::canary::{ADMIN_SECRET, PROXY_PASSWORD, Seen};
 use crate::certificate_files::Made;
 use crate::gateway::run;
 use crate::identities::{application, with_identity};
+use crate::proxy::{Proxy, Way};
 use crate::world::Plan;
 
 // === Secrets ===
@@ -294,12 +296,22 @@ async fn the_azure_cli_is_told_by_what_it_lacks() {
 async fn no_piece_of_a_secret_is_in_anything_that_is_said() {
     let made = Made::rsa();
     let pem = made.cert.clone();
+    let proxy = Proxy::start().await;
+    proxy.demand(&format!("Basic {}", BASE64_STANDARD.encode(format!("keyswap:{PROXY_PASSWORD}"))));
+    let (through, ways) = (proxy.address, proxy.clone());
     let plan = Plan {
         settings: Box::new(move |text, emulator| {
             emulator.upload_certificate(&emulator.app(), &pem).unwrap();
             emulator.federate(&emulator.app(), SUBJECT);
             let pod = application("workload-identity", emulator);
             let certified = application("client-certificate", emulator);
+            // The proxy alone leads to the search service.
+            let service = emulator.search(Door::Behind);
+            ways.lead("contoso.search.windows.net:443", Way::To(service.rsplit('/').next().unwrap().parse().unwrap()));
+            let text = text.replace(&service, "https://contoso.search.windows.net");
+            let text = text.replace("[admin]\n", "[admin]\nsecret_file = \"admin.secret\"\n");
+            let lines = format!("proxy = \"http://{through}\"\nproxy_credentials_file = \"proxy.secret\"\n");
+            let text = text.replace("[egress]\n", &format!("[egress]\n{lines}"));
             format!(
                 "{text}[identities.pod]\n{pod}token_file = \"token\"\n[identities.cert]\n{certified}{CERTIFICATE}\n\
                  [identities.machine]\nkind = \"managed-identity\"\n"
@@ -318,6 +330,8 @@ async fn no_piece_of_a_secret_is_in_anything_that_is_said() {
     let practice = Practice::open(plan).await;
     practice.write("app.pem", &made.cert);
     practice.write("app.key", &made.key);
+    practice.write("proxy.secret", &format!("keyswap:{PROXY_PASSWORD}\n"));
+    practice.write("admin.secret", ADMIN_SECRET);
     let token = practice.emulator.service_account_token(&ServiceAccountToken::default()).unwrap();
     practice.write("token", &token);
 
@@ -339,6 +353,7 @@ async fn no_piece_of_a_secret_is_in_anything_that_is_said() {
             err.lines().for_each(|line| seen.add("standard error", line));
         }
     }
+    assert!(proxy.asked().iter().any(|asked| asked.credentials.is_some()), "nobody went through the proxy");
     let emulator = &practice.emulator;
     let keys = emulator.keys();
     let (_, key) = made.key.split_once("PRIVATE KEY-----").unwrap();
@@ -347,6 +362,8 @@ async fn no_piece_of_a_secret_is_in_anything_that_is_said() {
         ("the app's secret".to_owned(), emulator.app().secret),
         ("the service account's token".to_owned(), token),
         ("the certificate's key".to_owned(), key),
+        ("the proxy's password".to_owned(), PROXY_PASSWORD.to_owned()),
+        ("the secret of the admin address".to_owned(), ADMIN_SECRET.to_owned()),
         // How every assertion that we sign begins.
         ("an assertion".to_owned(), "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIs".to_owned()),
         ("the identity endpoint's header".to_owned(), emulator.identity_endpoint().header),
