@@ -280,6 +280,8 @@ where
                 spent.connection = true;
                 Failure::LostKept
             }
+            // The guard, which waited for the end of the body, cannot tell who broke it off.
+            Err(Verdict::Failed(Failure::Lost)) if held.is_broken() => return Err(Verdict::ClientGone),
             Err(verdict) => return Err(verdict),
         };
         body = Replay::again(&held).ok_or(failure)?;

@@ -44,6 +44,8 @@ struct Keeping {
     whole: bool,
     /// Whether there was too much, or something that cannot be kept.
     lost: bool,
+    /// Whether the client broke it off.
+    broken: bool,
 }
 
 impl<B: Body<Data = Bytes>> Replay<B> {
@@ -77,7 +79,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
                 let frame = ready!(Pin::new(body).poll_frame(cx));
                 match &frame {
                     Some(Ok(frame)) => held.keep(frame),
-                    Some(Err(_)) => held.with(|keeping| keeping.lost = true),
+                    Some(Err(_)) => held.with(|keeping| (keeping.lost, keeping.broken) = (true, true)),
                     None => held.with(|keeping| keeping.whole = true),
                 }
                 Poll::Ready(frame)
@@ -116,6 +118,11 @@ impl Held {
     /// How many bytes of the body were read so far.
     pub(crate) fn read(&self) -> u64 {
         self.with(|keeping| keeping.read)
+    }
+
+    /// Whether the client broke the body off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.with(|keeping| keeping.broken)
     }
 
     /// Keeps nothing any more: the answer is there, and nothing will be sent again.

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{BoxError, Desk};
+use crate::forward::Held;
 use crate::listen::{Revocable, Upgrade};
 use crate::metrics::UPSTREAM;
 use crate::request_line::{Outcome, Record};
@@ -182,6 +183,10 @@ where
                 if this.body.is_end_stream() {
                     ongoing.end(Outcome::Complete);
                 }
+            }
+            // A request that its client breaks off takes its answer along.
+            Some(Err(_)) if ongoing.record.body.as_ref().is_some_and(Held::is_broken) => {
+                ongoing.end(Outcome::ClientGone);
             }
             Some(Err(_)) => ongoing.end(Outcome::UpstreamBroke),
             None => ongoing.end(Outcome::Complete),

@@ -6,14 +6,15 @@ use std::time::Duration;
 use azure_emulator::Entry;
 use http::Request;
 use serde_json::{Value, json};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::client::{request_text, secure};
 use crate::gateway::LIMIT;
+use crate::upstream::Upstream;
 use crate::wire::{read_all, with_timeouts};
-use crate::world::{CHAT, World, saying};
+use crate::world::{CHAT, Plan, World, saying};
 
 /// The head of an upload, and as many bytes of it as arrive before anything happens.
 fn half(world: &World, framing: (&str, &str)) -> Vec<u8> {
@@ -184,4 +185,43 @@ async fn a_client_that_stops_in_the_middle_of_its_upload_is_told_so() {
         assert_eq!(seen, vec![json!(["complete", 408, "slow-body"]); 3]);
         assert_eq!(warnings(&world), Vec::<Value>::new());
     }
+}
+
+/// An upstream that answers before it has read anything of a request, whose client then leaves.
+async fn leaves_after_its_answer_began(keys: impl FnOnce(String) -> String + Send + 'static, target: &str) {
+    let upstream = Upstream::answering_early(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nso far").await;
+    let world = Plan { keys: Box::new(|text, _| keys(text)), ..upstream.plan() }.start().await;
+    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+    let request = String::from_utf8(half(&world, LENGTH)).unwrap();
+    let request = request.replace(CHAT, target).replace("\r\n\r\n", "\r\ncontent-type: application/json\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    if target == CHAT {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"so far") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+    } else {
+        while upstream.count() == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        // The answer has some time to come. Without it the client is gone no less.
+        sleep(Duration::from_millis(100)).await;
+    }
+    drop(stream);
+    let told = world.gateway.all_told(1).await;
+    assert_eq!((&told[0]["outcome"], &told[0]["reason"]), (&json!("client-gone"), &json!(null)));
+    assert_eq!(warnings(&world), Vec::<Value>::new());
+}
+
+/// That breaks off with its request, and not by the upstream.
+#[tokio::test]
+async fn a_client_that_leaves_within_its_upload_and_its_answer_is_gone() {
+    leaves_after_its_answer_began(|keys| keys, CHAT).await;
+}
+
+/// The same, where the answer still waits for the end of the body, which decides whether it may begin.
+#[tokio::test]
+async fn a_client_that_leaves_while_its_answer_waits_for_its_body_is_gone() {
+    let limited = |keys: String| keys.replace("resource = \"ai\"", "resource = \"ai\", deployments = [\"gpt-4o\"]");
+    leaves_after_its_answer_began(limited, "/openai/v1/chat/completions").await;
 }
