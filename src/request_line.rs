@@ -4,8 +4,8 @@
 //! [`Outlet`] takes it out of the process. `tracing` is for everything that is not one request: an event with these
 //! fields would cost a request ten times as much.
 //!
-//! No credential can stand in any field: the path comes without its query, where legacy clients put keys. What clients
-//! choose is bounded and escaped.
+//! No field has a place where legacy clients put keys: the path comes without its query, and as far as it can be read, so
+//! that nobody's query is in it. What clients choose is bounded and escaped.
 
 mod format;
 mod record;
