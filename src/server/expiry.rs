@@ -134,6 +134,7 @@ mod tests {
         assert!(told.due(Vec::new(), now).is_empty());
         assert!(is_due(&mut told, &first, now));
     }
+
     #[test]
     fn a_clock_that_has_run_ahead_and_is_set_back_silences_nobody() {
         let (mut told, now) = (Told::default(), SystemTime::now());

@@ -59,6 +59,12 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// After how long it is told that files are still being read.
 const LONG: Duration = Duration::from_secs(10);
 
+/// What is told then.
+const HANGING: &str = "are still being read after 10s: look at their volumes; SIGHUP begins anew";
+
+/// What is told of a mistake of ours.
+pub(super) const PANICKED: &str = "cannot be read: keyswap panicked over them, the log has the place";
+
 impl Live {
     /// Takes every change of the source's files, and looks anew when the process is told to (SIGHUP). Ends only if the
     /// tokens are no longer kept.
@@ -93,6 +99,8 @@ impl Live {
                 }
             }
             settling = None;
+            // It is not tried again at once, should there be no other look.
+            seen = now;
             let (source, egress) = (source.clone(), self.egress.clone());
             let Some(tried) = self.read(&mut hang_ups, move || attempt(&source, &egress)).await else { return };
             let read = tried.and_then(|(attempt, egress)| {
@@ -116,26 +124,25 @@ impl Live {
         }
     }
 
-    /// Reads where a disk may take its time. What takes long is told, and waited for, unless the process is told to look
-    /// anew: a thread that hangs cannot be ended. `None` if the tokens are no longer kept.
+    /// Reads where a disk may take its time. What takes long is told, and waited for: a thread that hangs cannot be ended.
+    /// Another one begins only if the process is told to look anew then. `None` if the tokens are no longer kept.
     pub(super) async fn read<T: Send + 'static>(
         &mut self,
         hang_ups: &mut Signal,
         read: impl FnOnce() -> T + Clone + Send + 'static,
     ) -> Option<Result<T, Mistakes>> {
+        let mistake = |fix| Mistakes::of_file(Path::new("settings"), fix);
         let mut reading = spawn_blocking(read.clone());
         let mut told = false;
         loop {
             tokio::select! {
-                read = &mut reading => return Some(read.map_err(|_| {
-                    Mistakes::of_file(Path::new("settings"), "cannot be read: keyswap panicked over them, the log has the place")
-                })),
+                read = &mut reading => return Some(read.map_err(|_| mistake(PANICKED))),
                 () = self.keeper.broken() => return None,
-                _ = hang_ups.recv() => reading = spawn_blocking(read.clone()),
+                // Before that it is a wish for the next look.
+                _ = hang_ups.recv(), if told => reading = spawn_blocking(read.clone()),
                 () = sleep(LONG), if !told => {
                     told = true;
-                    let fix = format!("are still being read after {LONG:?}: look at their volumes; SIGHUP begins anew");
-                    self.refuse(&Mistakes::of_file(Path::new("settings"), fix));
+                    self.refuse(&mistake(HANGING));
                 }
             }
         }

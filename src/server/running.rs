@@ -163,6 +163,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::Server;
+    use super::super::reload::PANICKED;
     use super::*;
 
     const SETTINGS: &str = r#"
@@ -227,8 +228,7 @@ identity = "app"
             let mut hang_ups = hang_ups().unwrap();
             running.live.read(&mut hang_ups, || panic!("as written")).await.unwrap().unwrap_err()
         });
-        let told = "settings: cannot be read: keyswap panicked over them, the log has the place";
-        assert_eq!(refused.to_string(), told);
+        assert_eq!(refused.to_string(), format!("settings: {PANICKED}"));
         running.end(control);
     }
 }

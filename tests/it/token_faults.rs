@@ -133,6 +133,8 @@ async fn an_entra_in_trouble_is_a_503_that_asks_to_come_again_and_is_got_over() 
 
         world.emulator.clear_faults();
         world.gateway.logged(of_chat(FETCHED)).await;
+        // It is ready when it has the other one, too.
+        world.gateway.logged(|line| line["message"] == FETCHED && line["scope"] != SCOPE).await;
         assert_eq!(chat(&world).await.status, 200);
         let (status, page) = world.admin("/health/ready").await;
         assert_eq!(status, 200, "{page}");
