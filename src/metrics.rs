@@ -232,7 +232,11 @@ impl Metrics {
         registry.register("links_hidden", hidden, self.links_hidden.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
-        registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());
+        registry.register(
+            "unknown_keys",
+            "Keys that are not listed, or not good at the time",
+            self.guesses.unknown.clone(),
+        );
         let delayed = "Refusals of such keys that were delayed, since their source brought many";
         registry.register("refusals_delayed", delayed, self.guesses.delayed.clone());
         registry.register("refusals_held", "Refusals that are delayed now", self.guesses.held.clone());
