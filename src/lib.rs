@@ -54,8 +54,11 @@
 //! # The end of a connection
 //! A client that is refused while it still sends gets its whole answer: its connection lingers. An answer that breaks off
 //! upstream is delivered as far as it came, acknowledged, and ends in a reset, since every SDK takes a clean early end for
-//! a whole answer. Both are the work of the client's stream, in [`listen`]. A client that goes takes its upstream request
-//! along; a kept upstream connection that had just been closed is tried once more, where the operation may be repeated.
+//! a whole answer; one that our own stop cuts off is reset at once. All that is the work of the client's stream, in
+//! [`listen`]. Over HTTP/2 it is one stream that ends so, and so does one of whose answer its client takes nothing; their
+//! connection goes on. A client that goes takes its upstream request along, also in the middle of its upload; a kept
+//! upstream connection that had just been closed is tried once more, where the operation may be repeated, and where it may
+//! not, is looked at first.
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.

@@ -1,8 +1,8 @@
-//! Whose turn it is on a connection of HTTP/1.1: what its stream and its requests tell each other.
+//! Whose turn it is on a connection: what its stream and its requests tell each other. Over HTTP/2 it is the client's until
+//! its first request is there, and then nobody's any more.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
@@ -17,14 +17,12 @@ struct Shared {
     changes: AtomicU32,
     /// A service has been asked, and what it answered is not written yet.
     due: AtomicBool,
+    /// The request that is being answered has come to its end.
+    received: AtomicBool,
     /// A body of a request was dropped before its end: the client may still be sending.
     unread: AtomicBool,
     /// An answer broke off: what has been written must arrive, and then the connection must be reset.
     broken: AtomicBool,
-    /// The stream could not take all that was to be written.
-    stuck: AtomicBool,
-    /// Who waits until it could: bodies of HTTP/2 share a connection.
-    waiting: Mutex<Vec<Waker>>,
     /// When the last answer ended.
     idle_since: Mutex<Option<Instant>>,
 }
@@ -36,8 +34,11 @@ pub(super) enum Stage {
     Waiting,
     /// The client: a head has begun.
     Head,
-    /// We: the head is complete, and the answer not yet. A connection that was taken over is an answer that goes on.
+    /// We: the head is complete, and the answer not yet.
     Answering,
+    /// Either, at any time: over HTTP/2 once there was a request, or where the connection was taken over. Whatever is
+    /// said then has an end of its own, which no end of the connection stands for.
+    Open,
 }
 
 impl Turn {
@@ -45,17 +46,19 @@ impl Turn {
         match self.0.stage.load(Ordering::Relaxed) {
             0 => Stage::Waiting,
             1 => Stage::Head,
-            _ => Stage::Answering,
+            2 => Stage::Answering,
+            _ => Stage::Open,
         }
     }
 
     pub(super) fn enter(&self, stage: Stage) {
-        if stage == Stage::Answering {
+        if matches!(stage, Stage::Answering | Stage::Open) {
             self.0.due.store(true, Ordering::Relaxed);
         }
         if stage == Stage::Waiting {
             *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
+        self.0.received.store(false, Ordering::Relaxed);
         self.0.stage.store(stage as u8, Ordering::Relaxed);
         self.0.changes.fetch_add(1, Ordering::Relaxed);
     }
@@ -77,9 +80,19 @@ impl Turn {
 
     /// All that was to be written has been.
     pub(super) fn set_written(&self) {
-        if self.stage() != Stage::Answering {
+        if matches!(self.stage(), Stage::Waiting | Stage::Head) {
             self.0.due.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// The request has come to its end.
+    pub(super) fn set_received(&self) {
+        self.0.received.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request that has come to its end is being answered.
+    pub(super) fn is_received(&self) -> bool {
+        self.0.received.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_unread(&self) {
@@ -98,21 +111,8 @@ impl Turn {
         self.0.broken.load(Ordering::Relaxed)
     }
 
-    /// Whether the stream could not take all.
-    pub(super) fn set_stuck(&self, stuck: bool) {
-        if self.0.stuck.swap(stuck, Ordering::Relaxed) && !stuck {
-            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.drain(..).for_each(Waker::wake);
-        }
-    }
-
-    /// Ready when the stream has taken all that was to be written.
-    pub(super) fn poll_unstuck(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.0.stuck.load(Ordering::Relaxed) {
-            return Poll::Ready(());
-        }
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push(cx.waker().clone());
-        Poll::Pending
+    /// Whether the connection must not end as if all had been said: an answer broke off, or is not written to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_broken() || (self.is_answer_due() && self.stage() != Stage::Open)
     }
 }

@@ -83,7 +83,7 @@ async fn is_unreachable(world: &World, why: &str) {
 }
 
 /// An address that accepts no connection and refuses none, as behind a firewall that drops: as many wait as may.
-fn silent(address: SocketAddr) -> (Socket, Socket) {
+pub(crate) fn silent(address: SocketAddr) -> (Socket, Socket) {
     let socket = || Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     let listener = socket();
     listener.bind(&address.into()).unwrap();
