@@ -59,7 +59,7 @@ pub struct Caller {
 ///
 /// # Errors
 /// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, [`Refusal::UnknownKey`] for a key that is
-/// not good now, or [`Refusal::AdminKeyInUrl`].
+/// not good now, [`Refusal::AdminKeyInUrl`], or [`Refusal::Ambiguous`] for a credential that only some servers would see.
 pub fn authenticate(request: &Parts, route: &Route, keys: &Keys, now: SystemTime) -> Result<Credential, Refusal> {
     let brought = places::key(request, route)?;
     let text = match &brought {

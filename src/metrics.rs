@@ -235,7 +235,8 @@ impl Metrics {
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
         let dropped = "Lines of the log that nobody will see, since standard error took no more";
         registry.register("log_lines_dropped", dropped, log_dropped);
-        registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());
+        let unknown = "Keys that are not listed, or not good at the time";
+        registry.register("unknown_keys", unknown, self.guesses.unknown.clone());
         let delayed = "Refusals of such keys that were delayed, since their source brought many";
         registry.register("refusals_delayed", delayed, self.guesses.delayed.clone());
         registry.register("refusals_held", "Refusals that are delayed now", self.guesses.held.clone());

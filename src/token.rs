@@ -258,7 +258,8 @@ impl Bearer {
 
     /// The token itself, without its scheme.
     pub(crate) fn text(&self) -> &[u8] {
-        self.header().as_bytes().strip_prefix(b"Bearer ").unwrap_or_default()
+        let header = self.header().as_bytes();
+        header.strip_prefix(b"Bearer ").unwrap_or(header)
     }
 
     /// How long it is still good.

@@ -38,7 +38,7 @@ pub struct Guesses {
 /// What is counted of guesses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
-    /// Unknown keys.
+    /// Unknown keys: not listed, or not good at the time.
     pub(crate) unknown: Counter,
     /// Those whose refusal was delayed.
     pub(crate) delayed: Counter,
