@@ -58,7 +58,8 @@ impl<B: Body<Data = Bytes>> Admitted<B> {
         strip_forwarded(&mut parts.headers);
         cut(&mut parts.uri, ride.prefix());
         strip_hop_by_hop(&mut parts.headers);
-        // hyper has answered it, or will when the body is asked for; upstream it would only cost a round trip.
+        // Over HTTP/1.1 hyper answers it when the body is asked for; over HTTP/2 nobody can, and its client goes on after a
+        // while (RFC 9110, 10.1.1). Upstream it would only cost a round trip.
         parts.headers.remove(EXPECT);
         parts.headers.remove(TE);
         // Only now: what the upstream will not see is not what its reading of the body depends on.

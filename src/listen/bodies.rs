@@ -2,6 +2,7 @@
 //! when it has ended, and does not break off before what came of it is on its way.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::progress::{Piece, Progress, Revocable};
 use super::turn::{Stage, Turn};
 
 /// The body of a request. If it is dropped before its end, the client may still be sending: closing on it would take
@@ -46,9 +48,10 @@ pub(super) struct AnswerBody<A> {
 #[derive(Debug)]
 pub(super) struct StreamBody<A, E> {
     inner: A,
-    turn: Turn,
-    /// The error, and whether the connection has had a chance to write.
-    broken: Option<(E, bool)>,
+    progress: Arc<Progress>,
+    /// Whether a piece was handed out.
+    begun: bool,
+    broken: Option<E>,
 }
 
 /// How long after an answer the reset comes that tells a client of HTTP/2 to stop sending. curl (7.88, Debian 12's) takes
@@ -161,9 +164,12 @@ impl<A> Drop for AnswerBody<A> {
     }
 }
 
-impl<A, E> StreamBody<A, E> {
-    pub(super) fn new(inner: A, turn: Turn) -> Self {
-        Self { inner, turn, broken: None }
+impl<A: Revocable, E> StreamBody<A, E> {
+    pub(super) fn new(inner: A, progress: Arc<Progress>) -> Self {
+        if let Some(token) = inner.revoked() {
+            progress.revoked_by(token);
+        }
+        Self { inner, progress, begun: false, broken: None }
     }
 }
 
@@ -172,24 +178,24 @@ where
     A: Body<Data = Bytes> + Unpin,
     A::Error: Unpin,
 {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = A::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, A::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, A::Error>>> {
         let this = &mut *self;
         if this.broken.is_none() {
             match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Err(error)) => this.broken = Some((error, false)),
-                frame => return Poll::Ready(frame),
+                Some(Ok(frame)) => return Poll::Ready(Some(Ok(this.handed_out(frame)))),
+                None => return Poll::Ready(None),
+                Some(Err(error)) => this.broken = Some(error),
+            }
+            if !this.begun {
+                // h2 would drop the head as well. What comes after it, and be it nothing, is written after it.
+                return Poll::Ready(Some(Ok(this.handed_out(Frame::data(Bytes::new())))));
             }
         }
-        if let Some((_, yielded @ false)) = &mut this.broken {
-            *yielded = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        ready!(this.turn.poll_unstuck(cx));
-        Poll::Ready(this.broken.take().map(|(error, _)| Err(error)))
+        ready!(this.progress.poll_written(cx));
+        Poll::Ready(this.broken.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -198,6 +204,13 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+impl<A, E> StreamBody<A, E> {
+    fn handed_out(&mut self, frame: Frame<Bytes>) -> Frame<Piece> {
+        self.begun = true;
+        frame.map_data(|bytes| self.progress.piece(bytes))
     }
 }
 

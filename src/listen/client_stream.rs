@@ -143,7 +143,6 @@ impl<S: Socket> ClientStream<S> {
 
     /// Takes the outcome of a write, and ends a client's connection that has taken nothing for too long.
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.turn.set_stuck(written.is_pending());
         if written.is_ready() {
             self.writing = None;
             return written;

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::server::Acceptor;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
@@ -28,8 +28,10 @@ use super::client_stream::ClientStream;
 use super::handshakes::Handshakes;
 use super::mishap::{Cause, Tell, Witness};
 use super::origin::Origin;
+use super::progress::Revocable;
 use super::server_name::ServerName;
 use super::socket::{self, Socket};
+use super::streams::Streams;
 use super::turn::{Stage, Turn};
 use super::upgrade::Declined;
 use super::wordless::Worded;
@@ -82,7 +84,7 @@ impl<S, A> Connections<S>
 where
     S: Service<Request<RequestBody>, Response = Response<A>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    A: Body<Data = Bytes> + Send + Unpin + 'static,
+    A: Body<Data = Bytes> + Revocable + Send + Unpin + 'static,
     A::Error: Into<BoxError> + Send + Unpin,
 {
     /// Serves with this service, stops with this phase, gives clients this time, and tells of what the service cannot
@@ -241,14 +243,16 @@ where
         let io = Worded::new(ClientStream::new(io, turn.clone(), limits, witness.clone(), open), witness);
         let came = Arc::new(Notify::new());
         let first = came.clone();
+        let streams = Streams::new(limits.write);
+        let opened = streams.clone();
         let service = service_fn(move |request| {
             first.notify_one();
             turn.enter(Stage::Open);
-            let turn = turn.clone();
+            let stream = opened.open();
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
-            async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, turn))) }
+            async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, stream))) }
         });
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .max_header_list_size(LARGEST_LIST)
             .initial_stream_window_size(STREAM_WINDOW)
@@ -267,11 +271,20 @@ where
             }
         };
         tokio::select! {
+            biased;
             done = connection.as_mut() => return Ok(done?),
-            // GOAWAY loses nothing: streams that are open go on, and the client opens new ones elsewhere.
-            () = leaving => connection.as_mut().graceful_shutdown(),
+            () = leaving => {}
+            // Before its first request, others' timers run.
+            () = streams.idle(limits.keep_alive) => {}
         }
-        Ok(connection.await?)
+        // GOAWAY loses nothing: streams that are open go on, and the client opens new ones elsewhere.
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            biased;
+            done = connection => Ok(done?),
+            // It has no open stream, and does not go.
+            () = streams.idle(limits.head) => Ok(()),
+        }
     }
 }
 

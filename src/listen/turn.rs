@@ -1,8 +1,8 @@
-//! Whose turn it is on a connection of HTTP/1.1: what its stream and its requests tell each other.
+//! Whose turn it is on a connection: what its stream and its requests tell each other. Over HTTP/2 it is the client's until
+//! its first request is there, and then nobody's any more.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
@@ -23,10 +23,6 @@ struct Shared {
     unread: AtomicBool,
     /// An answer broke off: what has been written must arrive, and then the connection must be reset.
     broken: AtomicBool,
-    /// The stream could not take all that was to be written.
-    stuck: AtomicBool,
-    /// Who waits until it could: bodies of HTTP/2 share a connection.
-    waiting: Mutex<Vec<Waker>>,
     /// When the last answer ended.
     idle_since: Mutex<Option<Instant>>,
 }
@@ -118,23 +114,5 @@ impl Turn {
     /// Whether the connection must not end as if all had been said: an answer broke off, or is not written to its end.
     pub(super) fn is_unfinished(&self) -> bool {
         self.is_broken() || (self.is_answer_due() && self.stage() != Stage::Open)
-    }
-
-    /// Whether the stream could not take all.
-    pub(super) fn set_stuck(&self, stuck: bool) {
-        if self.0.stuck.swap(stuck, Ordering::Relaxed) && !stuck {
-            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.drain(..).for_each(Waker::wake);
-        }
-    }
-
-    /// Ready when the stream has taken all that was to be written.
-    pub(super) fn poll_unstuck(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.0.stuck.load(Ordering::Relaxed) {
-            return Poll::Ready(());
-        }
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push(cx.waker().clone());
-        Poll::Pending
     }
 }

@@ -33,16 +33,15 @@ struct Frames {
     known: usize,
     /// How much of a payload is still to come.
     payload: usize,
-    /// The streams whose answer has begun and not ended.
-    answering: Vec<u32>,
+    /// The highest stream whose answer has begun. h2 answers without words before it takes in another stream, so that such an
+    /// answer is above all others, and trailers never are.
+    answered: u32,
 }
 
 /// The size of a frame's head, in bytes.
 const FRAME_HEAD: usize = 9;
 
-const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
 
 /// The flag of a stream's last frame.
 const END_STREAM: u8 = 1;
@@ -158,21 +157,20 @@ impl Frames {
         self.payload = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
         let stream = u32::from_be_bytes(stream);
         let ends = flags & END_STREAM != 0;
-        let begun = self.answering.contains(&stream);
-        match kind {
-            HEADERS if !begun && ends => return self.payload < LEAST_ANSWER,
-            HEADERS if !begun => self.answering.push(stream),
-            DATA | HEADERS if ends => self.answering.retain(|other| *other != stream),
-            RST_STREAM => self.answering.retain(|other| *other != stream),
-            _ => {}
+        if kind != HEADERS || stream <= self.answered {
+            return false;
         }
-        false
+        self.answered = stream;
+        ends && self.payload < LEAST_ANSWER
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DATA: u8 = 0;
+    const RST_STREAM: u8 = 3;
 
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
@@ -203,9 +201,18 @@ mod tests {
             assert_eq!(frames.advance(&all[..cut]), None, "{cut}");
             assert_eq!(frames.advance(&all[cut..]), Some(before.len() - cut), "{cut}");
         }
-        // A stream whose answer has ended may not begin another; its number comes no more.
+    }
+
+    /// Whoever cancels its requests, or is answered out of turn, has no answer that is taken for one without words.
+    #[test]
+    fn trailers_are_never_above_all_answers() {
         let mut frames = Frames::default();
-        frames.advance(&before);
-        assert_eq!(frames.answering, Vec::<u32>::new());
+        for stream in [1, 9, 3] {
+            assert_eq!(frames.advance(&frame(HEADERS, 4, stream, &[b'x'; 60])), None);
+        }
+        for stream in [3, 1, 9] {
+            assert_eq!(frames.advance(&frame(HEADERS, 5, stream, &[0xbe])), None, "trailers of {stream}");
+        }
+        assert_eq!(frames.advance(&frame(HEADERS, 5, 11, &[0xbe])), Some(0));
     }
 }

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{BoxError, Desk};
-use crate::listen::Upgrade;
+use crate::listen::{Revocable, Upgrade};
 use crate::metrics::UPSTREAM;
 use crate::request_line::{Outcome, Record};
 use crate::tunnel::{self, Traffic};
@@ -30,7 +30,8 @@ pub(super) struct Ongoing {
 #[derive(Debug)]
 pub struct ToldBody<B> {
     body: B,
-    /// `None` where the answer is only the head of a tunnel, which tells of it when that has ended.
+    /// `None` where the request is told of elsewhere: by the tunnel that it has become, when that has ended, or before its
+    /// answer.
     ongoing: Option<Ongoing>,
     /// The wait for the key to be cut, once there was something else to wait for. Most answers are there at once.
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -64,6 +65,13 @@ impl Ongoing {
         response.map(|body| ToldBody { body, ongoing: Some(self), cut: None })
     }
 
+    /// The request has ended before its answer: its client went away.
+    pub(super) fn unheard<B>(self, response: Response<B>) -> Response<ToldBody<B>> {
+        // What ends without having been told of is told so: that its client has gone.
+        drop(self);
+        response.map(|body| ToldBody { body, ongoing: None, cut: None })
+    }
+
     /// The request has become a tunnel, which is open when this answer has reached the client. It lives beside its
     /// connection, as long as it likes.
     pub(super) fn opened<B>(mut self, response: Response<B>, tunnel: Tunnel) -> Response<ToldBody<B>> {
@@ -75,7 +83,7 @@ impl Ongoing {
             let Tunnel { client, upstream } = tunnel;
             // A client that went before it was told is gone.
             let Ok(client) = client.take().await else { return };
-            let cut = self.cut();
+            let cut = self.cut().cloned().unwrap_or_default();
             let carried = tunnel::carry(client, TokioIo::new(upstream), self.desk.gateway.websocket_idle, &traffic);
             let outcome = tokio::select! {
                 end = carried => end.into(),
@@ -98,9 +106,14 @@ impl Ongoing {
         self.desk.gateway.metrics.count(record.plane(), by, response.status());
     }
 
-    /// What cuts the request off when its key is revoked at once.
-    fn cut(&self) -> CancellationToken {
-        self.record.key.as_ref().map(|key| key.cut.clone()).unwrap_or_default()
+    /// What cuts the request off when its key is revoked at once. Nothing cuts off what we say ourselves.
+    fn cut(&self) -> Option<&CancellationToken> {
+        let key = self.record.key.as_ref().filter(|_| self.record.verdict.is_none());
+        key.map(|key| &key.cut)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut().is_some_and(CancellationToken::is_cancelled)
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -113,15 +126,24 @@ impl Ongoing {
         }
         self.desk.gateway.metrics.end(&self.record);
         self.desk.gateway.recorder.keep(&self.record);
-        if let Some(lines) = &self.desk.lines {
-            lines.tell(&self.record);
+        if let Some(pen) = &self.desk.pen {
+            pen.tell(&self.record);
         }
     }
 }
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        self.end(if self.desk.gateway.is_cut_off() { Outcome::Stopped } else { Outcome::ClientGone });
+        if self.told {
+            return;
+        }
+        self.end(if self.desk.gateway.is_cut_off() {
+            Outcome::Stopped
+        } else if self.is_cut() {
+            Outcome::Revoked
+        } else {
+            Outcome::ClientGone
+        });
     }
 }
 
@@ -136,9 +158,15 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
+        // A client that is slower than the upstream would not see it before the end.
+        if let Some(ongoing) = this.ongoing.as_mut().filter(|ongoing| ongoing.is_cut()) {
+            ongoing.end(Outcome::Revoked);
+            return Poll::Ready(Some(Err(Cut.into())));
+        }
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
             let Some(ongoing) = &mut this.ongoing else { return Poll::Pending };
-            let cut = this.cut.get_or_insert_with(|| Box::pin(ongoing.cut().cancelled_owned()));
+            let cut =
+                this.cut.get_or_insert_with(|| Box::pin(ongoing.cut().cloned().unwrap_or_default().cancelled_owned()));
             return cut.as_mut().poll(cx).map(|()| {
                 ongoing.end(Outcome::Revoked);
                 Some(Err(Cut.into()))
@@ -167,6 +195,12 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<B> Revocable for ToldBody<B> {
+    fn revoked(&self) -> Option<CancellationToken> {
+        self.ongoing.as_ref()?.cut().cloned()
     }
 }
 

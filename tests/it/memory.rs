@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +47,8 @@ enum Direction {
 enum Front {
     Http1,
     Http2,
+    /// All bodies over one connection.
+    OneHttp2,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +66,15 @@ struct Load {
     rate: u64,
 }
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 8] = [
     Way { direction: Direction::Up, front: Front::Http1, framing: Framing::Length },
     Way { direction: Direction::Up, front: Front::Http1, framing: Framing::Chunks },
     Way { direction: Direction::Up, front: Front::Http2, framing: Framing::Length },
+    Way { direction: Direction::Up, front: Front::OneHttp2, framing: Framing::Length },
     Way { direction: Direction::Down, front: Front::Http1, framing: Framing::Length },
     Way { direction: Direction::Down, front: Front::Http1, framing: Framing::Chunks },
     Way { direction: Direction::Down, front: Front::Http2, framing: Framing::Length },
+    Way { direction: Direction::Down, front: Front::OneHttp2, framing: Framing::Length },
 ];
 
 /// A body that is made as it is sent.
@@ -131,7 +136,7 @@ async fn upstream(listener: TcpListener, way: Way, load: Load) {
 }
 
 /// One body through the gateway, whole.
-async fn pass(world: Arc<World>, way: Way, load: Load) {
+async fn pass(world: Arc<World>, one: Option<SendRequest<Long>>, way: Way, load: Load) {
     let left = if way.direction == Direction::Up { load.length } else { 0 };
     let request = Request::post(format!("https://localhost{CHAT}"))
         .header("host", "localhost")
@@ -148,8 +153,11 @@ async fn pass(world: Arc<World>, way: Way, load: Load) {
             *request.uri_mut() = CHAT.parse().unwrap();
             (send.send_request(request).await.unwrap(), Box::new(send))
         }
-        Front::Http2 => {
-            let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
+        Front::Http2 | Front::OneHttp2 => {
+            let mut send = match one {
+                Some(send) => send,
+                None => http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await,
+            };
             (send.send_request(request).await.unwrap(), Box::new(send))
         }
     };
@@ -168,7 +176,11 @@ async fn peak(way: Way, load: Load) -> u64 {
     let world = Arc::new(Plan { settings: Box::new(here), ..Plan::default() }.start().await);
     let upstream = tokio::spawn(upstream(listener, way, load));
     let before = world.gateway.peak_memory();
-    let passing: JoinSet<()> = (0..AT_ONCE).map(|_| pass(world.clone(), way, load)).collect();
+    let one = match way.front {
+        Front::OneHttp2 => Some(http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await),
+        Front::Http1 | Front::Http2 => None,
+    };
+    let passing: JoinSet<()> = (0..AT_ONCE).map(|_| pass(world.clone(), one.clone(), way, load)).collect();
     passing.join_all().await;
     upstream.abort();
     let peak = world.gateway.peak_memory();

@@ -5,6 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncWriteExt, split};
 
 use crate::client::secure;
+use crate::gateway::LIMIT;
 use crate::websocket::{Far, KEY, REALTIME, exactly, noise, to_the_end, write_oddly};
 use crate::world::World;
 
@@ -79,6 +80,34 @@ async fn a_stream_of_http2_is_a_websocket_too() {
     ] {
         assert_eq!(line[field], value, "{field} in {line}");
     }
+}
+
+/// A connection whose stream has become a websocket has one for as long as that lives, though nothing is said over it.
+#[tokio::test]
+async fn a_websocket_over_http2_keeps_its_connection() {
+    let far = Far::start().await;
+    let world = far.plan("", "[timeouts]\nkeep_alive = \"200ms\"\nhead = \"1s\"\n").start().await;
+    let mut client = http2(&world).await;
+    let (answer, mut send) = client.send_request(extended_connect(&world, REALTIME, "websocket"), false).unwrap();
+    let asked = far.asked().await;
+    let key = asked.header("sec-websocket-key").unwrap().to_owned();
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let mut upstream = asked.open_with(&accept, "").await;
+    assert_eq!(answer.await.unwrap().status(), 200);
+    // As long as others are idle, one after the other.
+    for _ in 0..3 {
+        let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
+        let (mut idle, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let models = Request::get("https://localhost/openai").body(()).unwrap();
+        drop(idle.send_request(models, true).unwrap().0.await.unwrap());
+        drop(tokio::time::timeout(LIMIT, connection).await.expect("it stays open"));
+    }
+    // It was not asked to leave, either.
+    let client = client.ready().await.unwrap();
+    send.send_data(bytes::Bytes::from_static(b"hello"), false).unwrap();
+    assert_eq!(exactly(&mut upstream, 5).await, b"hello");
+    drop(client);
 }
 
 /// An upstream that saw another key than ours opens nothing; nor does what is asked elsewhere, or for something else.
