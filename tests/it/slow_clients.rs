@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::{client_hello, request_text};
 use crate::gateway::LIMIT;
+use crate::slow_readers::has_token;
 use crate::wire::{End, chat, read_all, with_timeouts};
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -36,11 +37,11 @@ async fn trickle(mut stream: TcpStream, bytes: &[u8]) {
 /// A head has its time in all, whoever sends a byte of it now and then; so has the first message of TLS.
 #[tokio::test]
 async fn a_client_that_sends_byte_by_byte_has_no_more_time() {
-    let world = with_timeouts("first_byte = \"1s\"\nhead = \"1s\"").start().await;
+    let world = with_timeouts("first_byte = \"2s\"\nhead = \"1s\"").start().await;
+    let hello = client_hello(world.emulator.ca_pem());
     let plain = TcpStream::connect(world.gateway.http).await.unwrap();
     let secured = TcpStream::connect(world.gateway.https.unwrap()).await.unwrap();
     let (from, hello_from) = (plain.local_addr().unwrap().to_string(), secured.local_addr().unwrap().to_string());
-    let hello = client_hello(world.emulator.ca_pem());
     // The last byte is never sent, whatever the number: half of it takes long enough.
     let half = &hello[..hello.len() / 2];
     tokio::join!(trickle(plain, b"GET /openai/models HTTP/1.1\r\nx: "), trickle(secured, half));
@@ -73,6 +74,7 @@ async fn a_head_that_began_with_the_request_before_has_the_time_of_a_head() {
 async fn a_kept_connection_has_the_time_of_a_next_request() {
     const HEAD: Duration = Duration::from_millis(500);
     let world = with_timeouts("head = \"500ms\"\nkeep_alive = \"1h\"").start().await;
+    has_token(&world).await;
     let said = saying("hello").to_string();
     let key = world.emulator.keys().openai;
     let chunked = [
@@ -135,6 +137,7 @@ async fn slow_clients_are_nobodys_trouble() {
         ..Plan::default()
     };
     let world = plan.start().await;
+    has_token(&world).await;
     let mut slow = Vec::new();
     for _ in 0..100 {
         let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
