@@ -1,14 +1,13 @@
 //! What operators and their tools ask: is it alive, is it ready, what has it counted. All else is for [`Visitors`] alone.
 //!
-//! Ready means: every token was tried for, and at least one was had. Afterwards only draining clears it, since one
-//! broken identity must not take all replicas from all teams; the body and the metrics say which one it is.
+//! Once it was ready ([`readiness`]), only draining clears that; the body and the metrics say how each token stands.
 
+mod readiness;
 mod visitors;
 mod why;
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -18,9 +17,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
+use readiness::Readiness;
 pub(crate) use visitors::Visitors;
 
 use crate::listen::Phase;
@@ -35,7 +36,7 @@ struct Admin {
     registry: Arc<Registry>,
     phase: watch::Receiver<Phase>,
     generation: watch::Receiver<Generation>,
-    was_ready: Arc<AtomicBool>,
+    readiness: Arc<Readiness>,
 }
 
 /// Which settings are in effect.
@@ -55,12 +56,13 @@ pub(crate) fn router(
     phase: watch::Receiver<Phase>,
     generation: watch::Receiver<Generation>,
     visitors: Arc<Visitors>,
+    log_dropped: Counter,
 ) -> Router {
     let current = gateway.clone();
     let standings = move || current.load().tokens.standings();
     let current = gateway.clone();
     let keys = move || current.load().keys.each().into_iter().cloned().collect();
-    let registry = Arc::new(gateway.load().metrics.registry(standings, keys));
+    let registry = Arc::new(gateway.load().metrics.registry(standings, keys, log_dropped));
     // Whatever does not stand in this list is for visitors.
     let for_everybody = Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
@@ -77,18 +79,14 @@ pub(crate) fn router(
         registry,
         phase,
         generation,
-        was_ready: Arc::default(),
+        readiness: Arc::default(),
     })
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
     let standings = admin.gateway.load().tokens.standings();
     let draining = *admin.phase.borrow() != Phase::Serving;
-    let tried = standings.iter().all(|standing| standing.outcome != Outcome::Pending);
-    let works = standings.iter().any(|standing| standing.fetched > 0);
-    // Once for all: tokens that new settings need are waited for by those who need them.
-    let ready = admin.was_ready.load(Ordering::Relaxed) || (tried && works);
-    admin.was_ready.store(ready, Ordering::Relaxed);
+    let ready = admin.readiness.of(&standings);
     let (status, word) = match (draining, ready) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),

@@ -11,7 +11,7 @@
 //! A place may say the same key twice, in two lines or joined with a comma by some proxy. If it says two keys, it has
 //! none that is good. What is empty, or `Authorization` of another scheme, says nothing, and the next place is looked at.
 //! Otherwise a key is the bytes that stand there, quotes and all, of whatever length and encoding; so a key with a comma
-//! in it never fits.
+//! in it never fits. A query in which another server would find a key, and we do not, is refused.
 //!
 //! All of these places, and some that are not looked at, are emptied before the request goes on: see [`strip`].
 //! `x-ms-query-source-authorization` is no place of ours: it says whose documents a search may see, and passes.

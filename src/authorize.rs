@@ -31,6 +31,7 @@ struct Leave {
     prefix: usize,
     operation: (Family, Access),
     websocket: bool,
+    repeatable: bool,
     identity: Arc<str>,
     condition: Option<Condition>,
 }
@@ -77,8 +78,8 @@ pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
         },
     };
     let prefix = route.prefix().map_or(0, Prefix::length);
-    let websocket = route.opens_websocket();
-    Ok(Permit(Arc::new(Leave { resource, prefix, operation, websocket, identity, condition, caller })))
+    let (websocket, repeatable) = (route.opens_websocket(), route.is_repeatable());
+    Ok(Permit(Arc::new(Leave { resource, prefix, operation, websocket, repeatable, identity, condition, caller })))
 }
 
 /// The resource that a request with this key is for, if that could be settled: it is known, too, of one that may not do
@@ -118,6 +119,11 @@ impl Permit {
     /// Whether it opens a websocket there.
     pub fn opens_websocket(&self) -> bool {
         self.0.websocket
+    }
+
+    /// Whether it may be carried out twice without harm.
+    pub fn is_repeatable(&self) -> bool {
+        self.0.repeatable
     }
 
     /// What it does, where and as whom, in case that is found fault with.

@@ -105,6 +105,9 @@ pub fn render(verdict: &Verdict, asked: Asked<'_>) -> Response<Bytes> {
         Verdict::Refused(refusal) => refused(refusal, asked.plane),
         Verdict::Failed(failure) => failed(failure, asked.plane),
         Verdict::Preflight => Words::None,
+        Verdict::ClientGone => {
+            ours(StatusCode::BAD_REQUEST, "BadRequest", "The body of the request broke off.".to_owned())
+        }
     };
     let mut response = match words {
         Words::None => {
@@ -288,6 +291,12 @@ fn refused(refusal: &Refusal, plane: Option<Plane>) -> Words {
                 "This key may use some deployments only, and keyswap cannot tell which one this request wants: {what}."
             ),
         ),
+        Refusal::SlowBody => Words::Ours {
+            status: StatusCode::REQUEST_TIMEOUT,
+            code: "RequestTimeout",
+            message: "The client sent nothing more of the request's body for too long.".to_owned(),
+            retry: Retry::Unsaid,
+        },
     }
 }
 

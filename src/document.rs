@@ -12,8 +12,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -257,14 +257,19 @@ impl<'d> Value<'d> {
         duration
     }
 
-    /// A moment, written as RFC 3339 with its offset, like `2027-01-31T00:00:00Z`.
+    /// A moment, written as RFC 3339 with its offset, like `2027-01-31T00:00:00Z`; it comes in UTC.
     pub(crate) fn moment(&self) -> Option<OffsetDateTime> {
         let written = self.expect("a date and time, like 2027-01-31T00:00:00Z", DeValue::as_datetime)?;
-        let moment = OffsetDateTime::parse(&written.to_string(), &Rfc3339).ok();
-        if moment.is_none() {
+        let Ok(moment) = OffsetDateTime::parse(&written.to_string(), &Rfc3339) else {
             self.wrong("must be a full date and time with its offset, like 2027-01-31T00:00:00Z");
+            return None;
+        };
+        // Its offset may lead out of the years that can be told.
+        let in_utc = moment.checked_to_offset(UtcOffset::UTC);
+        if in_utc.is_none() {
+            self.wrong("must be a moment that is within the year 9999 in UTC, too");
         }
-        moment
+        in_utc
     }
 
     /// The items of a list.
@@ -356,6 +361,15 @@ mod tests {
         });
         assert!(told.starts_with("file.toml:2:5: not TOML: "), "{told}");
         assert!(!told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn a_moment_is_one_in_utc_too() {
+        let told = mistakes("last = 9999-12-31T23:59:59Z\nlater = 9999-12-31T23:59:59-05:00\n", |root| {
+            assert!(root.get("last").and_then(|value| value.moment()).is_some());
+            assert_eq!(root.get("later").and_then(|value| value.moment()), None);
+        });
+        assert_eq!(told, "file.toml:2:9: later: must be a moment that is within the year 9999 in UTC, too");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod connection;
 mod pool;
 mod replay;
 mod shelf;
+mod upload;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use http::Response;
 use http_body::Body;
+use tokio::task::yield_now;
 use tower::Service;
 use tracing::{debug, warn};
 
@@ -26,11 +28,13 @@ pub use replay::{Held, Replay};
 
 use crate::admit::Admitted;
 use crate::egress::{Connector, Egress, Unreachable, innermost};
-use crate::refusal::Failure;
+use crate::refusal::{Failure, Refusal, Verdict};
 use crate::settings::{Resource, UpstreamTimeouts};
 use connection::{Connection, Sent};
 use pool::Turn;
+use replay::is_small;
 use shelf::{Lease, Shelf};
+use upload::Broke;
 
 /// Forwards admitted requests. Each worker has its own, with its own connections. Cheap to clone: every request does.
 #[derive(Debug)]
@@ -77,10 +81,10 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<UpstreamBody<B>>;
-    type Error = Failure;
+    type Error = Verdict;
     type Future = Answering<B>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Verdict>> {
         Poll::Ready(Ok(()))
     }
 
@@ -90,7 +94,7 @@ where
 }
 
 /// An upstream's answer on its way.
-type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send>>;
+type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<UpstreamBody<B>>, Verdict>> + Send>>;
 
 impl<B> Worker<B>
 where
@@ -102,30 +106,43 @@ where
         let mut request = admitted.into_request();
         // What an async block captures stands in it once; an argument of an async function would be copied.
         Box::pin(async move {
-            let UpstreamTimeouts { answer: limit, stream, .. } = self.limits;
+            let limits = self.limits;
             let resource = way.resource();
+            let is_sent_again = way.is_repeatable() && is_small(request.body());
             loop {
                 let mut lease = self.lease(resource).await?;
-                request = match lease.connection().send(request, limit).await {
+                // What cannot be sent again goes on no connection that has ended, if anybody can know. The system may,
+                // and tells this worker when it next asks for news.
+                if !is_sent_again && lease.connection().is_kept() {
+                    yield_now().await;
+                    if !lease.connection().is_ready() {
+                        continue;
+                    }
+                }
+                request = match lease.connection().send(request, limits).await {
                     Sent::Answered(answer) => {
-                        return Ok(answer.map(|body| UpstreamBody::new(body, lease, stream)));
+                        return Ok(answer.map(|body| UpstreamBody::new(body, lease, limits.stream)));
                     }
                     // Kept connections can end all at once. One that has just been opened did not take it: no other
                     // will.
                     Sent::Unsent(request) if lease.connection().is_kept() => request,
-                    Sent::Unsent(_) => return Err(Failure::Lost),
+                    Sent::Unsent(_) => return Err(closed_at_once(resource).into()),
                     Sent::TimedOut => {
                         warn!(
                             resource = &*resource.name,
-                            limit_s = limit.as_secs(),
+                            limit_s = limits.answer.as_secs(),
                             "the upstream did not answer in time"
                         );
-                        return Err(Failure::TimedOut);
+                        return Err(Failure::TimedOut.into());
                     }
+                    // That is its client's doing.
+                    Sent::Broken(Broke::Gone) => return Err(Verdict::ClientGone),
+                    Sent::Broken(Broke::Malformed) => return Err(Refusal::NotHttp.into()),
+                    Sent::Broken(Broke::Stalled) => return Err(Refusal::SlowBody.into()),
                     Sent::Lost { error, unseen } => {
                         let cause = innermost(&error);
                         debug!(resource = &*resource.name, %cause, unseen, "upstream connection lost");
-                        return Err(if unseen { Failure::LostKept } else { Failure::Lost });
+                        return Err(if unseen { Failure::LostKept } else { Failure::Lost }.into());
                     }
                 };
             }
@@ -135,8 +152,9 @@ where
     /// A connection to the resource: one that was kept, else a new one.
     async fn lease(&self, resource: &Resource) -> Result<Lease<B>, Failure> {
         let name = &*resource.name;
-        // There is one for every resource of the settings.
-        let shelf = self.shelves.get(name).ok_or(Failure::Overloaded)?;
+        // There is one for every resource of the settings, if the permit came of the same.
+        let unknown = || Failure::Unreachable("the forwarder was made of settings without this resource".to_owned());
+        let shelf = self.shelves.get(name).ok_or_else(unknown)?;
         let turn = shelf.turn().await.map_err(|_| {
             warn!(resource = name, "every connection that the resource may have is in use");
             Failure::Overloaded
@@ -157,4 +175,11 @@ where
         };
         Ok(shelf.lease(connection))
     }
+}
+
+/// Nothing was sent on a connection that has just been opened.
+fn closed_at_once(resource: &Resource) -> Failure {
+    let cause = "it closed the connection before it took the request";
+    warn!(resource = &*resource.name, cause, "cannot connect upstream");
+    Failure::Unreachable(cause.to_owned())
 }

@@ -54,10 +54,11 @@
 //! # The end of a connection
 //! A client that is refused while it still sends gets its whole answer: its connection lingers. An answer that breaks off
 //! upstream is delivered as far as it came, acknowledged, and ends in a reset, since every SDK takes a clean early end for
-//! a whole answer. Both are the work of the client's stream, in [`listen`]. Over HTTP/2 it is one stream that ends so, and so
-//! does one of whose answer its client takes nothing; their connection goes on. A client that goes takes its upstream
-//! request along; a kept upstream connection that had just been closed is tried once more, where the operation may be
-//! repeated.
+//! a whole answer; one that our own stop cuts off is reset at once. All that is the work of the client's stream, in
+//! [`listen`]. Over HTTP/2 it is one stream that ends so, and so does one of whose answer its client takes nothing; their
+//! connection goes on. A client that goes takes its upstream request along, also in the middle of its upload; a kept
+//! upstream connection that had just been closed is tried once more, where the operation may be repeated, and where it may
+//! not, is looked at first.
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.
@@ -97,7 +98,8 @@
 //! # Invariants
 //! 1. Nothing of a client's reaches an upstream that is not [`admit::Admitted`], and nothing is completed there whose
 //!    condition did not hold.
-//! 2. No api-key leaves, wherever it stood in head or query; no secret is logged, shown or serialised.
+//! 2. No api-key leaves, wherever it stood in head or query; no credential of ours comes back in the head of an answer; no
+//!    secret is logged, shown or serialised.
 //! 3. Bodies are streamed. Held are only a request of up to 64 KiB, in case it has to be sent once more, the last piece
 //!    of a request on whose body something depends, an upstream's 400, 401 or 403 of up to 64 KiB, to see what it means,
 //!    and the beginning of a URL in an answer, to see whose it is.
@@ -118,8 +120,8 @@ pub mod dialect;
 
 // Settings.
 pub mod document;
-pub mod settings;
 mod whereabouts;
+pub mod settings;
 pub mod usage;
 pub mod keys;
 pub mod certificate;

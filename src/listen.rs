@@ -9,6 +9,7 @@ mod bodies;
 mod client_stream;
 mod connection;
 mod forwarded;
+mod handshakes;
 mod mishap;
 mod origin;
 mod own_words;
@@ -18,14 +19,16 @@ mod public_url;
 mod server_name;
 mod socket;
 mod streams;
+mod taking;
 mod tls;
 mod turn;
 mod upgrade;
 mod wordless;
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,8 +36,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::warn;
 
@@ -51,7 +53,7 @@ pub(crate) use upgrade::{ClientBytes, Upgrade};
 
 use crate::certificate::Certificates;
 use crate::document::Mistakes;
-use crate::settings::{Listen, TrustedProxies};
+use crate::settings::{Listen, TrustedProxies, UnixSocket};
 use origin::Origin;
 
 /// A bound socket, and what is spoken on it.
@@ -120,12 +122,6 @@ pub struct Addresses {
     pub unix: Option<PathBuf>,
 }
 
-/// How often a silent connection is proven alive.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// How long sent bytes may stay unacknowledged before the connection counts as dead.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How long to wait after the system had no socket to give: it may have one when a connection has closed.
 const STARVED: Duration = Duration::from_millis(100);
 
@@ -148,9 +144,9 @@ pub(crate) async fn bind(listen: &Listen, doorway: &Doorway) -> Result<(Vec<List
         addresses.https = Some(address);
         listening(socket, Front::Tls(config));
     }
-    if let Some(path) = &listen.unix {
-        listening(unix(path)?, Front::Plain);
-        addresses.unix = Some(path.clone());
+    if let Some(socket) = &listen.unix {
+        listening(unix(socket)?, Front::Plain);
+        addresses.unix = Some(socket.path.clone());
     }
     Ok((listeners, addresses))
 }
@@ -164,7 +160,8 @@ async fn tcp(address: SocketAddr) -> Result<(Bound, SocketAddr), Mistakes> {
 }
 
 /// Binds a unix socket, in place of one that a process left which is no more.
-fn unix(path: &Path) -> Result<Bound, Mistakes> {
+fn unix(socket: &UnixSocket) -> Result<Bound, Mistakes> {
+    let UnixSocket { path, mode } = socket;
     let wrong = |error: String| Mistakes::of_file(path, format!("cannot listen here: {error}"));
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
@@ -176,15 +173,12 @@ fn unix(path: &Path) -> Result<Bound, Mistakes> {
         std::fs::remove_file(path).map_err(|error| wrong(error.to_string()))?;
     }
     let listener = UnixListener::bind(path).map_err(|error| wrong(error.to_string()))?;
-    Ok(Bound::Unix(listener, path.to_owned()))
-}
-
-/// A client that is silent for half an hour is proven there: whatever stands between drops flows that are idle for
-/// minutes, and tells nobody.
-fn keep_alive(stream: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+    let bound = Bound::Unix(listener, path.clone());
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, Permissions::from_mode(mode.bits()))
+            .map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(bound)
 }
 
 // === impl Doorway ===
@@ -228,7 +222,6 @@ impl Listener {
             Bound::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                keep_alive(&stream)?;
                 (Handed::Tcp(stream.into_std()?), Some(from))
             }
             Bound::Unix(listener, _) => {

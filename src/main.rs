@@ -6,15 +6,18 @@ mod doctor;
 mod help;
 #[path = "main/keys.rs"]
 mod keys;
+#[path = "main/log.rs"]
+mod log;
 #[path = "main/table.rs"]
 mod table;
 #[path = "main/why.rs"]
 mod why;
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Display;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -26,7 +29,6 @@ use keyswap::egress::Egress;
 use keyswap::family::Family;
 use keyswap::keyring::written;
 use keyswap::keys::{Ending, Grant, Keys};
-use keyswap::outlet::Outlet;
 use keyswap::plane::{Access, Plane};
 use keyswap::proof::{self, Note};
 use keyswap::request_line::Format;
@@ -34,8 +36,8 @@ use keyswap::server::{Broken, Server};
 use keyswap::settings::{Settings, Single};
 use keyswap::sources::{self, Reading};
 use keyswap::trust::{Client, environment};
+use log::{Log, LogFormat};
 use time::OffsetDateTime;
-use tracing_subscriber::EnvFilter;
 
 /// Requests come with some seventy small allocations and a few large ones; glibc's keeps only the small ones at hand.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -164,14 +166,6 @@ struct Source {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
 enum RequestFormat {
     /// A JSON object a line
     Json,
@@ -183,9 +177,6 @@ enum RequestFormat {
 
 /// Settings, flags or files are wrong. Distinct from 1, so that a supervisor can tell: a restart will not help.
 const EXIT_MISTAKES: u8 = 2;
-
-/// How long the end waits for the last lines of the log to leave.
-const LOG_LIMIT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -204,21 +195,24 @@ fn main() -> ExitCode {
 fn serve(source: &Source, log: Option<LogFormat>, requests: RequestFormat) -> ExitCode {
     // Azure's crates tell at every fetch which kind it is, and of every one that fails: the settings say the one, we the
     // other.
-    let log = match start_log(log, "info,azure_identity=warn,azure_core=warn,typespec_client_core=warn") {
+    let log = match Log::start(log, "info,azure_identity=warn,azure_core=warn,typespec_client_core=warn") {
         Ok(log) => log,
         Err(error) => return complain(&error, ExitCode::FAILURE),
     };
-    let served = Server::follow(source.into()).map(|server| run(server, requests));
-    // What has been logged stands before the complaint.
-    log.close(LOG_LIMIT);
-    match served {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(broken)) => complain(&broken, ExitCode::FAILURE),
-        Err(mistakes) => complain(&mistakes, EXIT_MISTAKES.into()),
-    }
+    Log::tell_panics();
+    let served = Server::follow(source.into()).map(|server| run(server, &log, requests));
+    // A complaint stands after all that was logged, and waits no longer than that for whoever reads it.
+    let (complaint, exit): (Option<&dyn Display>, _) = match &served {
+        Ok(Ok(())) => (None, ExitCode::SUCCESS),
+        Ok(Err(broken)) => (Some(broken), ExitCode::FAILURE),
+        Err(mistakes) => (Some(mistakes), EXIT_MISTAKES.into()),
+    };
+    log.close(complaint);
+    exit
 }
 
-fn run(server: Server, requests: RequestFormat) -> Result<(), Broken> {
+fn run(server: Server, log: &Log, requests: RequestFormat) -> Result<(), Broken> {
+    let server = server.counting_lost_log(log.dropped().clone());
     let format = match requests {
         RequestFormat::Json => Format::Json,
         RequestFormat::Text => Format::Text,
@@ -364,25 +358,9 @@ fn health(admin: &AdminUrl, live: bool) -> ExitCode {
     }
 }
 
-fn complain(what: &dyn std::fmt::Display, exit: ExitCode) -> ExitCode {
+fn complain(what: &dyn Display, exit: ExitCode) -> ExitCode {
     drop(writeln!(std::io::stderr(), "{what}"));
     exit
-}
-
-/// Starts the log. It leaves through an outlet: a worker must not wait for whoever reads standard error.
-fn start_log(format: Option<LogFormat>, default: &str) -> std::io::Result<Outlet> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    // Each line leaves at once, so that a crash takes as few along as can be; there is nobody to tell of a failure.
-    let outlet = Outlet::open("log", std::io::stderr(), Duration::ZERO, |_, _| ())?;
-    let inlet = outlet.inlet();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || inlet.clone());
-    // A terminal has a reader; anything else has a parser.
-    let terminal = std::io::stderr().is_terminal();
-    match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
-        LogFormat::Text => log.with_target(false).with_ansi(terminal).init(),
-        LogFormat::Json => log.json().flatten_event(true).with_target(false).init(),
-    }
-    Ok(outlet)
 }
 
 impl From<&Source> for sources::Source {

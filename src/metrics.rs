@@ -215,6 +215,7 @@ impl Metrics {
         &self,
         standings: impl Fn() -> Vec<Standing> + Send + Sync + 'static,
         keys: impl Fn() -> Vec<Arc<Key>> + Send + Sync + 'static,
+        log_dropped: Counter,
     ) -> Registry {
         let mut registry = Registry::with_prefix("keyswap");
         registry.register("requests", "Requests answered", self.requests.clone());
@@ -232,6 +233,8 @@ impl Metrics {
         registry.register("links_hidden", hidden, self.links_hidden.clone());
         let dropped = "Request lines that nobody will see, since standard output took no more";
         registry.register("request_lines_dropped", dropped, self.lines_dropped.clone());
+        let dropped = "Lines of the log that nobody will see, since standard error took no more";
+        registry.register("log_lines_dropped", dropped, log_dropped);
         registry.register("unknown_keys", "Keys that are not listed", self.guesses.unknown.clone());
         let delayed = "Refusals of such keys that were delayed, since their source brought many";
         registry.register("refusals_delayed", delayed, self.guesses.delayed.clone());

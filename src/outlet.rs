@@ -14,24 +14,40 @@ use std::time::{Duration, Instant};
 /// The thread and the file behind it.
 #[derive(Debug)]
 pub struct Outlet {
-    shared: Arc<Shared>,
-    thread: Thread,
+    inlets: Inlets,
     ended: Receiver<()>,
 }
 
-/// Where lines are put in. Each writer that should wait for no other has its own.
+/// Where inlets are opened.
 #[derive(Clone, Debug)]
-pub struct Inlet {
-    buffer: Arc<Mutex<Vec<u8>>>,
+pub struct Inlets {
     shared: Arc<Shared>,
     thread: Thread,
+}
+
+/// Where lines are put in. Each writer that should wait for no other has its own; what it has put in leaves also when
+/// the inlet is dropped.
+#[derive(Debug)]
+pub struct Inlet {
+    waiting: Arc<Mutex<Waiting>>,
+    inlets: Inlets,
+}
+
+/// The lines of one inlet.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Whether nobody puts in any more.
+    closed: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    inlets: Mutex<Vec<Arc<Mutex<Vec<u8>>>>>,
+    inlets: Mutex<Vec<Arc<Mutex<Waiting>>>>,
     /// Whether something was put in since the thread last looked.
     filled: AtomicBool,
+    /// Whether an inlet has come to be half full since then: what waits must not gather any longer.
+    hurried: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -44,8 +60,8 @@ const NOT_NOW: Duration = Duration::from_millis(10);
 // === impl Outlet ===
 
 impl Outlet {
-    /// Opens a way into `file`, which is written to once a `pace` at most, so that lines leave together. A write that
-    /// failed is told to `failed`, with what it left unwritten; the lines after it are tried nevertheless.
+    /// Opens a way into `file`. Lines may gather for a `pace` before they leave together, unless they are many. A write
+    /// that failed is told to `failed`, with what it left unwritten; the lines after it are tried nevertheless.
     ///
     /// # Errors
     /// The system has no thread to give.
@@ -63,22 +79,44 @@ impl Outlet {
             // Nobody waits for this any more if it took too long.
             end.send(()).ok();
         })?;
-        Ok(Self { shared, thread: thread.thread().clone(), ended })
+        Ok(Self { inlets: Inlets { shared, thread: thread.thread().clone() }, ended })
     }
 
-    /// One more inlet.
-    pub fn inlet(&self) -> Inlet {
-        let buffer = Arc::default();
-        lock(&self.shared.inlets).push(Arc::clone(&buffer));
-        Inlet { buffer, shared: self.shared.clone(), thread: self.thread.clone() }
+    /// Where its inlets are opened.
+    pub fn inlets(&self) -> &Inlets {
+        &self.inlets
     }
 
     /// Waits until everything that was put in has left, within `limit`. What is put in later goes nowhere.
     pub fn close(self, limit: Duration) {
-        self.shared.closing.store(true, Ordering::Release);
-        self.thread.unpark();
+        self.inlets.shared.closing.store(true, Ordering::Release);
+        self.inlets.thread.unpark();
         // A file that takes nothing for so long must not keep the process.
         self.ended.recv_timeout(limit).ok();
+    }
+}
+
+// === impl Inlets ===
+
+impl Inlets {
+    /// One more inlet.
+    pub fn open(&self) -> Inlet {
+        let waiting = Arc::default();
+        lock(&self.shared.inlets).push(Arc::clone(&waiting));
+        Inlet { waiting, inlets: self.clone() }
+    }
+
+    /// Has the thread look, unless it is about to.
+    fn wake(&self) {
+        if !self.shared.filled.swap(true, Ordering::AcqRel) {
+            self.thread.unpark();
+        }
+    }
+
+    /// Has the thread look at once, even if it lets lines gather.
+    fn hurry(&self) {
+        self.shared.hurried.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -87,29 +125,27 @@ impl Outlet {
 impl Inlet {
     /// Lets `write` append a line; says whether there was room for one.
     pub fn put(&self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        {
-            let mut buffer = lock(&self.buffer);
-            if buffer.len() >= ROOM {
+        let grown = {
+            let lines = &mut lock(&self.waiting).lines;
+            let before = lines.len();
+            if before >= ROOM {
                 return false;
             }
-            write(&mut buffer);
-        }
-        if !self.shared.filled.swap(true, Ordering::AcqRel) {
-            self.thread.unpark();
+            write(lines);
+            before..lines.len()
+        };
+        self.inlets.wake();
+        if grown.contains(&(ROOM / 2)) {
+            self.inlets.hurry();
         }
         true
     }
 }
 
-/// For the log, whose every line comes in one piece.
-impl Write for Inlet {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.put(|buffer| buffer.extend_from_slice(line));
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        lock(&self.waiting).closed = true;
+        self.inlets.wake();
     }
 }
 
@@ -126,9 +162,17 @@ impl Shared {
                 thread::park();
                 continue;
             }
-            for inlet in 0.. {
-                let Some(buffer) = lock(&self.inlets).get(inlet).cloned() else { break };
-                std::mem::swap(&mut taken, &mut *lock(&buffer));
+            self.hurried.store(false, Ordering::Release);
+            let inlets = lock(&self.inlets).clone();
+            for inlet in inlets {
+                let closed = {
+                    let mut waiting = lock(&inlet);
+                    std::mem::swap(&mut taken, &mut waiting.lines);
+                    waiting.closed
+                };
+                if closed {
+                    lock(&self.inlets).retain(|other| !Arc::ptr_eq(other, &inlet));
+                }
                 if let Err((error, left)) = write_all(&mut file, &taken) {
                     failed(&error, left);
                 }
@@ -141,10 +185,10 @@ impl Shared {
         }
     }
 
-    /// Lets lines gather, unless everything is to leave now.
+    /// Lets lines gather, unless they are to leave now.
     fn rest(&self, pace: Duration) {
         let end = Instant::now() + pace;
-        while !self.closing.load(Ordering::Acquire) {
+        while !self.closing.load(Ordering::Acquire) && !self.hurried.load(Ordering::Acquire) {
             match end.checked_duration_since(Instant::now()) {
                 Some(left) if !left.is_zero() => thread::park_timeout(left),
                 _ => return,
@@ -188,7 +232,7 @@ mod tests {
     fn what_was_put_in_has_left_when_it_is_closed() {
         let (mut reader, writer) = UnixStream::pair().unwrap();
         let outlet = Outlet::open("test", writer, LIMIT, nothing_fails).unwrap();
-        let inlets = [outlet.inlet(), outlet.inlet()];
+        let inlets = [outlet.inlets().open(), outlet.inlets().open()];
         for inlet in &inlets {
             assert!(inlet.put(|buffer| buffer.extend_from_slice(b"line\n")));
         }
@@ -204,7 +248,7 @@ mod tests {
     fn a_file_that_takes_nothing_costs_lines_and_no_time() {
         let (reader, writer) = UnixStream::pair().unwrap();
         let outlet = Outlet::open("test", writer, Duration::ZERO, |_, _| ()).unwrap();
-        let inlet = outlet.inlet();
+        let inlet = outlet.inlets().open();
         let line = [b'x'; 4096];
         let put = || inlet.put(|buffer| buffer.extend_from_slice(&line));
         // More than the socket's own buffer, the thread's hands and the inlet hold together.
@@ -220,8 +264,40 @@ mod tests {
         let (tell, told) = channel();
         let failed = move |error: &io::Error, left: &[u8]| tell.send((error.kind(), left.to_vec())).unwrap();
         let outlet = Outlet::open("test", writer, Duration::ZERO, failed).unwrap();
-        outlet.inlet().put(|buffer| buffer.extend_from_slice(b"lost\n"));
+        outlet.inlets().open().put(|buffer| buffer.extend_from_slice(b"lost\n"));
         assert_eq!(told.recv_timeout(LIMIT).unwrap(), (ErrorKind::BrokenPipe, b"lost\n".to_vec()));
         outlet.close(LIMIT);
+    }
+    /// Also while they may gather: else a burst would cost lines though whoever reads them is quick.
+    #[test]
+    fn lines_leave_before_their_inlet_is_full() {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        reader.set_read_timeout(Some(LIMIT)).unwrap();
+        let outlet = Outlet::open("test", writer, LIMIT * 60, nothing_fails).unwrap();
+        let inlet = outlet.inlets().open();
+        let line = [b'x'; 1024];
+        let mut read = vec![0; ROOM / 2];
+        for half in 0..8 {
+            for _ in 0..ROOM / 2 / line.len() {
+                assert!(inlet.put(|buffer| buffer.extend_from_slice(&line)), "no room in half {half}");
+            }
+            // One more, so that it is over half full; it may be among the next that leave.
+            assert!(inlet.put(|buffer| buffer.extend_from_slice(&line)));
+            io::Read::read_exact(&mut reader, &mut read).unwrap();
+        }
+        drop(outlet);
+    }
+
+    #[test]
+    fn an_inlet_that_is_dropped_leaves_its_lines_and_nothing_else() {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        let outlet = Outlet::open("test", writer, Duration::ZERO, nothing_fails).unwrap();
+        for _ in 0..1000 {
+            outlet.inlets().open().put(|buffer| buffer.push(b'x'));
+        }
+        io::Read::read_exact(&mut reader, &mut [0; 1000]).unwrap();
+        let shared = outlet.inlets().shared.clone();
+        outlet.close(LIMIT);
+        assert_eq!(lock(&shared.inlets).len(), 0);
     }
 }

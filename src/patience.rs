@@ -26,6 +26,11 @@ impl Patience {
         self.restart_at(Instant::now());
     }
 
+    /// When it began.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// It began anew at this moment, though nobody has looked since.
     pub(crate) fn restart_at(&mut self, since: Instant) {
         self.since = since;

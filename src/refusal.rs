@@ -14,11 +14,11 @@ use crate::fault::Fault;
 use crate::plane::Access;
 pub(crate) use cure::Circumstances;
 
-/// We said no. Every refusal is decided before anything is completed upstream; all but those that depend on the body
-/// ([`crate::guard`]), before anything is sent there.
+/// We said no. Every refusal is decided before anything is completed upstream; all but those that depend on the body,
+/// before anything is sent there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The request is no HTTP that we can read.
+    /// The request is no HTTP that we can read: its head, or how its body is framed.
     NotHttp,
     /// The head has more bytes or fields than we take.
     HeadTooLarge,
@@ -64,6 +64,8 @@ pub enum Refusal {
     /// The client's grants are limited to some deployments, and the body does not say clearly which one it is for; the
     /// text says why.
     ModelUnclear(&'static str),
+    /// The client sent nothing more of the body for too long, and the upstream request was broken off.
+    SlowBody,
 }
 
 /// Why a key is not good.
@@ -130,6 +132,8 @@ pub enum Verdict {
     Failed(Failure),
     /// A browser asked in advance whether a page may ask, and it may.
     Preflight,
+    /// The client went away within its request: whatever it is answered, nobody reads.
+    ClientGone,
 }
 
 // === impl Refusal ===
@@ -158,6 +162,7 @@ impl Refusal {
             Self::AccessNotGranted(..) => "access-not-granted",
             Self::TargetNotGranted(_) => "target-not-granted",
             Self::ModelUnclear(_) => "model-unclear",
+            Self::SlowBody => "slow-body",
         }
     }
 }
@@ -201,6 +206,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the grant is limited to some names, and the request names none")
             }
             Self::ModelUnclear(what) => write!(f, "the grant is limited to some deployments: {what}"),
+            Self::SlowBody => f.write_str("the client sent nothing more of the body for too long"),
         }
     }
 }
@@ -253,6 +259,7 @@ impl Verdict {
             Self::Refused(refusal) => refusal.reason(),
             Self::Failed(failure) => failure.reason(),
             Self::Preflight => "preflight",
+            Self::ClientGone => "client-gone",
         }
     }
 }
@@ -263,6 +270,7 @@ impl fmt::Display for Verdict {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
             Self::Preflight => f.write_str("a browser asked in advance"),
+            Self::ClientGone => f.write_str("the client went away within its request"),
         }
     }
 }

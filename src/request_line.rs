@@ -4,8 +4,8 @@
 //! [`Outlet`] takes it out of the process. `tracing` is for everything that is not one request: an event with these
 //! fields would cost a request ten times as much.
 //!
-//! No credential can stand in any field: the path comes without its query, where legacy clients put keys. What clients
-//! choose is bounded and escaped.
+//! No field has a place where legacy clients put keys: the path comes without its query, and as far as it can be read, so
+//! that nobody's query is in it. What clients choose is bounded and escaped.
 
 mod format;
 mod record;
@@ -21,7 +21,7 @@ use tracing::warn;
 pub use format::Format;
 pub(crate) use record::{Outcome, Record, Upstream};
 
-use crate::outlet::{Inlet, Outlet};
+use crate::outlet::{Inlet, Inlets, Outlet};
 
 /// Takes request lines to a file, for all workers.
 #[derive(Debug)]
@@ -31,9 +31,17 @@ pub struct RequestLines {
     losses: Arc<Losses>,
 }
 
-/// Where one worker puts its lines.
+/// The way that lines take, for whoever starts workers.
 #[derive(Clone, Debug)]
 pub struct Lines {
+    inlets: Inlets,
+    format: Format,
+    losses: Arc<Losses>,
+}
+
+/// What one worker writes its lines with: it waits for no other worker, and none for it.
+#[derive(Debug)]
+pub(crate) struct Pen {
     inlet: Inlet,
     format: Format,
     losses: Arc<Losses>,
@@ -96,9 +104,9 @@ impl RequestLines {
         Ok(Self { outlet, format, losses })
     }
 
-    /// Where one worker puts its lines.
+    /// The way that lines take.
     pub fn lines(&self) -> Lines {
-        Lines { inlet: self.outlet.inlet(), format: self.format, losses: self.losses.clone() }
+        Lines { inlets: self.outlet.inlets().clone(), format: self.format, losses: self.losses.clone() }
     }
 
     /// Lets the last lines leave, within bounds.
@@ -110,6 +118,15 @@ impl RequestLines {
 // === impl Lines ===
 
 impl Lines {
+    /// A pen for one worker.
+    pub(crate) fn pen(&self) -> Pen {
+        Pen { inlet: self.inlets.open(), format: self.format, losses: self.losses.clone() }
+    }
+}
+
+// === impl Pen ===
+
+impl Pen {
     /// Tells of a request; never waits.
     pub(crate) fn tell(&self, record: &Record) {
         if !self.inlet.put(|buffer| self.format.write(record, buffer)) {

@@ -2,7 +2,10 @@
 //!
 //! All answers pass untouched, but for those that speak of *our* credentials, and redirects. A 401 of ours would make an
 //! operator rotate the client's key for nothing, so it becomes a 502 or 403 that names the cure. To tell, the body of a
-//! 400, 401 or 403 is held, up to [`LIMIT`]; every other body streams.
+//! 400, 401 or 403 is held, up to [`LIMIT`]; every other body streams. What an answer repeats of the request's credentials
+//! is taken out of every head ([`silence`]).
+
+mod echo;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,6 +18,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper::ext::ReasonPhrase;
 use serde_json::Value;
+
+pub(crate) use echo::silence;
 
 use crate::admit::strip_hop_by_hop;
 use crate::fault::{Cause, Complaint};
@@ -236,7 +241,13 @@ impl Said {
 
 /// A text of somebody else's, fit for a log line and a message of ours.
 fn readable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect::<String>().trim().to_owned()
+    echo::without_tokens(text)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_TEXT)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 // === impl AnswerBody ===

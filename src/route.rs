@@ -35,11 +35,12 @@ mod search;
 
 use std::sync::Arc;
 
+use http::Method;
 use http::request::Parts;
 
 pub use head::{LARGEST_HEAD, MOST_FIELDS};
 pub use hosts::Hosts;
-pub(crate) use path::{Parameter, parameters};
+pub(crate) use path::{Parameter, hidden_names, parameters, readable};
 
 use crate::family::Family;
 use crate::listen::Arrival;
@@ -57,6 +58,7 @@ pub struct Route {
     host: Option<Arc<str>>,
     prefix: Option<Prefix>,
     websocket: bool,
+    repeatable: bool,
 }
 
 /// The deployment or index that a request works on.
@@ -102,6 +104,8 @@ impl Route {
             operation: family.map(|family| (family, family.access(&request.method))),
             target,
             websocket: family == Some(Family::Realtime) && websocket::is_asked_for(request),
+            repeatable: request.method == Method::GET
+                || matches!(family, Some(Family::Inference | Family::DocumentsRead)),
             server_name: server_name.and_then(|name| named(name.as_str())),
             host: host.and_then(named),
             prefix: prefix.map(|name| Prefix { name: name.to_owned(), length: path::first_length(raw) }),
@@ -136,6 +140,11 @@ impl Route {
     /// Whether it opens a websocket of the realtime API; nothing else that asks for one gets it.
     pub fn opens_websocket(&self) -> bool {
         self.websocket
+    }
+
+    /// Whether it may be carried out twice without harm: it reads, or it asks a model.
+    pub fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// The resource whose host was called.

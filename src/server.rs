@@ -6,25 +6,24 @@
 
 mod expiry;
 mod reload;
+mod running;
 mod worker;
 
-use std::future::pending;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::counter::Counter;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tracing::field::display;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Generation, Visitors};
+use crate::admin::{Generation, Visitors};
 use crate::document::Mistakes;
 use crate::egress::{Egress, Ourselves};
 use crate::forward::Pools;
@@ -33,7 +32,8 @@ use crate::request_line::{Format, RequestLines};
 use crate::settings::Settings;
 use crate::sources::{Looks, Reading, Source};
 use crate::swap::Gateway;
-use reload::{Live, hang_ups, swap_layer, warn_of_ends, warn_of_notes};
+use reload::{Live, swap_layer, warn_of_ends, warn_of_notes};
+use running::{Doors, Ended, Running};
 use worker::Worker;
 
 /// A gateway that has bound its addresses and serves none of them yet.
@@ -44,6 +44,8 @@ pub struct Server {
     egress: Egress,
     gateway: Arc<Gateway>,
     lines: Option<RequestLines>,
+    /// How many lines of the log were dropped.
+    log_dropped: Counter,
     doorway: Doorway,
     listeners: Vec<Listener>,
     admin: TcpListener,
@@ -93,13 +95,14 @@ impl Server {
         let visitors = Visitors::of(&settings.admin, admin_secret);
         let gateway = Arc::new(Gateway::new(&settings, keys));
         gateway.keep_usage();
-        let (lines, source) = (None, None);
+        let (lines, log_dropped, source) = (None, Counter::default(), None);
         Ok(Self {
             control,
             settings,
             egress,
             gateway,
             lines,
+            log_dropped,
             doorway,
             listeners,
             admin,
@@ -118,6 +121,12 @@ impl Server {
         let dropped = self.gateway.metrics.lines_dropped().clone();
         let lines = RequestLines::open(file, format, dropped).map_err(|error| Broken(error.to_string()))?;
         Ok(Self { lines: Some(lines), ..self })
+    }
+
+    /// Shows at the admin address how many lines of the log nobody will see; whoever writes the log counts them there.
+    #[must_use]
+    pub fn counting_lost_log(self, dropped: Counter) -> Self {
+        Self { log_dropped: dropped, ..self }
     }
 
     /// Where clients connect, ports settled.
@@ -163,113 +172,9 @@ impl Server {
     /// # Errors
     /// A part that can never end has ended.
     pub fn run(self, mut stops: mpsc::UnboundedReceiver<()>) -> Result<(), Broken> {
-        let Self {
-            control,
-            settings,
-            egress,
-            gateway,
-            lines,
-            doorway,
-            listeners,
-            admin,
-            addresses,
-            admin_address,
-            visitors,
-            source,
-        } = self;
-        let broken = |error: std::io::Error| Broken(error.to_string());
-        let (phase, phases) = watch::channel(Phase::Serving);
-        let pools = Pools::new(&settings);
-        let swap = swap_layer(&gateway, lines.as_ref());
-        let workers = (0..settings.workers.get())
-            .map(|n| Worker::start(n, &swap, &egress, &pools, settings.timeouts.client, phases.clone()));
-        let mut workers = workers.collect::<Result<Vec<_>, _>>().map_err(broken)?;
-        let dispatch =
-            Dispatch::new(workers.iter_mut().filter_map(Worker::intake).collect(), settings.listen.connections);
-        let first = Generation { number: 1, stale: false, at_next_start: Vec::new() };
-        gateway.metrics.settings_taken(first.number);
-        let (generation, generations) = watch::channel(first);
-        let mut live = {
-            let _control = control.enter();
-            Live {
-                keeper: gateway.tokens.keep(&settings, &egress),
-                gateway: Arc::new(ArcSwap::new(gateway)),
-                at_start: settings.clone(),
-                settings,
-                egress,
-                pools,
-                workers,
-                lines,
-                addresses,
-                doorway,
-                visitors: visitors.clone(),
-                generation,
-            }
-        };
-
-        let served = control.block_on(async {
-            let hang_ups = hang_ups().map_err(broken)?;
-            let mut accepting = JoinSet::new();
-            for listener in listeners {
-                accepting.spawn(listener.accept(dispatch.clone()));
-            }
-            drop(dispatch);
-            let endings = expiry::watch(live.gateway.clone(), generations.clone());
-            let mut writing = tokio::spawn(keep_usage(live.gateway.clone()));
-            let router = admin::router(live.gateway.clone(), phases, generations, visitors);
-            let mut admin = tokio::spawn(axum::serve(admin, router).into_future());
-            let Addresses { http, https, unix } = live.addresses.clone();
-            let (http, https) = (http.map(display), https.map(display));
-            let unix = unix.as_ref().map(|path| display(path.display()));
-            let keys = live.gateway.load().keys.len();
-            info!(http, https, unix, admin = %admin_address, keys, "serving");
-
-            let following = async {
-                match source {
-                    Some((source, looks)) => live.follow(&source, looks, hang_ups).await,
-                    None => live.keep().await,
-                }
-            };
-            tokio::select! {
-                () = told(&mut stops) => {}
-                () = following => return Err(Broken("a token task ended".to_owned())),
-                Some(_) = accepting.join_next() => return Err(Broken("an accept loop ended".to_owned())),
-                _ = &mut admin => return Err(Broken("the admin address is no longer served".to_owned())),
-                never = endings => match never {},
-                _ = &mut writing => return Err(Broken("the use of keys is no longer written down".to_owned())),
-            }
-            let drain = live.drain();
-            info!(delay_s = drain.delay.as_secs(), deadline_s = drain.deadline.as_secs(), "stopping");
-            phase.send_replace(Phase::Closing);
-            tokio::select! {
-                () = tokio::time::sleep(drain.delay) => {}
-                Some(()) = stops.recv() => return Ok(Ended::AtOnce),
-            }
-            accepting.shutdown().await;
-            phase.send_replace(Phase::Stopping);
-            let idle = async {
-                for worker in &mut live.workers {
-                    worker.idle().await;
-                }
-            };
-            tokio::select! {
-                () = idle => Ok(Ended::Drained),
-                () = tokio::time::sleep(drain.deadline) => Ok(Ended::DeadlinePassed),
-                Some(()) = stops.recv() => Ok(Ended::AtOnce),
-            }
-        });
-        // Whatever still runs is dropped with its worker's runtime, and that is nobody's doing but ours.
-        let gateway = live.gateway.load_full();
-        gateway.cut_off();
-        let Live { workers, lines, .. } = live;
-        for worker in workers {
-            worker.end();
-        }
-        gateway.usage.close();
-        // Every request has ended now; the last of them are still to be told.
-        if let Some(lines) = lines {
-            lines.close();
-        }
+        let (control, mut running, doors) = self.start().map_err(|error| Broken(error.to_string()))?;
+        let served = control.block_on(running.serve(doors, &mut stops));
+        running.end(control);
         match &served {
             Ok(Ended::Drained) => info!("stopped: every request was answered"),
             Ok(Ended::DeadlinePassed) => warn!("stopped: the deadline has passed, what still ran was cut"),
@@ -277,6 +182,41 @@ impl Server {
             Err(Broken(what)) => error!("stopped: {what}"),
         }
         served.map(drop)
+    }
+
+    /// Starts the workers and all else that runs, behind doors that are not open yet.
+    fn start(self) -> io::Result<(Runtime, Running, Doors)> {
+        let Self { control, settings, egress, gateway, lines, doorway, listeners, admin, addresses, visitors, .. } =
+            self;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let pools = Pools::new(&settings);
+        let swap = swap_layer(&gateway, lines.as_ref());
+        let workers = (0..settings.workers.get())
+            .map(|n| Worker::start(n, &swap, &egress, &pools, settings.timeouts.client, phases.clone()));
+        let mut workers = workers.collect::<Result<Vec<_>, _>>()?;
+        let intakes = workers.iter_mut().filter_map(Worker::intake).collect();
+        let dispatch = Dispatch::new(intakes, settings.listen.connections);
+        let first = Generation { number: 1, stale: false, at_next_start: Vec::new() };
+        gateway.metrics.settings_taken(first.number);
+        let in_control = control.enter();
+        let at_work = workers.iter_mut().map(Worker::at_work).collect();
+        let live = Live {
+            keeper: gateway.tokens.keep(&settings, &egress),
+            gateway: Arc::new(ArcSwap::new(gateway)),
+            at_start: settings.clone(),
+            settings,
+            egress,
+            pools,
+            workers,
+            lines,
+            addresses,
+            doorway,
+            visitors,
+            generation: watch::Sender::new(first),
+        };
+        drop(in_control);
+        let doors = Doors { listeners, dispatch, admin, log_dropped: self.log_dropped, source: self.source };
+        Ok((control, Running { live, at_work, phase }, doors))
     }
 }
 
@@ -287,31 +227,6 @@ fn allow_open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "the limit of open files stays as it is");
     }
-}
-
-/// Has the use of keys written down again and again, where nobody waits for a disk.
-async fn keep_usage(gateway: Arc<ArcSwap<Gateway>>) {
-    let Some(pace) = gateway.load().usage.pace() else { return pending().await };
-    loop {
-        tokio::time::sleep(pace).await;
-        let gateway = gateway.load_full();
-        // A panic is told where it happens, and the next time may be better.
-        drop(tokio::task::spawn_blocking(move || gateway.keep_usage()).await);
-    }
-}
-
-/// Waits until a stop is asked for. Where nobody can, that is never.
-async fn told(stops: &mut mpsc::UnboundedReceiver<()>) {
-    if stops.recv().await.is_none() {
-        pending::<()>().await;
-    }
-}
-
-/// How a stop that was asked for came to its end.
-enum Ended {
-    Drained,
-    DeadlinePassed,
-    AtOnce,
 }
 
 impl std::fmt::Display for Broken {

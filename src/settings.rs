@@ -16,6 +16,7 @@ mod proxy;
 mod resource;
 mod single;
 mod trusted_proxies;
+mod unix_socket;
 mod usage;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub use network::Network;
 pub use proxy::{NoProxy, Proxy};
 pub use single::Single;
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
+pub use unix_socket::{SocketMode, UnixSocket};
 pub use usage::Usage;
 
 use crate::document::Mistakes;
@@ -96,7 +98,8 @@ pub struct ClientTimeouts {
     pub head: Duration,
     /// To begin the next request on a kept connection; over HTTP/2, when it has no open stream any more.
     pub keep_alive: Duration,
-    /// To take any of what is written to it; over HTTP/2, of any answer.
+    /// To take any of what is written to it, over HTTP/2 of any answer; and to give a sign of life, for which it has half a
+    /// minute at least.
     pub write: Duration,
 }
 
@@ -112,9 +115,9 @@ pub struct EgressTimeouts {
 /// How long an upstream may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
-    /// To begin its answer. Reasoning models are silent for very long.
+    /// To begin its answer, from when the last piece of the request has left. Reasoning models are silent for very long.
     pub answer: Duration,
-    /// To send more of an answer that has begun.
+    /// To send more of an answer that has begun. A client may take as long to send more of a request.
     pub stream: Duration,
     /// How long a request waits for a connection when its resource has all that it may have.
     pub wait: Duration,

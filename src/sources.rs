@@ -11,6 +11,7 @@ use crate::document::Mistakes;
 use crate::keys::Keys;
 use crate::proof::{self, Note};
 use crate::settings::{AdminSecret, KeySource, SecretSource, Settings, Single};
+use crate::whereabouts::is_within;
 pub(crate) use look::{Looks, look};
 
 /// Where the settings come from: a file, or flags alone.
@@ -111,8 +112,12 @@ impl Reading {
     /// # Errors
     /// What is wrong with the certificates, or with the secret of the admin address.
     pub fn with(settings: Settings, keys: Keys) -> Result<Self, Mistakes> {
-        if let Some(file) = settings.usage.file.as_ref().filter(|file| files_of(&settings).contains(*file)) {
-            let fix = "is read for something else, and keyswap would write to it: name another file for [usage]";
+        if let Some(file) = &settings.usage.file
+            && let Some(read) = files_of(&settings).iter().find(|read| is_within(file, read))
+        {
+            let read = read.display();
+            let fix =
+                format!("lies where {read} is read from: name another file for usage.file, which can be written to");
             return Err(Mistakes::of_file(file, fix));
         }
         let https = settings.listen.https.as_ref();

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use http::{Extensions, Method, Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::upgrade;
 use tower::{Layer, Service};
@@ -32,15 +32,14 @@ use crate::authenticate::{Credential, authenticate, offers};
 use crate::authorize::{Way, authorize};
 use crate::cors::Page;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
-use crate::family::Family;
 use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
-use crate::request_line::{Lines, Record, Upstream};
-use crate::rewrite::{AnswerBody, Glance, Judgement, glance};
+use crate::request_line::{Lines, Pen, Record, Upstream};
+use crate::rewrite::{AnswerBody, Glance, Judgement, glance, silence};
 use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
 use alarms::{warn_of, warn_of_hidden_links};
@@ -68,7 +67,7 @@ pub struct Swap<S> {
 #[derive(Debug)]
 struct Desk {
     gateway: Arc<Gateway>,
-    lines: Option<Lines>,
+    pen: Option<Pen>,
 }
 
 impl SwapLayer {
@@ -88,7 +87,7 @@ impl<S> Layer<S> for SwapLayer {
     type Service = Swap<S>;
 
     fn layer(&self, forward: S) -> Swap<S> {
-        let desk = Desk { gateway: self.gateway.clone(), lines: self.lines.clone() };
+        let desk = Desk { gateway: self.gateway.clone(), pen: self.lines.as_ref().map(Lines::pen) };
         Swap { desk: Arc::new(desk), forward }
     }
 }
@@ -97,7 +96,7 @@ impl<S, B, U> Service<Request<B>> for Swap<S>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     U: Body<Data = Bytes> + Send + Unpin + 'static,
     U::Error: Into<BoxError> + Send,
@@ -125,7 +124,7 @@ impl<S> Swap<S> {
     where
         S: Service<Admitted<Replay<B>>, Response = Response<U>> + Clone + Send + 'static,
         S::Future: Send,
-        S::Error: Into<Failure>,
+        S::Error: Into<Verdict>,
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         U: Body<Data = Bytes> + Send + Unpin + 'static,
         U::Error: Into<BoxError> + Send,
@@ -155,15 +154,18 @@ impl<S> Swap<S> {
                     match &verdict {
                         Verdict::Failed(Failure::Fault(fault)) => gateway.alarms.tell(fault, record),
                         Verdict::Failed(failure) => warn_of(failure, record),
-                        Verdict::Refused(_) | Verdict::Preflight => {}
+                        Verdict::Refused(_) | Verdict::Preflight | Verdict::ClientGone => {}
                     }
                     let asked = Asked {
-                        plane: record.plane().or_else(|| Plane::of_path(record.path()?)),
+                        plane: record.plane().or_else(|| Plane::of_path(head.uri.path())),
                         id: &id,
                         client_id: head.headers.get("x-ms-client-request-id"),
                         upstream_id: record.upstream_request(),
                     };
                     let response = render(&verdict, asked).map(AnswerBody::ours);
+                    if verdict == Verdict::ClientGone {
+                        return Ok(ongoing.unheard(response));
+                    }
                     record.verdict = Some(verdict);
                     response
                 }
@@ -185,7 +187,7 @@ async fn walk<S, B, U>(
 ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
     B: Body<Data = Bytes> + Unpin,
     U: Body<Data = Bytes> + Unpin,
 {
@@ -230,7 +232,8 @@ where
         };
         let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
         let failure = match sent {
-            Ok((response, model)) => {
+            Ok((mut response, model)) => {
+                silence(response.headers_mut(), &bearer);
                 record.model = model;
                 record.upstream = Some(Upstream::of(&response));
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -273,9 +276,7 @@ where
                 }
             }
             // Its upstream had closed the connection, most likely before it saw the request.
-            Err(Verdict::Failed(Failure::LostKept))
-                if !spent.connection && is_repeatable(&head.method, route.family()) =>
-            {
+            Err(Verdict::Failed(Failure::LostKept)) if !spent.connection && permit.is_repeatable() => {
                 spent.connection = true;
                 Failure::LostKept
             }
@@ -296,16 +297,16 @@ struct Spent {
 }
 
 /// Waits until a service takes a request.
-async fn ready<S: Service<R>, R>(forward: &mut S) -> Result<(), Failure>
+async fn ready<S: Service<R>, R>(forward: &mut S) -> Result<(), Verdict>
 where
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
 {
     std::future::poll_fn(|cx| forward.poll_ready(cx)).await.map_err(Into::into)
 }
 
 /// Waits for an answer, and lets none begin before the condition on its request's body has been seen to hold, if it
 /// completes anything. What that says of the body's model comes with it.
-async fn settled<U, E: Into<Failure>>(
+async fn settled<U, E: Into<Verdict>>(
     sent: impl Future<Output = Result<Response<U>, E>>,
     outcome: &mut Outcome,
     limit: Duration,
@@ -333,7 +334,39 @@ async fn open<U: Body>(
     Ok((Response::from_parts(head, AnswerBody::ours(Bytes::new())), Some(Tunnel { client, upstream })))
 }
 
-/// Whether an operation may be carried out twice without harm: it reads, or it asks a model.
-fn is_repeatable(method: &Method, family: Option<Family>) -> bool {
-    method == Method::GET || matches!(family, Some(Family::Inference | Family::DocumentsRead))
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+    use crate::keys::Keys;
+    use crate::request_line::{Format, RequestLines};
+    use crate::settings::Settings;
+
+    /// However many lines one worker has that nobody reads: the next one's have room of their own.
+    #[test]
+    fn each_layer_has_room_for_lines_of_its_own() {
+        let text = "keys = \"k\"\n[identities.app]\nkind = \"managed-identity\"\n[resources.ai]\n\
+                    endpoint = \"https://a.openai.azure.com\"\nidentity = \"app\"\n";
+        let settings = Settings::parse(Path::new("keyswap.toml"), text).unwrap();
+        let gateway = Gateway::new(&settings, Keys::parse(Path::new("keys.toml"), "", &settings).unwrap());
+        let (reader, writer) = UnixStream::pair().unwrap();
+        let dropped = Counter::default();
+        let lines = RequestLines::open(writer, Format::Json, dropped.clone()).unwrap();
+        let layer = SwapLayer::new(Arc::new(gateway)).telling(lines.lines());
+        let workers = [layer.layer(()), layer.layer(())];
+        let (head, ()) = Request::new(()).into_parts();
+        let tell = |worker: &Swap<()>| worker.desk.pen.as_ref().unwrap().tell(&Record::of(&head, new_id()));
+        while dropped.get() == 0 {
+            tell(&workers[0]);
+        }
+        let before = dropped.get();
+        tell(&workers[1]);
+        assert_eq!(dropped.get(), before);
+        drop(reader);
+        lines.close();
+    }
 }

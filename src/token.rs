@@ -256,6 +256,11 @@ impl Bearer {
         &self.0.token.header
     }
 
+    /// The token itself, without its scheme.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.header().as_bytes().strip_prefix(b"Bearer ").unwrap_or_default()
+    }
+
     /// How long it is still good.
     fn left(&self, now: Moment) -> Duration {
         self.0.token.expires.left(now)

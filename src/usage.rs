@@ -5,8 +5,10 @@
 //! the next, writes itself to a file beside the path of requests, and is shown as a [`Page`]: the same in that file, at the
 //! admin address, and of several replicas together.
 //!
-//! Nothing here is secret. There are no paths and no queries but their `api-version`, what a client says of itself is cut
-//! to the names of programs, and a key is known by the beginning of its digest.
+//! There are no paths and no queries but their `api-version`, what a client says of itself is cut to the names of programs,
+//! and a key is known by the beginning of its digest. That is no secret where keys are made by machines; a word for a key can
+//! be guessed and tried against it, and so the file is its owner's alone. It has no salt, since several processes, of which
+//! none knows the others, must call a key the same.
 
 mod book;
 mod file;

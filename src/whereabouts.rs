@@ -1,4 +1,4 @@
-//! Where a file is that is to be replaced.
+//! Where a file really is, whatever it is called.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -16,6 +16,12 @@ pub(crate) fn real(named: &Path) -> io::Result<PathBuf> {
     let name = named.file_name().ok_or(ErrorKind::InvalidInput)?;
     let parent = named.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(fs::canonicalize(parent)?.join(name))
+}
+
+/// Whether a file is, or will be, this other one, or lies in it, by whatever names and links.
+pub(crate) fn is_within(file: &Path, other: &Path) -> bool {
+    // What is not there yet is nobody else's, unless they call it the same.
+    file == other || real(file).is_ok_and(|file| real(other).is_ok_and(|other| file.starts_with(other)))
 }
 
 #[cfg(test)]

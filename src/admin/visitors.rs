@@ -1,15 +1,16 @@
 //! Who may see what the admin address serves besides health and metrics, which are everybody's.
 //!
 //! Where a secret is set: whoever brings it. Where none is: programs on this machine, if the address is for this machine
-//! alone. A web page is no such program, though the browser that shows it is: it says whose page it is (`Origin`), or
-//! calls us by a name of its own that it had lead here (`Host`).
+//! alone. A web page is no such program, though the browser that shows it is. The browser says whose page a script is on
+//! (`Origin`), and of whatever else a page loads, an image or a frame, that a page of another site asked (`Sec-Fetch-Site`;
+//! it is `none` where somebody typed our address). Or the page calls us by a name of its own that it had lead here (`Host`).
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -21,6 +22,9 @@ pub(crate) struct Visitors {
     are_on_this_machine: bool,
     secret: ArcSwapOption<AdminSecret>,
 }
+
+/// In what relation the page that asks is to us, as browsers say of requests to a machine's own addresses, too.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What to do for whoever may not, in a line.
 type Denial = &'static str;
@@ -55,7 +59,7 @@ impl Visitors {
                 if secret.is(brought) { Ok(()) } else { Err(ANOTHER_SECRET) }
             }
             None if !self.are_on_this_machine => Err(NOT_FROM_HERE),
-            None if calls_this_machine(headers) && !headers.contains_key(ORIGIN) => Ok(()),
+            None if calls_this_machine(headers) && !is_of_web_page(headers) => Ok(()),
             None => Err(NOT_FOR_WEB_PAGES),
         }
     }
@@ -73,6 +77,12 @@ pub(super) async fn admit(State(visitors): State<Arc<Visitors>>, request: Reques
 fn brought(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, secret) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(secret.trim_ascii())
+}
+
+/// Whether a browser says that a page of somebody else's has asked.
+fn is_of_web_page(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    headers.contains_key(ORIGIN) || sites.any(|site| site != "none" && site != "same-origin")
 }
 
 /// Whether a request calls us by a name that every machine has for itself.

@@ -3,7 +3,8 @@
 //! Keys are too long to be found so. But who tries is worth knowing, and need not have all of our time. A source is an
 //! address, or a network of 64 bits where addresses have 128. Its first unknown keys within a minute are refused at once,
 //! as a program needs that has a wrong key by mistake; the refusals of further ones wait, each twice as long as the one
-//! before. Only they: a valid key is never held up, whoever brings it, since it never gets here.
+//! before. Only they: a valid key is never held up, whoever brings it, since it never gets here. A key that is listed, and
+//! not good now, counts as one that is not: or else how long its refusal takes would tell that it was a key once.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -88,9 +89,7 @@ impl Guesses {
 
     /// Takes note of a refusal, and holds it for a while if it is that of a guess too many.
     pub async fn hold(&self, refusal: &Refusal, from: Option<ClientAddress>) {
-        if *refusal != Refusal::UnknownKey(UnknownKey::NotListed) {
-            return;
-        }
+        let Refusal::UnknownKey(UnknownKey::NotListed | UnknownKey::NotNow(_)) = refusal else { return };
         let delay = self.delay_of(self.count(Source::of(from)));
         let Some(delay) = delay else { return };
         // Where there is no room the refusal goes: to hold all of a flood would be what floods us.
@@ -241,15 +240,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_no_guess_is_never_held_and_no_more_is_held_than_there_is_room_for() {
         let guesses = guesses();
-        let guess = Refusal::UnknownKey(UnknownKey::NotListed);
+        let expired = Untimely { id: "k".into(), client: "c".into(), why: "expired" };
+        let guess = Refusal::UnknownKey(UnknownKey::NotNow(expired.into()));
         let begin = tokio::time::Instant::now();
         for _ in 0..20 {
             guesses.hold(&Refusal::NoCredential, None).await;
-            let expired = Untimely { id: "k".into(), client: "c".into(), why: "expired" };
-            guesses.hold(&Refusal::UnknownKey(UnknownKey::NotNow(expired.into())), None).await;
+            guesses.hold(&Refusal::UnknownKey(UnknownKey::Several), None).await;
         }
-        for _ in 0..3 {
-            guesses.hold(&guess, None).await;
+        // A key that was good once counts as any other.
+        for guess in [&Refusal::UnknownKey(UnknownKey::NotListed), &guess, &guess] {
+            guesses.hold(guess, None).await;
         }
         assert_eq!(begin.elapsed(), Duration::ZERO);
         // The fourth and the fifth wait, and the sixth has no room.

@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 
 use crate::plane::Plane;
 use crate::refusal::{Refusal, UnknownKey};
-use crate::route::{Route, parameters};
+use crate::route::{Route, hidden_names, parameters};
 
 /// A key as a request brings it, good or not.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,15 +43,19 @@ const KEY_SUBPROTOCOL: &[u8] = b"openai-insecure-api-key.";
 /// The key that counts, from the first place that has one.
 ///
 /// # Errors
-/// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, or [`Refusal::UnknownKey`] where one place
-/// has two keys.
+/// [`Refusal::NoCredential`], [`Refusal::ClientToken`] for a token in the URL, [`Refusal::UnknownKey`] where one place
+/// has two keys, or [`Refusal::Ambiguous`] where a credential stands in the query that would not be taken out of it.
 pub(super) fn key<'r>(request: &'r Parts, route: &Route) -> Result<Brought<'r>, Refusal> {
+    let query = request.uri.query().unwrap_or_default();
+    if hidden_names(query).any(|name| is_credential(&name)) {
+        return Err(Refusal::Ambiguous("its query has a credential where only some servers would look for it"));
+    }
     for name in &KEY_HEADERS {
         if let Some(key) = only(values(&request.headers, name))? {
             return Ok(Brought::InHead(key));
         }
     }
-    if let Some(bearer) = only(values(&request.headers, &AUTHORIZATION).filter_map(bearer))? {
+    if let Some(bearer) = only(bearers(&request.headers))? {
         return Ok(if is_token(bearer) { Brought::Token } else { Brought::InHead(bearer) });
     }
     // A browser cannot give a websocket a header of its own.
@@ -62,7 +66,6 @@ pub(super) fn key<'r>(request: &'r Parts, route: &Route) -> Result<Brought<'r>, 
             return Ok(Brought::InHead(key));
         }
     }
-    let query = request.uri.query().unwrap_or_default();
     if (websocket || route.plane() == Plane::Search)
         && let Some(key) = only(parameter(query, KEY_PARAMETER))?
     {
@@ -114,9 +117,21 @@ fn only<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, 
 /// What a header says, whether in several lines or in one, where some proxy joined them with a comma; what is empty
 /// says nothing.
 fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
-    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let parts = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    headers.get_all(name).iter().flat_map(parts)
+}
+
+/// What stands between the commas of a line.
+fn parts(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let parts = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     parts.filter(|part| !part.is_empty())
+}
+
+/// What `Authorization` says with `Bearer`. Whatever follows that in its line without another `Bearer` may be the rest of
+/// a key with a comma in it, and is a value of its own.
+fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(AUTHORIZATION).iter().map(parts);
+    let lines = lines.map(|parts| parts.skip_while(|part| bearer(part).is_none()));
+    lines.flatten().map(|part| bearer(part).unwrap_or(part))
 }
 
 /// The values of a query parameter, decoded; what is empty says nothing.
@@ -149,14 +164,18 @@ fn key_of_subprotocol(protocol: &[u8]) -> Option<&[u8]> {
 /// The target without its credentials; `None` where it has none and stays as it is.
 fn without_credentials(target: &PathAndQuery) -> Option<PathAndQuery> {
     let query = target.query()?;
-    let holds_one = |name: &str| CREDENTIAL_PARAMETERS.iter().any(|held| name.eq_ignore_ascii_case(held));
-    if !parameters(query).any(|parameter| holds_one(&parameter.name())) {
+    if !parameters(query).any(|parameter| is_credential(&parameter.name())) {
         return None;
     }
-    let kept: Vec<_> =
-        parameters(query).filter(|parameter| !holds_one(&parameter.name())).map(|parameter| parameter.raw()).collect();
+    let kept = parameters(query).filter(|parameter| !is_credential(&parameter.name()));
+    let kept: Vec<_> = kept.map(|parameter| parameter.raw()).collect();
     let mark = if kept.is_empty() { "" } else { "?" };
     format!("{}{mark}{}", target.path(), kept.join("&")).parse().ok()
+}
+
+/// Whether a query parameter of this name holds one.
+fn is_credential(name: &str) -> bool {
+    CREDENTIAL_PARAMETERS.iter().any(|held| name.eq_ignore_ascii_case(held))
 }
 
 fn strip_subprotocols(headers: &mut HeaderMap) {

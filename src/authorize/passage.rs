@@ -27,6 +27,7 @@ struct Leave {
     resource: Arc<Resource>,
     prefix: usize,
     websocket: bool,
+    repeatable: bool,
     token: ClientToken,
 }
 
@@ -55,8 +56,8 @@ impl Passages {
             return Err(Refusal::Ambiguous("it says more in Authorization than one token"));
         }
         let prefix = route.prefix().map_or(0, Prefix::length);
-        let websocket = route.opens_websocket();
-        Ok(Passage(Arc::new(Leave { resource: resource.clone(), prefix, websocket, token })))
+        let (websocket, repeatable) = (route.opens_websocket(), route.is_repeatable());
+        Ok(Passage(Arc::new(Leave { resource: resource.clone(), prefix, websocket, repeatable, token })))
     }
 }
 
@@ -76,6 +77,11 @@ impl Passage {
     /// Whether it opens a websocket there.
     pub fn opens_websocket(&self) -> bool {
         self.0.websocket
+    }
+
+    /// Whether it may be carried out twice without harm, as far as its method and path tell.
+    pub fn is_repeatable(&self) -> bool {
+        self.0.repeatable
     }
 
     /// What it goes with.

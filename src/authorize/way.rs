@@ -23,6 +23,14 @@ impl Way {
         }
     }
 
+    /// Whether the request may be carried out twice without harm.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Permit(permit) => permit.is_repeatable(),
+            Self::Passage(passage) => passage.is_repeatable(),
+        }
+    }
+
     /// Whose token it rides, as request lines say it.
     pub fn identity(&self) -> &str {
         match self {

@@ -63,7 +63,8 @@ struct NotLed(BoxError);
 /// How often a silent connection is proven alive: Azure drops idle flows after four minutes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// How long sent bytes may stay unacknowledged before the connection counts as dead.
+/// How long sent bytes may stay unacknowledged before the connection counts as dead. To Linux, an upstream that lives and
+/// takes nothing is no other: so this is also what ends an upload into one that has stalled, long before its answer is due.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 // === impl Connector ===

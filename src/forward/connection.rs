@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,19 +19,21 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::pool::Place;
+use super::upload::{Broke, Course, Upload};
 use crate::egress::{Connector, Unreachable};
 use crate::guard::Guarded;
 use crate::patience::Patience;
-use crate::settings::Resource;
+use crate::settings::{Resource, UpstreamTimeouts};
 
 /// A connection that is open, as far as we know.
 #[derive(Debug)]
 pub(super) struct Connection<B> {
-    sender: http1::SendRequest<Guarded<B>>,
+    sender: http1::SendRequest<Upload<Guarded<B>>>,
     born: Instant,
     /// Whether it has brought an answer before.
     kept: bool,
     heard: Heard,
+    course: Course,
     patience: Patience,
 }
 
@@ -43,6 +45,8 @@ pub(super) enum Sent<B> {
     Unsent(Request<Guarded<B>>),
     /// It has left, and nothing came back in time.
     TimedOut,
+    /// It has not all left, since its own body broke off.
+    Broken(Broke),
     /// It has left, and the connection ended.
     Lost {
         /// What ended it.
@@ -82,31 +86,37 @@ where
                 debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(Self { sender, born: Instant::now(), kept: false, heard, patience: Patience::begin() })
+        let (born, course, patience) = (Instant::now(), Course::new(), Patience::begin());
+        Ok(Self { sender, born, kept: false, heard, course, patience })
     }
 
-    /// Sends a request, and waits so long for its answer to begin. If that is not waited for, the connection closes.
+    /// Sends a request, and waits for its answer to begin: so long from when the last piece of it has left. If that is not
+    /// waited for, the connection closes.
     pub(super) fn send(
         &mut self,
         request: Request<Guarded<B>>,
-        limit: Duration,
+        limits: UpstreamTimeouts,
     ) -> impl Future<Output = Sent<B>> + use<'_, B> {
         self.heard.forget();
         self.patience.restart();
+        let request = request.map(|body| Upload::new(body, &self.course, limits.stream));
         let mut answer = Box::pin(self.sender.try_send_request(request));
         poll_fn(move |cx| {
-            let answer = match answer.as_mut().poll(cx) {
-                Poll::Ready(answer) => answer,
-                Poll::Pending => return self.patience.poll_end(limit, cx).map(|()| Sent::TimedOut),
+            let Poll::Ready(answer) = answer.as_mut().poll(cx) else {
+                return Self::poll_late(&mut self.patience, &self.course, limits.answer, cx).map(|()| Sent::TimedOut);
             };
             Poll::Ready(match answer {
                 Ok(answer) => {
                     self.kept = true;
+                    self.course.answered();
                     Sent::Answered(answer)
                 }
-                Err(mut error) => match error.take_message() {
-                    Some(request) => Sent::Unsent(request),
-                    None => Sent::Lost { unseen: self.kept && !self.heard.anything(), error: error.into_error() },
+                Err(mut error) => match (error.take_message(), self.course.broke()) {
+                    (Some(request), _) => Sent::Unsent(request.map(Upload::into_inner)),
+                    (None, Some(broke)) => Sent::Broken(broke),
+                    (None, None) => {
+                        Sent::Lost { unseen: self.kept && !self.heard.anything(), error: error.into_error() }
+                    }
                 },
             })
         })
@@ -114,6 +124,17 @@ where
 }
 
 impl<B> Connection<B> {
+    /// Ready when the upstream has had its time, in which nothing of the request has left.
+    fn poll_late(patience: &mut Patience, course: &Course, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(patience.poll_end(limit, cx));
+            match course.last_moved(patience.since()) {
+                Some(moved) => patience.restart_at(moved),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+
     /// Waits until the next request may be sent; `false` if there can be none.
     pub(super) async fn ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()

@@ -208,9 +208,15 @@ impl<B> State<B> {
     /// The connection that has been kept for the longest time, whoever has it.
     fn take_idlest(&mut self) -> Option<Connection<B>> {
         self.shelves.retain(|shelf| shelf.strong_count() > 0);
-        let shelves = self.shelves.iter().filter_map(Weak::upgrade);
-        let idle = shelves.filter_map(|shelf| Some((shelf.idle_since()?, shelf)));
-        idle.min_by_key(|(since, _)| *since)?.1.take_idlest()
+        let shelves: Vec<_> = self.shelves.iter().filter_map(Weak::upgrade).collect();
+        loop {
+            let idle = shelves.iter().filter_map(|shelf| Some((shelf.idle_since()?, shelf)));
+            let (_, shelf) = idle.min_by_key(|(since, _)| *since)?;
+            // Its own worker may have been faster; then the next is as good.
+            if let Some(idlest) = shelf.take_idlest() {
+                return Some(idlest);
+            }
+        }
     }
 }
 

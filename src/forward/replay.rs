@@ -13,6 +13,11 @@ use http_body::{Body, Frame, SizeHint};
 /// The largest body that is kept, in bytes.
 const LIMIT: usize = 64 * 1024;
 
+/// Whether all of a body is sure to be kept.
+pub(super) fn is_small(body: &impl Body) -> bool {
+    body.size_hint().upper().is_some_and(|upper| upper <= LIMIT as u64)
+}
+
 /// A request body on its way: the client's own, or one that was kept.
 #[derive(Debug)]
 pub struct Replay<B>(Sending<B>);

@@ -13,8 +13,9 @@ use crate::document::parse_duration;
 /// What to write instead.
 pub fn parse_moment(text: &str) -> Result<OffsetDateTime, String> {
     let whole = if text.contains(['T', 't']) { text.to_owned() } else { format!("{text}T00:00:00Z") };
-    let moment = OffsetDateTime::parse(&whole, &Rfc3339).map(|moment| moment.to_offset(UtcOffset::UTC));
-    moment.map_err(|_| "must be a day, like 2027-01-31, or a moment, like 2027-01-31T12:00:00Z".to_owned())
+    let moment = OffsetDateTime::parse(&whole, &Rfc3339)
+        .map_err(|_| "must be a day, like 2027-01-31, or a moment, like 2027-01-31T12:00:00Z")?;
+    Ok(moment.checked_to_offset(UtcOffset::UTC).ok_or("must be within the year 9999 in UTC, too")?)
 }
 
 /// Reads `7d`, `12h`, `30m` or `90s`.
@@ -45,6 +46,8 @@ mod tests {
         assert_eq!(moment("2027-01-31").unwrap(), "2027-01-31T00:00:00Z");
         assert_eq!(moment("2027-01-31T12:00:00.5+01:00").unwrap(), "2027-01-31T11:00:00Z");
         assert!(moment("31.1.2027").is_err() && moment("2027-02-30").is_err() && moment("").is_err());
+        assert_eq!(moment("9999-12-31T23:59:59Z").unwrap(), "9999-12-31T23:59:59Z");
+        assert_eq!(moment("9999-12-31T23:59:59-05:00").unwrap_err(), "must be within the year 9999 in UTC, too");
         assert_eq!(parse_term("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(parse_term("90s"), Ok(Duration::from_secs(90)));
         assert!(parse_term("7").is_err() && parse_term("d").is_err() && parse_term("99999999999999999d").is_err());

@@ -62,7 +62,18 @@ const RESET_PAUSE: Duration = Duration::from_millis(100);
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, leftover: Leftover) -> Self {
-        Self { incoming: Some(incoming), leftover }
+        let body = Self { incoming: Some(incoming), leftover };
+        body.note_end();
+        body
+    }
+
+    /// Tells the connection, where it is one's own, that the request has come to its end.
+    fn note_end(&self) {
+        if let Leftover::Connection(turn) = &self.leftover
+            && self.is_end_stream()
+        {
+            turn.set_received();
+        }
     }
 }
 
@@ -76,6 +87,7 @@ impl Body for RequestBody {
         if frame.is_none() {
             self.incoming = None;
         }
+        self.note_end();
         Poll::Ready(frame)
     }
 

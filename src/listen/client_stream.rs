@@ -4,8 +4,14 @@
 //! - A connection that is closed while its client still sends *lingers*: a socket closed with bytes unread is reset, the
 //!   reset overtakes the answer, and a client that was refused in the middle of an upload sees a broken pipe.
 //! - An answer that breaks off is delivered as far as it came, and then the connection is *reset*. hyper alone would
-//!   drop what it has buffered, and give a client of HTTP/1.0 a clean end, which every SDK takes for a whole answer.
+//!   drop what it has buffered, and give a client of HTTP/1.0 a clean end, which every SDK takes for a whole answer. One
+//!   that we ourselves cut off, since the process ends, is reset at once.
+//! - A client that goes in the middle is gone at once, also where hyper has something left of what it sent, and so does
+//!   not look.
 //! - What hyper itself answers to a head that it cannot read has no body: it is written in our own words.
+
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
@@ -13,21 +19,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::mishap::{Cause, Witness};
 use super::own_words;
 use super::socket::Socket;
+use super::taking::Taking;
 use super::turn::{Stage, Turn};
 use crate::patience::Patience;
 use crate::settings::ClientTimeouts;
 
 /// The stream of one client.
 #[derive(Debug)]
-pub(super) struct ClientStream<S> {
+pub(super) struct ClientStream<S: Socket> {
     io: S,
     turn: Turn,
     limits: ClientTimeouts,
@@ -35,8 +42,12 @@ pub(super) struct ClientStream<S> {
     /// What the client owes us, and the change of stage that it owes it since.
     patience: Patience,
     since: u32,
-    /// The time that is left for it to take what we write.
-    writing: Option<Timer>,
+    /// Whether hyper has used up what was read, and waits for more.
+    waits: bool,
+    /// What was read while hyper did not ask, for the next time that it does.
+    ahead: BytesMut,
+    /// There while it does not take what we write.
+    writing: Option<Taking>,
     ending: Ending,
     /// Our words in place of hyper's.
     own_words: Option<Bytes>,
@@ -49,13 +60,13 @@ pub(super) struct ClientStream<S> {
 enum Ending {
     #[default]
     None,
-    /// Shut down for writing; what still comes is dropped.
-    Lingering { idle: Timer, whole: Timer },
+    /// Shut down for writing; what still comes is dropped, until it stays out for too long, or this moment.
+    Lingering { idle: Pin<Box<Sleep>>, latest: Instant },
     /// Waiting until the peer has acknowledged everything.
-    Resetting { look: Timer, pause: Duration, limit: Timer },
+    Resetting { taking: Taking, pause: Duration },
+    /// Shut down.
+    Shut,
 }
-
-type Timer = Pin<Box<Sleep>>;
 
 /// How long a client may be silent while its connection lingers.
 const LINGER_IDLE: Duration = Duration::from_secs(5);
@@ -63,7 +74,13 @@ const LINGER_IDLE: Duration = Duration::from_secs(5);
 /// How long a connection lingers in all.
 const LINGER_WHOLE: Duration = Duration::from_secs(30);
 
-/// The first and the longest pause between two looks at what is still unsent: the system tells nobody.
+/// How much is read, at most, while hyper does not ask, in bytes: a request or two.
+const AHEAD: usize = 4 * 1024;
+
+/// How often in its time a client that takes nothing is looked at: it is let go an eighth too late at most.
+const LOOKS: u32 = 8;
+
+/// The first and the longest pause between two looks at what is still unsent when only that is waited for.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
 impl<S: Socket> ClientStream<S> {
@@ -77,14 +94,15 @@ impl<S: Socket> ClientStream<S> {
     ) -> Self {
         let (patience, since) = (Patience::begin(), turn.changes());
         let (writing, ending, own_words) = (None, Ending::None, None);
-        Self { io, turn, limits, witness, patience, since, writing, ending, own_words, _open: open }
+        let (waits, ahead) = (false, BytesMut::new());
+        Self { io, turn, limits, witness, patience, since, waits, ahead, writing, ending, own_words, _open: open }
     }
 
     /// Whether the client has had its time to send what is due.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let idle_since = self.turn.idle_since();
         let (limit, cause) = match self.turn.stage() {
-            Stage::Answering => {
+            Stage::Answering | Stage::Open => {
                 // hyper does not look at a silent stream again of its own when an answer has ended.
                 self.patience.rest(self.limits.keep_alive, cx);
                 return false;
@@ -108,6 +126,21 @@ impl<S: Socket> ClientStream<S> {
         overdue
     }
 
+    /// Looks whether the client has gone, in place of hyper: that does not read while it has something left of the last
+    /// read, which may be a request on the heels of this one, or an empty line.
+    fn poll_presence(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut piece = [0; AHEAD];
+        while self.ahead.len() < AHEAD {
+            let mut into = ReadBuf::new(piece.get_mut(self.ahead.len()..).unwrap_or_default());
+            match Pin::new(&mut self.io).poll_read(cx, &mut into)? {
+                Poll::Ready(()) if into.filled().is_empty() => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Poll::Ready(()) => self.ahead.extend_from_slice(into.filled()),
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the outcome of a write, and ends a client's connection that has taken nothing for too long.
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
@@ -115,20 +148,24 @@ impl<S: Socket> ClientStream<S> {
             return written;
         }
         let limit = self.limits.write;
-        let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(limit)));
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => {
+        let pause = limit / LOOKS;
+        let taking = self.writing.get_or_insert_with(|| Taking::after(pause));
+        while taking.poll_look(cx).is_ready() {
+            if taking.silence(self.io.unsent()) >= limit {
                 // What it did not take would wait in the system's memory for a long time yet.
                 self.io.reset_on_close();
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            Poll::Pending => Poll::Pending,
+            taking.look_after(pause);
         }
+        Poll::Pending
     }
 
     /// hyper's own answer to a head that it could not read, which no service has seen.
     fn is_hypers_own(&self, bytes: &[u8]) -> bool {
-        !self.turn.is_answer_due() && bytes.starts_with(b"HTTP/1.1 4")
+        // In the version of the request before.
+        let is_answer = bytes.starts_with(b"HTTP/1.1 4") || bytes.starts_with(b"HTTP/1.0 4");
+        is_answer && !self.turn.is_answer_due()
     }
 
     /// Writes our words in place of hyper's; done when all of them are written.
@@ -145,40 +182,51 @@ impl<S: Socket> ClientStream<S> {
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !matches!(self.ending, Ending::Resetting { .. }) {
             let (pause, _) = LOOK_AGAIN;
-            let limit = Box::pin(sleep(self.limits.write));
-            self.ending = Ending::Resetting { look: Box::pin(sleep(pause)), pause, limit };
+            self.ending = Ending::Resetting { taking: Taking::after(pause), pause };
         }
-        let Ending::Resetting { look, pause, limit } = &mut self.ending else { return Poll::Pending };
-        while self.io.unsent() > 0 && limit.as_mut().poll(cx).is_pending() {
-            ready!(look.as_mut().poll(cx));
+        let Ending::Resetting { taking, pause } = &mut self.ending else { return Poll::Pending };
+        loop {
+            let unsent = self.io.unsent();
+            if unsent == 0 || taking.silence(unsent) >= self.limits.write {
+                break;
+            }
+            ready!(taking.poll_look(cx));
             *pause = (*pause * 2).min(LOOK_AGAIN.1);
-            look.as_mut().reset(Instant::now() + *pause);
+            taking.look_after(*pause);
         }
         self.io.reset_on_close();
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
     /// Drops what the client still sends, until it closes or has had its time.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut dropped = [0; 16 * 1024];
         loop {
             let mut dropped = ReadBuf::new(&mut dropped);
             let read = Pin::new(&mut self.io).poll_read(cx, &mut dropped);
-            let Ending::Lingering { idle, whole } = &mut self.ending else { return Poll::Ready(Ok(())) };
+            let Ending::Lingering { idle, latest } = &mut self.ending else { return Poll::Ready(()) };
             match read {
                 Poll::Ready(Ok(())) if !dropped.filled().is_empty() => {
-                    idle.as_mut().reset(Instant::now() + LINGER_IDLE);
-                    if whole.is_elapsed() {
-                        return Poll::Ready(Ok(()));
+                    let now = Instant::now();
+                    if now >= *latest {
+                        return Poll::Ready(());
                     }
+                    idle.as_mut().reset((now + LINGER_IDLE).min(*latest));
                 }
                 // It has closed, or is gone.
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => {
-                    let over = idle.as_mut().poll(cx).is_ready() || whole.as_mut().poll(cx).is_ready();
-                    return if over { Poll::Ready(Ok(())) } else { Poll::Pending };
-                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return idle.as_mut().poll(cx),
             }
+        }
+    }
+}
+
+/// Whoever drops the stream in the middle of an answer has cut it off.
+impl<S: Socket> Drop for ClientStream<S> {
+    fn drop(&mut self) {
+        let has_ended = matches!(self.ending, Ending::Lingering { .. } | Ending::Shut);
+        if self.turn.is_unfinished() && !has_ended {
+            self.io.reset_on_close();
         }
     }
 }
@@ -187,8 +235,18 @@ impl<S: Socket> AsyncRead for ClientStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = into.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(cx, into);
+        let read = if this.ahead.is_empty() {
+            Pin::new(&mut this.io).poll_read(cx, into)
+        } else {
+            into.put_slice(&this.ahead.split_to(this.ahead.len().min(into.remaining())));
+            Poll::Ready(Ok(()))
+        };
+        let waited = std::mem::replace(&mut this.waits, read.is_pending());
         if read.is_pending() {
+            // hyper did not ask for more while it answered: what it has left of the last read begins the next head.
+            if !waited && this.turn.stage() == Stage::Waiting && this.turn.idle_since().is_some() {
+                this.turn.enter(Stage::Head);
+            }
             // To hyper, a client that is overdue has gone.
             return if this.poll_overdue(cx) { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
@@ -215,6 +273,8 @@ impl<S: Socket> AsyncWrite for ClientStream<S> {
             let (what, words) = own_words::instead_of(first);
             this.witness.tell(what);
             this.own_words = Some(words);
+            // What stands behind such a head nobody reads.
+            this.turn.set_unread();
         }
         if this.own_words.is_some() {
             let written = this.poll_own_words(cx);
@@ -235,7 +295,10 @@ impl<S: Socket> AsyncWrite for ClientStream<S> {
         let flushed = Pin::new(&mut this.io).poll_flush(cx);
         ready!(this.poll_stalled(cx, flushed))?;
         this.turn.set_written();
-        if this.turn.is_broken() { this.poll_reset(cx) } else { Poll::Ready(Ok(())) }
+        if this.turn.is_broken() {
+            return this.poll_reset(cx);
+        }
+        Poll::Ready(if this.turn.is_received() && !this.waits { this.poll_presence(cx) } else { Ok(()) })
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -244,84 +307,13 @@ impl<S: Socket> AsyncWrite for ClientStream<S> {
             let shut = Pin::new(&mut this.io).poll_shutdown(cx);
             ready!(this.poll_stalled(cx, shut))?;
             if !this.turn.is_unread() {
+                this.ending = Ending::Shut;
                 return Poll::Ready(Ok(()));
             }
-            let (idle, whole) = (Box::pin(sleep(LINGER_IDLE)), Box::pin(sleep(LINGER_WHOLE)));
-            this.ending = Ending::Lingering { idle, whole };
+            let now = Instant::now();
+            let idle = Box::pin(sleep_until(now + LINGER_IDLE));
+            this.ending = Ending::Lingering { idle, latest: now + LINGER_WHOLE };
         }
-        this.poll_linger(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::{Wake, Waker};
-
-    use tokio::net::UnixStream;
-    use tokio::time::advance;
-
-    use super::*;
-    use crate::listen::Entrance;
-
-    #[derive(Default)]
-    struct Bell(AtomicBool);
-
-    impl Wake for Bell {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Reads as hyper does, which looks at a stream when it is woken.
-    fn read(stream: &mut ClientStream<UnixStream>, bell: &Arc<Bell>) -> Poll<io::Result<()>> {
-        bell.0.store(false, Ordering::Relaxed);
-        let waker = Waker::from(bell.clone());
-        let mut into = [0; 16];
-        Pin::new(stream).poll_read(&mut Context::from_waker(&waker), &mut ReadBuf::new(&mut into))
-    }
-
-    /// How long a client is silent after an answer of so many seconds until its connection ends.
-    async fn silence_after(answer: u64, first_byte: u64, keep_alive: u64) -> Duration {
-        let seconds = Duration::from_secs;
-        let (first_byte, keep_alive) = (seconds(first_byte), seconds(keep_alive));
-        let limits = ClientTimeouts { first_byte, head: seconds(15), keep_alive, write: seconds(60) };
-        let (ours, _theirs) = UnixStream::pair().unwrap();
-        let turn = Turn::default();
-        let witness = Witness::new(None, Entrance { listener: "unix", tls: None }, Arc::new(|_| ()));
-        let (open, _) = oneshot::channel();
-        let mut stream = ClientStream::new(ours, turn.clone(), limits, witness, open);
-        let bell = Arc::<Bell>::default();
-        assert!(read(&mut stream, &bell).is_pending());
-        turn.enter(Stage::Answering);
-        assert!(read(&mut stream, &bell).is_pending());
-        for _ in 0..answer {
-            advance(seconds(1)).await;
-            if bell.0.load(Ordering::Relaxed) {
-                assert!(read(&mut stream, &bell).is_pending(), "we are the ones who are due");
-            }
-        }
-        turn.enter(Stage::Waiting);
-        let since = Instant::now();
-        while !bell.0.load(Ordering::Relaxed) || read(&mut stream, &bell).is_pending() {
-            advance(Duration::from_millis(100)).await;
-        }
-        since.elapsed()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_counts_from_the_end_of_an_answer_whatever_the_timer_was_set_for() {
-        let mut wrong = Vec::new();
-        for answer in [0, 1, 7, 100, 1000] {
-            for (first_byte, keep_alive) in [(10, 180), (180, 10), (10, 10)] {
-                let silence = silence_after(answer, first_byte, keep_alive).await.as_secs_f64();
-                // The clock of timers has milliseconds, and this test looks ten times a second.
-                if !(0.0..0.3).contains(&(silence - keep_alive as f64)) {
-                    wrong.push((answer, first_byte, keep_alive, silence));
-                }
-            }
-        }
-        assert!(wrong.is_empty(), "{wrong:?}");
+        this.poll_linger(cx).map(Ok)
     }
 }

@@ -16,8 +16,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::server::Acceptor;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use tokio::task::yield_now;
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tower::Service;
@@ -26,11 +25,12 @@ use tracing::debug;
 use super::arrival::{Arrival, Entrance};
 use super::bodies::{AnswerBody, Leftover, RequestBody, StreamBody};
 use super::client_stream::ClientStream;
+use super::handshakes::Handshakes;
 use super::mishap::{Cause, Tell, Witness};
 use super::origin::Origin;
 use super::progress::Revocable;
 use super::server_name::ServerName;
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use super::streams::Streams;
 use super::turn::{Stage, Turn};
 use super::upgrade::Declined;
@@ -55,13 +55,9 @@ pub(crate) struct Connections<S> {
     service: S,
     phase: watch::Receiver<Phase>,
     limits: ClientTimeouts,
-    handshakes: Arc<Semaphore>,
+    handshakes: Handshakes,
     tell: Tell,
 }
-
-/// How many clients a worker answers the first message of TLS before it looks at its streams again: that is the work of
-/// a handshake, and a rush of them must not keep it from its streams.
-const HANDSHAKES: usize = 8;
 
 /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
@@ -94,7 +90,7 @@ where
     /// Serves with this service, stops with this phase, gives clients this time, and tells of what the service cannot
     /// see.
     pub(crate) fn new(service: S, phase: watch::Receiver<Phase>, limits: ClientTimeouts, tell: Tell) -> Self {
-        Self { service, phase, limits, handshakes: Arc::new(Semaphore::new(HANDSHAKES)), tell }
+        Self { service, phase, limits, handshakes: Handshakes::new(), tell }
     }
 
     /// The same, but for the time that clients have.
@@ -108,7 +104,7 @@ where
         let from = origin.clone();
         // Into this worker's runtime; a socket that the system has taken back meanwhile is of no use.
         let done = match socket {
-            Handed::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
+            Handed::Tcp(stream) => match socket::adopt(stream, self.limits.write) {
                 Ok(stream) => self.speak(stream, front, origin).await,
                 Err(error) => Err(error.into()),
             },
@@ -158,13 +154,7 @@ where
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(error.into()),
             hello => hello.map_err(failed)?,
         };
-        let handshake = {
-            let _turn = self.handshakes.acquire().await?;
-            let handshake = hello.into_stream(config);
-            // The turn ends when all others had theirs. What is left waits for the client, who may take its time.
-            yield_now().await;
-            handshake
-        };
+        let handshake = self.handshakes.take_turn(|| hello.into_stream(config)).await;
         let stream = timeout(self.limits.head, handshake).await;
         let stream = stream.map_err(|_| late(Cause::SlowTls))?.map_err(failed)?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -257,7 +247,7 @@ where
         let opened = streams.clone();
         let service = service_fn(move |request| {
             first.notify_one();
-            turn.enter(Stage::Answering);
+            turn.enter(Stage::Open);
             let stream = opened.open();
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, stream))) }

@@ -1,9 +1,10 @@
 //! By which URL a client reached us, where proxies stand between: their own scheme, host and path, not ours.
 //!
 //! `X-Forwarded-Proto`, `-Host` and `-Prefix`, or the `proto` and `host` of `Forwarded`: whichever of the two the
-//! settings name, of trusted proxies alone. Each of them adds its own to the right, or passes on what the one before it
-//! wrote, and so as many from the right are believed as trusted proxies wrote addresses: what a client wrote itself
-//! stands further left.
+//! settings name, of trusted proxies alone. Each of them adds its own to the right, and so as many from the right are
+//! believed as trusted proxies wrote addresses: what a client wrote itself stands further left. The first may also replace
+//! what the client wrote, and the others pass that on. Only where the first adds to it and another passes it on, a client's
+//! own word is taken for the first one's: nobody can tell. All that it gains is that its own links lead elsewhere.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme};

@@ -1,8 +1,11 @@
 //! What a connection needs to know of the socket below it: how it came in, and at its end what has not arrived.
 
+use std::io;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use rustls::ProtocolVersion;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -27,6 +30,27 @@ pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn reset_on_close(&self);
 }
 
+/// How often a silent connection is proven alive.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long what was sent may stay unacknowledged, at least, before its connection counts as dead.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest such time that Linux takes.
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Takes a connection of TCP into the runtime of this thread.
+///
+/// A client that is silent for half an hour is proven there: whatever stands between drops flows that are idle for
+/// minutes, and tells nobody. One that has vanished is given up when it has said nothing for `write`. To Linux, a client
+/// that answers, but has no room because it does not read, is no other: so it has no less time than that.
+pub(super) fn adopt(stream: std::net::TcpStream, write: Duration) -> io::Result<TcpStream> {
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    socket.set_tcp_user_timeout(Some(write.clamp(USER_TIMEOUT, LONGEST_TIMEOUT)))?;
+    TcpStream::from_std(stream)
+}
+
 impl Socket for TcpStream {
     fn entrance(&self) -> Entrance {
         Entrance { listener: "http", tls: None }
@@ -46,7 +70,8 @@ impl Socket for TcpStream {
     }
 }
 
-/// A unix socket keeps what was written for its reader, and has no reset.
+/// A unix socket keeps what was written for its reader, and has no reset: an answer that breaks off is seen as such by its
+/// length or its chunks, and by a client of HTTP/1.0 not at all.
 impl Socket for UnixStream {
     fn entrance(&self) -> Entrance {
         Entrance { listener: "unix", tls: None }

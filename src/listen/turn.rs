@@ -17,6 +17,8 @@ struct Shared {
     changes: AtomicU32,
     /// A service has been asked, and what it answered is not written yet.
     due: AtomicBool,
+    /// The request that is being answered has come to its end.
+    received: AtomicBool,
     /// A body of a request was dropped before its end: the client may still be sending.
     unread: AtomicBool,
     /// An answer broke off: what has been written must arrive, and then the connection must be reset.
@@ -32,8 +34,11 @@ pub(super) enum Stage {
     Waiting,
     /// The client: a head has begun.
     Head,
-    /// We: the head is complete, and the answer not yet. A connection that was taken over is an answer that goes on.
+    /// We: the head is complete, and the answer not yet.
     Answering,
+    /// Either, at any time: over HTTP/2 once there was a request, or where the connection was taken over. Whatever is
+    /// said then has an end of its own, which no end of the connection stands for.
+    Open,
 }
 
 impl Turn {
@@ -41,17 +46,19 @@ impl Turn {
         match self.0.stage.load(Ordering::Relaxed) {
             0 => Stage::Waiting,
             1 => Stage::Head,
-            _ => Stage::Answering,
+            2 => Stage::Answering,
+            _ => Stage::Open,
         }
     }
 
     pub(super) fn enter(&self, stage: Stage) {
-        if stage == Stage::Answering {
+        if matches!(stage, Stage::Answering | Stage::Open) {
             self.0.due.store(true, Ordering::Relaxed);
         }
         if stage == Stage::Waiting {
             *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
+        self.0.received.store(false, Ordering::Relaxed);
         self.0.stage.store(stage as u8, Ordering::Relaxed);
         self.0.changes.fetch_add(1, Ordering::Relaxed);
     }
@@ -73,9 +80,19 @@ impl Turn {
 
     /// All that was to be written has been.
     pub(super) fn set_written(&self) {
-        if self.stage() != Stage::Answering {
+        if matches!(self.stage(), Stage::Waiting | Stage::Head) {
             self.0.due.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// The request has come to its end.
+    pub(super) fn set_received(&self) {
+        self.0.received.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request that has come to its end is being answered.
+    pub(super) fn is_received(&self) -> bool {
+        self.0.received.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_unread(&self) {
@@ -92,5 +109,10 @@ impl Turn {
 
     pub(super) fn is_broken(&self) -> bool {
         self.0.broken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection must not end as if all had been said: an answer broke off, or is not written to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_broken() || (self.is_answer_due() && self.stage() != Stage::Open)
     }
 }

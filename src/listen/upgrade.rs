@@ -46,8 +46,8 @@ impl Upgrade {
     pub(crate) async fn take(self) -> hyper::Result<ClientBytes> {
         let io = TokioIo::new(self.promised.await?);
         if let Some(turn) = &self.turn {
-            // No timer of a next request may run: the answer goes on until the connection ends.
-            turn.enter(Stage::Answering);
+            // No timer of a next request may run: both may speak until the connection ends.
+            turn.enter(Stage::Open);
         }
         Ok(ClientBytes { io, turn: self.turn })
     }

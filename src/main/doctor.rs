@@ -6,7 +6,8 @@ use clap::Args;
 use keyswap::doctor::{Finding, Report, Section, Status, Subject, examine};
 use keyswap::sources;
 
-use super::{EXIT_MISTAKES, LOG_LIMIT, Source, complain, help, show, start_log};
+use super::log::Log;
+use super::{EXIT_MISTAKES, Source, complain, help, show};
 
 /// Look at identities and resources from here, and say what is wrong and what cures it: why 401? why 403?
 ///
@@ -34,12 +35,12 @@ impl Command {
     /// Looks, and says what was found.
     pub(super) fn run(&self) -> ExitCode {
         // What the report says is not said twice.
-        let log = match start_log(None, "off") {
+        let log = match Log::start(None, "off") {
             Ok(log) => log,
             Err(error) => return complain(&error, ExitCode::FAILURE),
         };
         let examined = sources::Source::from(&self.source).read().and_then(|reading| examine(reading, &self.only));
-        log.close(LOG_LIMIT);
+        log.close(None);
         match examined {
             Ok(report) => {
                 let text = if self.json { as_json(&report) } else { as_text(&report) };

@@ -19,7 +19,7 @@ impl<'r> Trouble<'r> {
     /// What was wrong, if anything was that is not its client's own doing.
     pub(super) fn of(record: &'r Record) -> Option<Self> {
         match (&record.verdict, &record.complaint, record.outcome) {
-            (Some(Verdict::Preflight), ..) => None,
+            (Some(Verdict::Preflight | Verdict::ClientGone), ..) => None,
             (Some(verdict), ..) => Some(Self::Verdict(Cow::Borrowed(verdict))),
             // The fault that it would be if its answer had not been passed.
             (None, Some(fault), _) => Some(Self::Verdict(Cow::Owned(Failure::Fault(fault.clone()).into()))),
@@ -37,6 +37,7 @@ impl<'r> Trouble<'r> {
                 Verdict::Refused(refusal) => of_refusal(refusal, record),
                 Verdict::Failed(failure) => of_failure(failure),
                 Verdict::Preflight => "cors",
+                Verdict::ClientGone => "listen",
             },
             Self::BrokeOff(Outcome::Revoked) => "authenticate",
             Self::BrokeOff(Outcome::Idle) => "forward",
@@ -98,7 +99,7 @@ impl<'r> Trouble<'r> {
 /// What several steps may say is told apart by what the request had when it ended: each step leaves something behind.
 fn of_refusal(refusal: &Refusal, record: &Record) -> &'static str {
     match refusal {
-        Refusal::NotHttp | Refusal::UrlTooLong => "listen",
+        Refusal::NotHttp | Refusal::UrlTooLong | Refusal::SlowBody => "listen",
         Refusal::HeadTooLarge if record.method().is_none() => "listen",
         Refusal::NoPlane | Refusal::Ambiguous(_) | Refusal::HeadTooLarge if record.route.is_none() => "route",
         Refusal::OriginNotListed => "cors",

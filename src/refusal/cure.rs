@@ -25,7 +25,7 @@ impl Verdict {
         match self {
             Self::Refused(refusal) => Some(refusal.cure(of)),
             Self::Failed(failure) => Some(failure.cure(of)),
-            Self::Preflight => None,
+            Self::Preflight | Self::ClientGone => None,
         }
     }
 }
@@ -35,7 +35,9 @@ impl Refusal {
         let (client, resource, limits) = (of.client(), of.resource(), of.limits());
         match self {
             Self::NotHttp => {
-                "See what connects there: HTTP/2 without TLS, TLS on the address for HTTP, or no HTTP at all.".into()
+                "See what connects there: HTTP/2 without TLS, TLS on the address for HTTP, no HTTP at all, or a body whose \
+                 chunks are none."
+                    .into()
             }
             Self::HeadTooLarge => "Have the client send less in its head: 64 KiB and 200 fields are the limit. Cookies, and \
                                    what proxies add, are the usual cause."
@@ -127,6 +129,9 @@ impl Refusal {
                  grant {client} every one on {}: leave out {limits}, in the file of keys.",
                 of.on()
             ),
+            Self::SlowBody => "See why the client, or a proxy before keyswap, stops in the middle of what it sends. How long it \
+                               may is stream in [timeouts]."
+                .into(),
         }
     }
 }

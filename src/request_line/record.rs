@@ -18,7 +18,7 @@ use crate::keys::Key;
 use crate::listen::{Arrival, ClientAddress, Entrance};
 use crate::plane::Plane;
 use crate::refusal::Verdict;
-use crate::route::{Route, Target};
+use crate::route::{Route, Target, readable};
 use crate::tunnel::{End, Traffic};
 use crate::usage::{Object, Sight};
 
@@ -154,9 +154,11 @@ impl Record {
         self.method.as_ref()
     }
 
-    /// Unless its head could not be read.
+    /// As far as it could be read: behind that there may be a query, to whoever sent it, with a key in it. Unless its head
+    /// could not be read at all.
     pub(crate) fn path(&self) -> Option<&str> {
-        self.target.as_ref().map(PathAndQuery::path)
+        let path = self.target.as_ref()?.path();
+        Some(if self.route.is_some() { path } else { readable(path) })
     }
 
     /// How the upstream calls it, if it has answered.

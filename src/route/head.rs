@@ -1,12 +1,10 @@
 //! What a head must be before its path is read: not too large, of one host, of one method, of one path.
 
-use std::borrow::Cow;
-
 use http::Method;
 use http::header::{HOST, HeaderName};
 use http::request::Parts;
 
-use super::path::parameter_names;
+use super::path::{Parameter, hidden_names, parameters};
 use crate::refusal::Refusal;
 use crate::settings::host_and_port;
 
@@ -100,8 +98,9 @@ fn method(request: &Parts) -> Result<(), Refusal> {
 
 /// One look at each name costs less than asking for each override.
 fn overrides(request: &Parts) -> Result<(), Refusal> {
-    let names_method = |name: Cow<'_, str>| METHOD_PARAMETERS.iter().any(|held| name.eq_ignore_ascii_case(held));
-    let parameter = request.uri.query().is_some_and(|query| parameter_names(query).any(names_method));
+    let names_method = |name: &str| METHOD_PARAMETERS.iter().any(|held| name.eq_ignore_ascii_case(held));
+    let query = request.uri.query().unwrap_or_default();
+    let parameter = parameters(query).map(Parameter::name).chain(hidden_names(query)).any(|name| names_method(&name));
     let names = || request.headers.keys().filter(|name| name.as_str().starts_with("x-"));
     if parameter || names().any(|name| METHOD_OVERRIDES.contains(name)) {
         return Err(Refusal::Ambiguous("it asks for another method than its own"));

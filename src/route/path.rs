@@ -43,6 +43,20 @@ pub(super) fn canonical(raw: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
     Ok(segments)
 }
 
+/// As much of a path as can be read in one way only.
+pub(crate) fn readable(raw: &str) -> &str {
+    let mut read = 0;
+    for piece in raw.split_inclusive('/') {
+        let name = piece.strip_suffix('/').unwrap_or(piece);
+        if segment(name).is_err() {
+            let plain = name.bytes().take_while(|byte| PLAIN[usize::from(*byte)]).count();
+            return raw.get(..read + plain).unwrap_or_default();
+        }
+        read += piece.len();
+    }
+    raw
+}
+
 /// How many bytes of a path its first segment takes, with the slashes before it.
 pub(super) fn first_length(raw: &str) -> usize {
     let segment = raw.trim_start_matches('/');
@@ -55,13 +69,23 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
     pieces(query, |byte| byte == b'&').map(|raw| Parameter { raw })
 }
 
-/// The names of a query's parameters, whichever sign a server takes for the end of one, and decoded even if that is
-/// encoded: to be looked for, not to be read.
-pub(super) fn parameter_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    pieces(query, |byte| matches!(byte, b'&' | b';')).map(|raw| match (Parameter { raw }).name() {
-        Cow::Owned(name) if name.contains('%') => Cow::Owned(decode(&name).into_owned()),
-        name => name,
+/// The names that some server might find in a query where [`parameters`] has others: behind a `;` or another `?`, which
+/// not everybody takes for the end of a parameter, or encoded twice. They are to be looked for, and refused.
+pub(crate) fn hidden_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    // Almost no query has any of these: one look at each byte tells.
+    let may_hide = query.bytes().any(|byte| matches!(byte, b';' | b'?' | b'%'));
+    let all = parameters(if may_hide { query } else { "" });
+    all.flat_map(|parameter| {
+        let shown = parameter.name();
+        let names = pieces(parameter.raw, |byte| matches!(byte, b';' | b'?')).map(|raw| Parameter { raw }.name());
+        // The first may be the one that everybody finds.
+        names.map(decode_whole).enumerate().filter(move |(n, name)| *n > 0 || *name != shown).map(|(_, name)| name)
     })
+}
+
+/// Decodes until nothing is encoded any more, or nobody could mean it.
+fn decode_whole(name: Cow<'_, str>) -> Cow<'_, str> {
+    (0..3).fold(name, |name, _| if name.contains('%') { Cow::Owned(decode(&name).into_owned()) } else { name })
 }
 
 /// The pieces of a text between bytes of ASCII, empty ones too. Queries are short: looking at each byte costs less than
@@ -228,6 +252,47 @@ mod tests {
             "",
         ] {
             assert!(canonical(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_told_as_far_as_it_can_be_read() {
+        for (raw, told) in [
+            ("//contoso/indexes(%27h%27)/docs('a%2Fb')/$count/", "//contoso/indexes(%27h%27)/docs('a%2Fb')/$count/"),
+            ("/indexes%3Fapi-key=KEY", "/indexes"),
+            ("/indexes%253fapi-key=KEY/x", "/indexes"),
+            ("/indexes%25%33%66api-key=KEY", "/indexes"),
+            ("/indexes%u003fapi-key=KEY", "/indexes"),
+            ("/indexes%c0%bfapi-key=KEY", "/indexes"),
+            ("/a/b;api-key=KEY/c", "/a/b"),
+            ("/a%3Bapi-key=KEY", "/a"),
+            ("/a/&api-key=KEY", "/a/"),
+            ("/a/../b", "/a/.."),
+            ("/", "/"),
+            ("", ""),
+        ] {
+            assert_eq!(readable(raw), told, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_some_servers_find_is_found() {
+        let hidden = |query| hidden_names(query).collect::<Vec<_>>().join("|");
+        for (query, names) in [
+            ("", ""),
+            ("api-version=2024-10-21", ""),
+            ("api%2Dkey=1&b", ""),
+            ("a=50%2525&b=x%3Bc", ""),
+            ("x=1;api-key=2", "api-key"),
+            ("api-key=1;x=2", "x"),
+            ("model=1;model=2", "model"),
+            ("x;api-key;=1", "x|api-key|"),
+            ("x=what?api-key=2", "api-key"),
+            ("?api-key=2", "|api-key"),
+            ("api%252Dkey=1", "api-key"),
+            ("a&%25256dodel=1", "model"),
+        ] {
+            assert_eq!(hidden(query), names, "{query}");
         }
     }
 }

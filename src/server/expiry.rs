@@ -72,7 +72,10 @@ impl Told {
         let mut due = Vec::new();
         for ending in endings {
             let (ends, has_ended) = (ending.at, ending.left.is_none());
-            let told = before.remove(&ending.key.id).filter(|told| told.ends == ends && told.has_ended == has_ended);
+            let told = before.remove(&ending.key.id).filter(|told| {
+                // Who was told at a time that is still to come was told by a clock that was wrong.
+                told.ends == ends && told.has_ended == has_ended && told.when <= now
+            });
             let is_due = match &told {
                 Some(told) => !has_ended && told.when + DAY <= now,
                 None => !has_ended || ends + DAY > now,
@@ -130,5 +133,15 @@ mod tests {
         // Whoever is forgotten is told of again.
         assert!(told.due(Vec::new(), now).is_empty());
         assert!(is_due(&mut told, &first, now));
+    }
+    #[test]
+    fn a_clock_that_has_run_ahead_and_is_set_back_silences_nobody() {
+        let (mut told, now) = (Told::default(), SystemTime::now());
+        let mut key = Key::new("a-1", Arc::new(Client { name: "a".into(), grants: Vec::new() }));
+        key.expires = Some(now + DAY * 100);
+        let key = Arc::new(key);
+        assert!(is_due(&mut told, &key, now + DAY * 30));
+        assert!(is_due(&mut told, &key, now));
+        assert!(!is_due(&mut told, &key, now + HOUR));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +56,9 @@ const LOOK: Duration = Duration::from_millis(400);
 /// After how long a reading that failed is tried again though nothing shows a change, as after a disk was full.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// After how long it is told that files are still being read.
+const LONG: Duration = Duration::from_secs(10);
+
 impl Live {
     /// Takes every change of the source's files, and looks anew when the process is told to (SIGHUP). Ends only if the
     /// tokens are no longer kept.
@@ -71,9 +74,14 @@ impl Live {
                 _ = hang_ups.recv() => true,
             };
             let files: BTreeSet<PathBuf> = seen.keys().cloned().collect();
-            // A disk may take its time.
-            let Ok(now) = spawn_blocking(move || look(&files)).await else { continue };
-            let again = failed.as_ref().is_some_and(|(when, _)| when.elapsed() >= AGAIN);
+            let Some(looked) = self.read(&mut hang_ups, move || look(&files)).await else { return };
+            // Whoever cannot be looked at is another one, and then whoever reads it says what is wrong.
+            let now = looked.unwrap_or_default();
+            let again = match &failed {
+                Some((when, _)) => when.elapsed() >= AGAIN,
+                // A look took so long that this was told.
+                None => self.generation.borrow().stale,
+            };
             if !asked && !again {
                 if now == seen {
                     settling = None;
@@ -86,9 +94,12 @@ impl Live {
             }
             settling = None;
             let (source, egress) = (source.clone(), self.egress.clone());
-            let Ok((attempt, egress)) = spawn_blocking(move || attempt(&source, &egress)).await else { continue };
-            seen = attempt.looks;
-            match attempt.reading.and_then(|reading| Ok((reading, egress?))) {
+            let Some(tried) = self.read(&mut hang_ups, move || attempt(&source, &egress)).await else { return };
+            let read = tried.and_then(|(attempt, egress)| {
+                seen = attempt.looks;
+                Ok((attempt.reading?, egress?))
+            });
+            match read {
                 Ok((reading, egress)) => {
                     failed = None;
                     self.take(reading, egress, &changed(&in_effect, &seen));
@@ -100,6 +111,31 @@ impl Live {
                         self.refuse(&mistakes);
                     }
                     failed = Some((Instant::now(), mistakes));
+                }
+            }
+        }
+    }
+
+    /// Reads where a disk may take its time. What takes long is told, and waited for, unless the process is told to look
+    /// anew: a thread that hangs cannot be ended. `None` if the tokens are no longer kept.
+    pub(super) async fn read<T: Send + 'static>(
+        &mut self,
+        hang_ups: &mut Signal,
+        read: impl FnOnce() -> T + Clone + Send + 'static,
+    ) -> Option<Result<T, Mistakes>> {
+        let mut reading = spawn_blocking(read.clone());
+        let mut told = false;
+        loop {
+            tokio::select! {
+                read = &mut reading => return Some(read.map_err(|_| {
+                    Mistakes::of_file(Path::new("settings"), "cannot be read: keyswap panicked over them, the log has the place")
+                })),
+                () = self.keeper.broken() => return None,
+                _ = hang_ups.recv() => reading = spawn_blocking(read.clone()),
+                () = sleep(LONG), if !told => {
+                    told = true;
+                    let fix = format!("are still being read after {LONG:?}: look at their volumes; SIGHUP begins anew");
+                    self.refuse(&Mistakes::of_file(Path::new("settings"), fix));
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::swap::{Swap, SwapLayer};
 pub(super) struct Worker {
     serving: Arc<ArcSwap<Serving>>,
     intake: Option<mpsc::Sender<Accepted>>,
-    idle: oneshot::Receiver<()>,
+    idle: Option<oneshot::Receiver<()>>,
     end: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -74,7 +74,7 @@ impl Worker {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(work)?;
-        Ok(Self { serving, intake: Some(intake), idle, end, thread })
+        Ok(Self { serving, intake: Some(intake), idle: Some(idle), end, thread })
     }
 
     /// Serves with these from the next request on. Connections that are kept upstream stay so where they lead to the same
@@ -95,10 +95,17 @@ impl Worker {
         self.intake.take()
     }
 
-    /// Waits until the worker has no connection left, after its intake was dropped.
-    pub(super) async fn idle(&mut self) {
-        // An error means that its thread is gone, and with it every connection.
-        drop((&mut self.idle).await);
+    /// Waits until the worker has ended, and tells its name: that is when it has no connection left, after its intake was
+    /// dropped, or when it broke. To be had once.
+    pub(super) fn at_work(&mut self) -> impl Future<Output = String> + Send + use<> {
+        let (idle, name) = (self.idle.take(), self.thread.thread().name().unwrap_or_default().to_owned());
+        async move {
+            if let Some(idle) = idle {
+                // An error means that its thread is gone, and with it every connection.
+                drop(idle.await);
+            }
+            name
+        }
     }
 
     /// Ends the worker, whatever still runs.

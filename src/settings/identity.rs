@@ -105,19 +105,24 @@ pub(super) const NOT_IN_PRODUCTION: &str =
 impl Identity {
     /// The files with which it proves itself: what changes in them is worth a new token.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let (one, other) = match &self.kind {
-            IdentityKind::ManagedIdentity { .. } | IdentityKind::AzureCli { .. } => (None, None),
-            IdentityKind::WorkloadIdentity { token_file, .. } => (Some(token_file.as_path()), None),
-            IdentityKind::ClientSecret { secret, .. } => (secret.file(), None),
-            IdentityKind::ClientCertificate { files: CertificateFiles { cert, key }, .. } => {
+        self.kind.files()
+    }
+}
+
+impl IdentityKind {
+    /// The files with which such an identity proves itself.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let (one, other) = match self {
+            Self::ManagedIdentity { .. } | Self::AzureCli { .. } => (None, None),
+            Self::WorkloadIdentity { token_file, .. } => (Some(token_file.as_path()), None),
+            Self::ClientSecret { secret, .. } => (secret.file(), None),
+            Self::ClientCertificate { files: CertificateFiles { cert, key }, .. } => {
                 (Some(cert.as_path()), Some(key.as_path()).filter(|key| key != cert))
             }
         };
         one.into_iter().chain(other)
     }
-}
 
-impl IdentityKind {
     /// Its name in settings, flags and the log.
     pub fn name(&self) -> &'static str {
         match self {

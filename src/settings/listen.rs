@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{address, connections, path};
-use super::{TrustedProxies, loopback};
+use super::{TrustedProxies, UnixSocket, loopback};
 use crate::document::Section;
 
 /// Where clients connect; at least one of the three addresses is set.
@@ -15,7 +15,7 @@ pub struct Listen {
     /// HTTP/1.1 and HTTP/2 over TLS.
     pub https: Option<Https>,
     /// HTTP/1.1 on a unix socket.
-    pub unix: Option<PathBuf>,
+    pub unix: Option<UnixSocket>,
     /// How many connections are served at once; more wait until one ends.
     pub connections: usize,
     /// Who is believed about the addresses of clients.
@@ -80,10 +80,10 @@ impl Listen {
             };
             Some(Https { address: address?, tls: tls? })
         });
-        let unix = section.get("unix").map(|value| path(&value, base));
+        let unix = UnixSocket::read(&section, base);
         let connections = connections(&section, Self::DEFAULT_CONNECTIONS);
         let proxies = TrustedProxies::read(&section);
-        if http.is_none() && https.is_none() && unix.is_none() {
+        if http.is_none() && https.is_none() && unix == Some(None) {
             section.wrong("names no address: set http, https or unix");
             return None;
         }
@@ -91,7 +91,7 @@ impl Listen {
         Some(Self {
             http: http.map_or(Some(None), |address| address.map(Some))?,
             https: https.map_or(Some(None), |https| https.map(Some))?,
-            unix: unix.map_or(Some(None), |path| path.map(Some))?,
+            unix: unix?,
             connections: connections?,
             proxies: proxies?,
         })

@@ -131,7 +131,9 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         );
     }
     if !name.bytes().all(plain) || name.is_empty() || name.starts_with('.') || name.ends_with('.') {
-        return Err("has a name that cannot stand in a path: use letters, digits, hyphens and underscores");
+        return Err(
+            "has a name that cannot stand in a path: use letters, digits, hyphens and underscores, and dots within",
+        );
     }
     Ok(())
 }
@@ -211,7 +213,7 @@ hosts = ["b.example", "[::1]", "localhost"]
             mistakes.to_string(),
             "\
 keyswap.toml:5:1: resources.OpenAI: has a name with which Azure's own paths begin, and a path may begin with a resource's name, too: name it otherwise, like \"contoso\"
-keyswap.toml:8:1: resources.a/b: has a name that cannot stand in a path: use letters, digits, hyphens and underscores
+keyswap.toml:8:1: resources.a/b: has a name that cannot stand in a path: use letters, digits, hyphens and underscores, and dots within
 keyswap.toml:11:10: resources.a/b.hosts[0]: must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"
 keyswap.toml:11:31: resources.a/b.hosts[1]: must be a host name alone, without scheme, port or path, like \"contoso.openai.azure.com\"
 keyswap.toml:11:61: resources.a/b.hosts[3]: is listed before: a host names one resource of a plane"

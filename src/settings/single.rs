@@ -14,8 +14,8 @@ use super::file::{DNS, parse_address};
 use super::resource::check_name;
 use super::{
     Admin, AdminSecretPlace, ByAccess, CertificateFiles, ClientTokens, Cors, Drain, Egress, Endpoint, Guessing, Https,
-    Identity, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, Timeouts, Tls, Usage, days,
-    default_workers,
+    Identity, KeySource, Listen, NoProxy, Proxy, Resource, SecretSource, Settings, SocketMode, Timeouts, Tls,
+    UnixSocket, Usage, days, default_workers,
 };
 use crate::document::{Mistake, Mistakes, parse_duration};
 use crate::plane::{Cloud, Plane};
@@ -119,6 +119,10 @@ pub struct Single {
     /// The unix socket to listen on
     #[arg(long, help_heading = headings::LISTENING, value_name = "PATH", env = "KEYSWAP_UNIX")]
     pub unix: Option<PathBuf>,
+
+    /// Who may connect to it, as chmod writes it: 660; whoever the umask lets, if not given
+    #[arg(long, help_heading = headings::LISTENING, value_name = "MODE", env = "KEYSWAP_UNIX_MODE", requires = "unix")]
+    pub unix_mode: Option<SocketMode>,
 
     /// Where operators ask for health, metrics and more; 127.0.0.1:9090 if not given
     #[arg(long, help_heading = headings::ADMIN, value_name = "ADDRESS", env = "KEYSWAP_ADMIN")]
@@ -328,7 +332,8 @@ impl Single {
         let https = self.https.map(|address| Https { address, tls });
         let nowhere = self.http.is_none() && https.is_none() && self.unix.is_none();
         let http = self.http.or(nowhere.then_some(Listen::DEFAULT_HTTP));
-        Listen { http, https, unix: self.unix.clone(), ..Listen::NOWHERE }
+        let unix = self.unix.clone().map(|path| UnixSocket { path, mode: self.unix_mode });
+        Listen { http, https, unix, ..Listen::NOWHERE }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::file::{limit, path};
 use crate::document::Section;
+use crate::whereabouts::is_within;
 
 /// Where the use of keys is written down, so that it outlives a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl Usage {
     pub(super) fn read(section: &Section<'_>, base: &Path, settings: &Path) -> Self {
         let file = section.get("file").and_then(|value| {
             let file = path(&value, base)?;
-            if file == settings {
+            if is_within(&file, settings) {
                 value.wrong("is the file of these settings: name one of its own, which keyswap makes");
             }
             Some(file)

@@ -12,7 +12,7 @@ use tracing::info;
 use super::SwapLayer;
 use crate::listen::{Mishap, Tell, What};
 use crate::refusal::Verdict;
-use crate::request_line::{Outcome, Record};
+use crate::request_line::{Lines, Outcome, Record};
 
 /// How many lines of the log a worker may have in a second for connections without a request: strangers could write
 /// it full.
@@ -21,7 +21,7 @@ const LINES_A_SECOND: u32 = 5;
 impl SwapLayer {
     /// Tells of what this layer's service cannot see.
     pub(crate) fn mishaps(&self) -> Tell {
-        let Self { gateway, lines } = self.clone();
+        let (gateway, pen) = (self.gateway.clone(), self.lines.as_ref().map(Lines::pen));
         let sieve = Sieve::default();
         Arc::new(move |mishap| {
             let Mishap { from, entrance, what } = mishap;
@@ -36,8 +36,8 @@ impl SwapLayer {
                     record.verdict = Some(Verdict::Refused(refusal));
                     gateway.metrics.end(&record);
                     gateway.recorder.keep(&record);
-                    if let Some(lines) = &lines {
-                        lines.tell(&record);
+                    if let Some(pen) = &pen {
+                        pen.tell(&record);
                     }
                 }
                 What::Ended(cause, why) => {

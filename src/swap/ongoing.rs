@@ -30,7 +30,8 @@ pub(super) struct Ongoing {
 #[derive(Debug)]
 pub struct ToldBody<B> {
     body: B,
-    /// `None` where the answer is only the head of a tunnel, which tells of it when that has ended.
+    /// `None` where the request is told of elsewhere: by the tunnel that it has become, when that has ended, or before its
+    /// answer.
     ongoing: Option<Ongoing>,
     /// The wait for the key to be cut, once there was something else to wait for. Most answers are there at once.
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -62,6 +63,13 @@ impl Ongoing {
             self.end(Outcome::Complete);
         }
         response.map(|body| ToldBody { body, ongoing: Some(self), cut: None })
+    }
+
+    /// The request has ended before its answer: its client went away.
+    pub(super) fn unheard<B>(self, response: Response<B>) -> Response<ToldBody<B>> {
+        // What ends without having been told of is told so: that its client has gone.
+        drop(self);
+        response.map(|body| ToldBody { body, ongoing: None, cut: None })
     }
 
     /// The request has become a tunnel, which is open when this answer has reached the client. It lives beside its
@@ -118,8 +126,8 @@ impl Ongoing {
         }
         self.desk.gateway.metrics.end(&self.record);
         self.desk.gateway.recorder.keep(&self.record);
-        if let Some(lines) = &self.desk.lines {
-            lines.tell(&self.record);
+        if let Some(pen) = &self.desk.pen {
+            pen.tell(&self.record);
         }
     }
 }

@@ -7,7 +7,7 @@ use http_body::Body;
 use tower::Service;
 
 use super::ongoing::Tunnel;
-use super::{Gateway, is_repeatable, open, ready, settled};
+use super::{Gateway, open, ready, settled};
 use crate::admit::Admitted;
 use crate::authenticate::ClientToken;
 use crate::authorize::Way;
@@ -30,7 +30,7 @@ pub(super) async fn pass<S, B, U>(
 ) -> Result<(Response<AnswerBody<LinkedBody<U>>>, Option<Tunnel>), Verdict>
 where
     S: Service<Admitted<Replay<B>>, Response = Response<U>>,
-    S::Error: Into<Failure>,
+    S::Error: Into<Verdict>,
     B: Body<Data = Bytes> + Unpin,
     U: Body<Data = Bytes> + Unpin,
 {
@@ -40,7 +40,6 @@ where
     // It was read before the token was.
     let route = record.route.as_ref().ok_or(Refusal::NoPlane)?;
     let passage = gateway.passages.passage(route, token)?;
-    let is_repeatable = is_repeatable(&head.method, route.family());
     record.way = Some(Way::Passage(passage.clone()));
 
     let (mut body, held) = Replay::first(body);
@@ -58,7 +57,7 @@ where
                 return Ok((untouched(response.map(LinkedBody::as_it_is)), None));
             }
             // Its upstream had closed the connection, most likely before it saw the request.
-            Err(Verdict::Failed(Failure::LostKept)) if record.replays == 0 && is_repeatable => {
+            Err(Verdict::Failed(Failure::LostKept)) if record.replays == 0 && passage.is_repeatable() => {
                 body = Replay::again(&held).ok_or(Failure::LostKept)?;
                 record.replays += 1;
             }

@@ -7,6 +7,7 @@
 mod assertion;
 mod azure_cli;
 mod managed;
+mod proof;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,16 +18,15 @@ use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use http::HeaderValue;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::Token;
 use super::clock::{Clock, Moment};
 use super::transport::{Exchange, HyperTransport, Seen};
-use crate::document::Mistakes;
 use crate::egress::Egress;
-use crate::proof::ClientCertificate;
 use crate::refusal::Failure;
 use crate::settings::{Application, IdentityKind};
-use assertion::Assertion;
+use proof::{Proof, Reading};
 
 /// Whoever gives tokens: the control task's seam to the outside world.
 pub(super) trait Issue: Send + Sync + 'static {
@@ -37,7 +37,8 @@ pub(super) trait Issue: Send + Sync + 'static {
 /// Fetches tokens for one identity.
 #[derive(Debug)]
 pub(super) struct Issuer {
-    kind: IdentityKind,
+    kind: Arc<IdentityKind>,
+    reading: Reading,
     transport: HyperTransport,
     clock: Clock,
 }
@@ -55,8 +56,8 @@ pub(crate) struct Denial {
     pub(super) may_pass: bool,
 }
 
-/// How long one fetch may take, with all that `azure_identity` does on its own: an IMDS that hangs keeps it for three
-/// minutes otherwise.
+/// How long one fetch may take, with the files that it reads and all that `azure_identity` does on its own: an IMDS that
+/// hangs keeps it for three minutes otherwise.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// A token that lives no longer than this is of no use.
@@ -74,45 +75,45 @@ impl Issuer {
             IdentityKind::ManagedIdentity { .. } => HyperTransport::new(&egress.nearby()),
             _ => HyperTransport::new(egress),
         };
-        Self { kind, transport, clock }
+        Self { kind: Arc::new(kind), reading: Reading::default(), transport, clock }
     }
 
-    /// A credential for one fetch. Whatever it needs of files is read here, so that it can be rotated under a running
-    /// gateway.
-    fn credential(&self, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
+    /// A credential for one fetch.
+    fn credential(&self, proof: Proof, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
         let options = || ClientOptions {
             retry: RetryOptions::none(),
             transport: Some(Transport::new(Arc::new(self.transport.recording(exchange)))),
             ..ClientOptions::default()
         };
-        match &self.kind {
-            IdentityKind::ManagedIdentity { user_assigned } => managed::credential(user_assigned.as_ref(), options()),
-            IdentityKind::WorkloadIdentity { application, token_file } => {
-                let assertion = Assertion::federated(token_file).map_err(Denial::refused)?;
-                assertion::credential(application, assertion, of(application, options()))
+        match proof {
+            Proof::Place(user_assigned) => managed::credential(user_assigned, options()),
+            Proof::Login(tenant) => azure_cli::credential(tenant, exchange),
+            Proof::Assertion(application, assertion) => {
+                let options = of(&application, options());
+                assertion::credential(application, assertion, options)
             }
-            IdentityKind::ClientSecret { application, secret } => {
-                let secret = Secret::new(secret.read().map_err(Denial::refused)?.to_string());
-                let options = ClientSecretCredentialOptions { client_options: of(application, options()) };
+            Proof::Secret(application, secret) => {
+                let options = ClientSecretCredentialOptions { client_options: of(&application, options()) };
                 let Application { tenant, client_id, .. } = application;
-                let credential = ClientSecretCredential::new(tenant, client_id.clone(), secret, Some(options));
+                let secret = Secret::new(secret.to_string());
+                let credential = ClientSecretCredential::new(&tenant, client_id, secret, Some(options));
                 Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)
             }
-            IdentityKind::ClientCertificate { application, files, send_chain } => {
-                let wrong = |mistakes: Mistakes| Denial::refused(mistakes.to_string());
-                let certificate = ClientCertificate::read(files, *send_chain).map_err(wrong)?;
-                certificate.timely().map_err(wrong)?;
-                let assertion = Assertion::signed(application, &certificate, self.clock.now());
-                assertion::credential(application, assertion.map_err(Denial::refused)?, of(application, options()))
-            }
-            IdentityKind::AzureCli { tenant } => azure_cli::credential(tenant.as_deref(), exchange),
+        }
+    }
+
+    /// The credential for one fetch, in its time.
+    async fn credential_by(&self, deadline: Instant, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
+        match timeout_at(deadline, self.reading.of(&self.kind, &self.clock)).await {
+            Ok(proof) => self.credential(proof?, exchange),
+            Err(_) => Err(Denial::unread(&self.kind)),
         }
     }
 
     /// Why there is no token.
     fn denial(&self, seen: &Seen) -> Denial {
         let denial = Denial::of(seen);
-        let cure = match self.kind {
+        let cure = match *self.kind {
             IdentityKind::ManagedIdentity { .. } => denial.cure.or_else(|| managed::cure(seen)),
             _ => denial.cure,
         };
@@ -137,17 +138,18 @@ impl Issuer {
     /// The same, and what was seen of it is in the exchange.
     pub(super) async fn fetch_seen(&self, scope: &str, exchange: &Exchange) -> Result<Token, Denial> {
         // Whoever waits for a turn has not begun: it is no part of the time that a fetch has.
-        let _turn = match self.kind {
+        let _turn = match *self.kind {
             IdentityKind::AzureCli { .. } => Some(azure_cli::turn().await),
             _ => None,
         };
-        let credential = self.credential(exchange)?;
+        let deadline = Instant::now() + FETCH_LIMIT;
+        let credential = self.credential_by(deadline, exchange).await?;
         // In a task of its own: azure_identity adds the life that an answer claims to the time of day, and panics where
         // there is no such day. The task ends with the set, whatever it waits for.
         let mut fetching = JoinSet::new();
         let scope = scope.to_owned();
         fetching.spawn(async move { credential.get_token(&[&scope], None).await });
-        match tokio::time::timeout(FETCH_LIMIT, fetching.join_next()).await {
+        match timeout_at(deadline, fetching.join_next()).await {
             Ok(Some(Ok(Ok(token)))) => checked(&token, &exchange.seen(), self.clock.now()),
             Ok(Some(Ok(Err(_)))) => Err(self.denial(&exchange.seen())),
             Ok(Some(Err(_)) | None) => Err(Denial::unavailable(format!("{}: the answer is absurd", exchange.seen()))),
@@ -184,6 +186,13 @@ impl Denial {
 
     fn refused(why: impl Into<String>) -> Self {
         Self { why: why.into(), cure: None, code: None, may_pass: false }
+    }
+
+    /// Nobody was asked: a file of this kind of identity could not be read in time.
+    fn unread(kind: &IdentityKind) -> Self {
+        let files: Vec<_> = kind.files().map(|file| file.display().to_string()).collect();
+        let why = format!("{} could not be read within {FETCH_LIMIT:?}", files.join(" or "));
+        Self { cure: Some("look at the volume that it is on"), ..Self::unavailable(why) }
     }
 
     /// There was no whole answer in time; `azure_identity` may have asked several times.

@@ -1,6 +1,7 @@
 //! Hours of a token's life in no time: tokio's clock is paused, the wall clock is the test's to move, and the issuer
 //! follows a script. The rest of it is the real thing. What Entra really answers is tests/it's affair.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -12,6 +13,18 @@ use super::issuer::{Denial, Issue};
 use super::*;
 use crate::egress::Egress;
 use crate::settings::Timeouts;
+
+const SETTINGS: &str = r#"
+keys = "keys.toml"
+[egress]
+no_proxy = ["corp"]
+proxy = "http://127.0.0.1:1"
+[identities.app]
+kind = "managed-identity"
+[resources.ai]
+endpoint = "https://ai.openai.azure.com"
+identity = "app"
+"#;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -350,4 +363,18 @@ async fn a_control_task_that_ends_is_noticed() {
     let mut world = World::of(|number| if number == 0 { gives("the last") } else { panic!("as written") });
     assert_eq!(world.token().await.as_deref(), Ok("the last"));
     world.kept.broken().await;
+}
+
+/// Also one whose task had ended before, since another way out had all begin anew.
+#[tokio::test(start_paused = true)]
+async fn nothing_stays_of_a_token_that_nobody_needs_any_more() {
+    let mut world = World::of(numbered);
+    assert_eq!(world.token().await.as_deref(), Ok("0"));
+    let none =
+        Tokens { slots: HashMap::default(), cache: world.tokens.cache.clone(), clock: world.tokens.clock.clone() };
+    let settings = Settings::parse(Path::new("keyswap.toml"), SETTINGS).unwrap();
+    let another = Egress::new(&settings.egress, settings.timeouts.egress).unwrap();
+    world.kept.keep(&none, &settings, &another);
+    world.kept.retire(&none);
+    assert_eq!(none.cache.iter().count(), 0);
 }

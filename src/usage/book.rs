@@ -98,6 +98,7 @@ impl Book {
     pub fn page(&self) -> Page {
         let mut state = self.state();
         let at = Moment::now();
+        state.correct(at);
         state.forget(at);
         let mut keys: Vec<_> = state.entries.values().map(Entry::page).collect();
         keys.sort_by(|a, b| (&a.client, &a.id).cmp(&(&b.client, &b.id)));
@@ -183,7 +184,8 @@ impl Shelf {
 
 impl State {
     /// Adds what a process before this one knew.
-    fn recall(&mut self, page: Page) {
+    fn recall(&mut self, mut page: Page) {
+        page.correct(Moment::now());
         self.since = self.since.min(page.since);
         self.cut_short = if page.ended.is_some() { page.cut_short } else { Some(Moment::now()) };
         for known in page.keys {
@@ -191,6 +193,16 @@ impl State {
                 Some(entry) => entry.key.uses.recall(known.since, &known.history),
                 None => drop(self.entries.insert(known.sha256.clone(), Entry::of(known))),
             }
+        }
+    }
+
+    /// What this process knows may be from before its clock was set.
+    fn correct(&mut self, now: Moment) {
+        self.since = self.since.believed(now);
+        self.cut_short = self.cut_short.map(|moment| moment.believed(now));
+        for entry in self.entries.values_mut() {
+            entry.gone = entry.gone.map(|moment| moment.believed(now));
+            entry.key.uses.correct(now);
         }
     }
 
@@ -222,6 +234,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::usage::{History, Tally};
 
     fn listed(id: &str, sha256: &str) -> Listed {
         Listed { client: "shop".into(), id: id.into(), sha256: sha256.to_owned(), uses: Arc::new(Uses::new()) }
@@ -271,5 +284,41 @@ mod tests {
         assert_eq!(book.page().keys.len(), 1);
         book.state().entries.get_mut("11").unwrap().gone = Some(Moment::from(SystemTime::now() - MEMORY));
         assert_eq!(book.page().keys.len(), 0);
+    }
+
+    /// Of an earlier process, or of this one before its clock was set; either would be remembered for good.
+    #[test]
+    fn a_clock_that_was_wrong_is_forgotten() {
+        let wrong = [SystemTime::UNIX_EPOCH + MEMORY, SystemTime::now() + MEMORY];
+        let before = Book::new(Usage::DEFAULT);
+        before.follow(vec![listed("a", "11"), listed("b", "22")]);
+        let mut page = before.page();
+        page.since = wrong[0].into();
+        for (key, wrong) in page.keys.iter_mut().zip(wrong) {
+            let wrong = Some(wrong.into());
+            let used = Tally { times: 1, first: wrong, last: wrong };
+            *key = KeyUse {
+                since: page.since,
+                gone: wrong,
+                history: History { used, ..History::default() },
+                ..key.clone()
+            };
+        }
+        let book = Book::new(Usage::DEFAULT);
+        let key = listed("a", "11");
+        wrong.into_iter().for_each(|wrong| key.uses.used(wrong));
+        book.follow(vec![key]);
+        book.state().recall(page);
+
+        let page = book.page();
+        assert_eq!((used(&book, "11"), used(&book, "22")), (3, 1));
+        let mut moments = vec![page.since];
+        for key in &page.keys {
+            moments.extend(
+                [Some(key.since), key.gone, key.history.used.first, key.history.used.last].into_iter().flatten(),
+            );
+        }
+        let minute = Duration::from_secs(60);
+        assert!(moments.iter().all(|moment| *moment <= page.at && moment.age(page.at) < minute), "{page:?}");
     }
 }

@@ -25,12 +25,13 @@ pub(super) struct UseFile {
 pub(super) enum Found {
     Nothing,
     Page(Box<Page>),
-    /// Something else, and why it is no page. It was renamed to this.
+    /// What was left of a page, and why it is none. It was renamed to this.
     Broken(String, PathBuf),
 }
 
-/// Who may read it: it holds no secrets, but tells who does what.
-const MODE: u32 = 0o640;
+/// Nobody else may read it: it tells who does what, and by the beginnings of digests a key that is easily guessed can be
+/// told from others.
+const MODE: u32 = 0o600;
 
 impl UseFile {
     /// Takes the file for this process, and reads it.
@@ -58,10 +59,11 @@ impl UseFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
             // A directory must not be moved out of anybody's way.
             Err(error) if error.kind() == ErrorKind::IsADirectory => return Err("is a directory".to_owned()),
-            Err(error) => format!("cannot be read: {error}"),
+            Err(error) => return Err(format!("cannot be read: {error}")),
             Ok(text) if text.is_empty() => return Ok(Found::Nothing),
             Ok(text) => match Page::parse(&String::from_utf8_lossy(&text)) {
                 Ok(page) => return Ok(Found::Page(Box::new(page))),
+                Err(_) if !is_ours(&text) => return Err("is something else, and stays: name another one".to_owned()),
                 Err(why) => why,
             },
         };
@@ -101,6 +103,13 @@ impl UseFile {
         let mut names = std::iter::once(name.clone()).chain(more);
         names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or(name)
     }
+}
+
+/// Whether it can be what is left of a page, or one of another version: it begins as all of them do, or was never filled,
+/// as after a crash of the machine.
+fn is_ours(text: &[u8]) -> bool {
+    let inside = text.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|inside| inside.starts_with(b"\"version\"")) || text.iter().all(|byte| *byte == 0)
 }
 
 /// The same name with something behind it.

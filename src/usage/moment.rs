@@ -12,7 +12,13 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
+/// In seconds: by so much two clocks may differ.
+const DAY: u64 = 24 * 60 * 60;
+
 impl Moment {
+    /// The beginning of 2026. There was no keyswap before.
+    const FIRST: Self = Self(1_767_225_600);
+
     /// This one.
     pub fn now() -> Self {
         SystemTime::now().into()
@@ -26,6 +32,16 @@ impl Moment {
     /// The moment that many seconds after 1970 began; none if that is 0.
     pub(super) fn of_seconds(seconds: u64) -> Option<Self> {
         (seconds > 0).then_some(Self(seconds))
+    }
+
+    /// Itself, or else now, where it is none at which anything can have been: before there was a keyswap, or long after now.
+    /// A clock that was wrong for a while, as many are before they are first set, must not be remembered for good. What is
+    /// said of such a moment is the least that is sure: it is past.
+    pub(super) fn believed(self, now: Self) -> Self {
+        let is_early = self < Self::FIRST;
+        // A clock that is not yet set knows nothing of what is to come.
+        let is_late = now >= Self::FIRST && self.0 > now.0.saturating_add(DAY);
+        if is_early || is_late { now } else { self }
     }
 
     /// How long ago it was; nothing if it is still to come.
@@ -76,5 +92,21 @@ mod tests {
         assert_eq!(written, "\"2026-11-22T10:00:00Z\"");
         assert_eq!(serde_json::from_str::<Moment>(&written).unwrap(), moment);
         assert_eq!(Moment(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_moment_that_cannot_be_is_not_believed() {
+        let (now, unset) = (Moment(1_795_341_600), Moment(60));
+        let yesterday = Moment(now.0 - DAY);
+        for (moment, now, believed) in [
+            (yesterday, now, yesterday),
+            (Moment(now.0 + DAY), now, Moment(now.0 + DAY)),
+            (Moment(now.0 + DAY + 1), now, now),
+            (unset, now, now),
+            (yesterday, unset, yesterday),
+            (Moment(2), unset, unset),
+        ] {
+            assert_eq!(moment.believed(now), believed, "{moment} at {now}");
+        }
     }
 }

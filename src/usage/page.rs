@@ -137,6 +137,17 @@ impl Page {
         serde_json::from_str(text).map_err(broken)
     }
 
+    /// Replaces what moments cannot be: see [`Moment::believed`].
+    pub(super) fn correct(&mut self, now: Moment) {
+        self.since = self.since.believed(now);
+        self.cut_short = self.cut_short.map(|moment| moment.believed(now));
+        for key in &mut self.keys {
+            key.since = key.since.believed(now);
+            key.gone = key.gone.map(|moment| moment.believed(now));
+            key.history.correct(now);
+        }
+    }
+
     /// The use of the key whose digest begins so.
     pub fn of(&self, sha256: &str) -> Option<&KeyUse> {
         self.keys.iter().find(|key| key.sha256 == sha256)
@@ -166,7 +177,23 @@ impl History {
     }
 }
 
+impl History {
+    pub(super) fn correct(&mut self, now: Moment) {
+        [&mut self.used, &mut self.permitted, &mut self.refused].into_iter().for_each(|tally| tally.correct(now));
+        for several in [&mut self.user_agents, &mut self.api_versions] {
+            several.seen.iter_mut().for_each(|named| named.last = named.last.believed(now));
+        }
+        self.operations.seen.iter_mut().for_each(|operation| operation.last = operation.last.believed(now));
+    }
+}
+
 impl Tally {
+    fn correct(&mut self, now: Moment) {
+        for moment in [&mut self.first, &mut self.last] {
+            *moment = moment.map(|moment| moment.believed(now));
+        }
+    }
+
     fn join(&mut self, other: Self) {
         self.times = self.times.saturating_add(other.times);
         self.first = [self.first, other.first].into_iter().flatten().min();

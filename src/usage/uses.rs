@@ -112,6 +112,14 @@ impl Uses {
         before.history.cut();
     }
 
+    /// Replaces what moments cannot be: see [`Moment::believed`].
+    pub(super) fn correct(&self, now: Moment) {
+        [&self.used, &self.permitted, &self.refused].into_iter().for_each(|count| count.correct(now));
+        let mut before = self.before();
+        before.since = before.since.believed(now);
+        before.history.correct(now);
+    }
+
     fn before(&self) -> MutexGuard<'_, Before> {
         // Whoever panicked has left nothing half done that matters.
         self.before.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,6 +136,14 @@ impl Count {
         }
         if is_first {
             self.first.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn correct(&self, now: Moment) {
+        for seconds in [&self.first, &self.last] {
+            if let Some(moment) = Moment::of_seconds(seconds.load(Ordering::Relaxed)) {
+                seconds.store(moment.believed(now).seconds(), Ordering::Relaxed);
+            }
         }
     }
 

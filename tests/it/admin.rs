@@ -40,6 +40,10 @@ async fn without_a_secret_programs_on_this_machine_may_ask_and_no_web_page() {
         assert_eq!(ask(&world, "/nothing", &[("host", host)]).await.0, 404, "{host}");
     }
     let here = ("host", "localhost");
+    // Somebody has typed it, or looks at it once more.
+    for site in ["none", "same-origin"] {
+        assert_eq!(ask(&world, "/nothing", &[here, ("sec-fetch-site", site)]).await.0, 404, "{site}");
+    }
     for headers in [
         &[("host", "keyswap.example:9090")][..],
         &[("host", "localhost.example")],
@@ -48,6 +52,10 @@ async fn without_a_secret_programs_on_this_machine_may_ask_and_no_web_page() {
         &[("host", "")],
         &[here, ("origin", "http://localhost:9090")],
         &[here, ("origin", "null")],
+        // What a page loads without a script, and where a link on it leads.
+        &[here, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
+        &[here, ("sec-fetch-site", "same-site")],
+        &[here, ("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")],
     ] {
         assert_eq!(ask(&world, "/nothing", headers).await, (403, NOT_FOR_WEB_PAGES.to_owned()), "{headers:?}");
         for open in ["/health/live", "/health/ready", "/metrics"] {

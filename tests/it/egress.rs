@@ -1,5 +1,7 @@
 //! The way out: through a proxy or not, in bounded time, and past an address that is dead.
 
+mod files;
+
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -81,7 +83,7 @@ async fn is_unreachable(world: &World, why: &str) {
 }
 
 /// An address that accepts no connection and refuses none, as behind a firewall that drops: as many wait as may.
-fn silent(address: SocketAddr) -> (Socket, Socket) {
+pub(crate) fn silent(address: SocketAddr) -> (Socket, Socket) {
     let socket = || Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     let listener = socket();
     listener.bind(&address.into()).unwrap();

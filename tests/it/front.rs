@@ -1,12 +1,14 @@
 //! Where clients connect.
 
+use std::os::unix::fs::PermissionsExt;
+
 use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::{BodyExt, Full};
 use tokio::net::UnixStream;
 
 use crate::client::{exchange, http2, raw, request_text};
-use crate::world::{CHAT, World, saying};
+use crate::world::{CHAT, Plan, World, saying};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";
 
@@ -25,6 +27,18 @@ async fn http_https_and_a_unix_socket_serve_the_same() {
     let answer = exchange(socket, &request_text("GET", MODELS, &[("api-key", &key)])).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with(&plain.text()), "{answer}");
+}
+
+/// Whoever may write to the socket may connect, and the settings say who that is, whatever the umask is.
+#[tokio::test]
+async fn the_settings_say_who_may_connect_to_the_unix_socket() {
+    for mode in [0o660, 0o666, 0o600] {
+        let line = format!("unix = \"keyswap.sock\"\nunix_mode = \"{mode:o}\"\n");
+        let settings = move |text: String, _: &_| text.replace("unix = \"keyswap.sock\"\n", &line);
+        let world = Plan { settings: Box::new(settings), ..Plan::default() }.start().await;
+        let socket = std::fs::metadata(world.path("keyswap.sock")).unwrap();
+        assert_eq!(socket.permissions().mode() & 0o777, mode);
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::client::{exchange, request_text};
 use crate::closing_table::OPENAI_WRONG_KEY;
 use crate::gateway::LIMIT;
-use crate::world::{Plan, World};
+use crate::world::{Plan, World, client};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";
 
@@ -96,6 +96,39 @@ async fn a_guesser_waits_and_nobody_else_does() {
     late.abort();
     world.gateway.told(|line| line["outcome"] == "client-gone" && line["from"].is_string()).await;
     held(&world, "0").await;
+}
+
+/// How long a refusal takes tells nobody whether a key was ever listed: one that is not good now counts and waits as one
+/// that nobody knows.
+#[tokio::test]
+async fn a_key_that_was_good_once_waits_as_any_other() {
+    let marks = ["revoked = true", "expires = 2020-01-01T00:00:00Z", "not_before = 2100-01-01T00:00:00Z"];
+    let plan = Plan {
+        settings: Box::new(|text, _| {
+            text.replace("[guessing]\nfree = 1000000\n", "[guessing]\nfree = 3\ndelay = \"60s\"\n")
+        }),
+        keys: Box::new(move |text, _| {
+            let client = |n: usize| {
+                let listed = client(&format!("c{n}"), &format!("once-good-{n}"), "{ resource = \"ai\" }");
+                listed.replace(" }]\ngrants", &format!(", {} }}]\ngrants", marks[n]))
+            };
+            (0..marks.len()).fold(text, |text, n| text + &client(n))
+        }),
+        ..Plan::default()
+    };
+    let world = plan.start().await;
+    for n in 0..marks.len() {
+        let answer = asking(&world, GUESSER, &[("api-key", &format!("once-good-{n}"))]).await.unwrap();
+        assert!(answer.ends_with(OPENAI_WRONG_KEY), "{answer}");
+    }
+    let told = world.gateway.all_told(marks.len()).await;
+    let why: Vec<_> = told.iter().map(|line| line["why"].as_str().unwrap().to_owned()).collect();
+    assert!(why.iter().all(|why| why.starts_with("the key c")), "{why:?}");
+    let keys = ["unknown", "once-good-0", "once-good-1", "once-good-2"];
+    let late = keys.map(|key| asking(&world, GUESSER, &[("api-key", key)]));
+    held(&world, "4").await;
+    assert!(late.iter().all(|late| !late.is_finished()), "one did not wait");
+    late.iter().for_each(JoinHandle::abort);
 }
 
 /// It does come, in Azure's own bytes.

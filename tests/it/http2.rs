@@ -133,7 +133,7 @@ async fn what_came_before_a_break_arrives_through_any_window() {
         let answer = streams.ask(chat(&world)).await;
         assert_eq!(answer.status(), 200);
         // Its end is known before any room is made.
-        upstream.connection_ended().await;
+        upstream.connections_ended(1).await;
         let (length, end) = read(answer.into_body()).await;
         assert_eq!((length, end), (chunks.iter().sum(), Some(Reason::INTERNAL_ERROR)), "{chunks:?}");
         // The connection lives.
@@ -186,7 +186,7 @@ async fn a_stream_whose_client_makes_no_room_is_let_go_alone() {
         let mut streams = Streams::with_window(&world, room).await;
         let mut stuck = streams.ask(chat(&world)).await.into_body();
         assert_eq!(read_what_fits(&mut stuck).await, (room as usize, Some(Reason::INTERNAL_ERROR)));
-        upstream.connection_ended().await;
+        upstream.connections_ended(1).await;
         let line = world.gateway.told(|_| true).await;
         assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("client-gone"), Some(200)), "{line}");
         // It has waited for longer.
@@ -222,7 +222,7 @@ async fn a_cut_reaches_a_stream_whose_client_makes_no_room() {
     let mut stuck = streams.ask(chat(&world)).await.into_body();
     world.change("keys.toml", |keys| keys.replacen("\" }]", "\", revoked = true, cut = true }]", 1));
     assert_eq!(read_what_fits(&mut stuck).await, (NARROW as usize, Some(Reason::INTERNAL_ERROR)));
-    upstream.connection_ended().await;
+    upstream.connections_ended(1).await;
     assert_eq!(world.gateway.told(|_| true).await["outcome"], "revoked");
 }
 
@@ -382,7 +382,7 @@ async fn a_client_that_reads_nothing_at_all_is_let_go() {
     let upstream = Upstream::answering(&measured(60_000_000)).await;
     let world = upstream.plan_with("127.0.0.1", "[timeouts]\nwrite = \"300ms\"\n").start().await;
     let (answer, connection) = chat_reading_little(&world).await;
-    upstream.connection_ended().await;
+    upstream.connections_ended(1).await;
     assert_eq!(world.gateway.told(|_| true).await["outcome"], "client-gone");
     let reading = tokio::spawn(connection);
     let (came, end) = read(answer.into_body()).await;

@@ -1,9 +1,13 @@
 //! Connections to Azure: kept, counted, given up in time, and what becomes of a request whose connection was gone.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use azure_emulator::{Emulator, Fault, Plane};
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -107,28 +111,53 @@ async fn an_idle_connection_is_closed() {
     let world = upstream.plan_with("127.0.0.1", "[timeouts]\nidle = \"200ms\"\n").start().await;
     let key = world.emulator.keys().openai;
     assert_eq!(world.post(CHAT).key(&key).json(&saying("hello")).await.status, 200);
-    upstream.connection_ended().await;
+    upstream.connections_ended(1).await;
 }
 
-/// A connection takes requests up to its age, however busy it is.
+/// A client whose requests all come on one connection, and so to one worker.
+struct Faithful {
+    send: SendRequest<Full<Bytes>>,
+    key: String,
+}
+
+impl Faithful {
+    async fn of(world: &World) -> Self {
+        let stream = TcpStream::connect(world.gateway.http).await.unwrap();
+        let (send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self { send, key: world.emulator.keys().openai }
+    }
+
+    /// The answer to a chat.
+    async fn chat(&mut self) -> String {
+        let request = Request::post(CHAT).header("host", "gateway").header("api-key", &self.key);
+        let request = request.body(Full::from(saying("hello").to_string())).unwrap();
+        self.send.ready().await.unwrap();
+        let answer = self.send.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+}
+
+/// A connection takes requests up to its age, however busy it is, and all of them until then.
 #[tokio::test]
 async fn an_old_connection_takes_no_more_requests() {
     let world = with("", "age = \"300ms\"").start().await;
-    let key = world.emulator.keys().openai;
+    let mut client = Faithful::of(&world).await;
     let begun = Instant::now();
-    let call = || world.post(CHAT).key(&key).json(&saying("hello"));
     loop {
-        assert_eq!(call().await.status, 200);
+        client.chat().await;
         let connections = connections(&world);
         if connections.first() != connections.last() {
             break;
         }
         assert!(begun.elapsed() < LIMIT, "still the first connection: {connections:?}");
     }
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
 }
 
 /// The name of a resource is looked up anew for every connection, and no connection lives for long: so an address that
-/// moves is followed.
+/// moves is followed, and not before.
 #[tokio::test]
 async fn an_address_that_moves_is_followed() {
     const TEST: &str = "pool::an_address_that_moves_is_followed";
@@ -139,14 +168,14 @@ async fn an_address_that_moves_is_followed() {
     let port = before.address().port();
     let after = Upstream::answering_at(("127.0.0.2", port), &answer("after")).await;
     let world = before.plan_with("localhost", "[timeouts]\nage = \"300ms\"\n").start().await;
-    let key = world.emulator.keys().openai;
-    let call = || world.post(CHAT).key(&key).json(&saying("hello"));
-    assert_eq!(call().await.text(), "before");
-    std::fs::write("/etc/hosts", "127.0.0.2 localhost\n").unwrap();
+    let mut client = Faithful::of(&world).await;
     let begun = Instant::now();
-    while call().await.text() == "before" {
+    assert_eq!(client.chat().await, "before");
+    std::fs::write("/etc/hosts", "127.0.0.2 localhost\n").unwrap();
+    while client.chat().await == "before" {
         assert!(begun.elapsed() < LIMIT, "it was not followed");
     }
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
     assert!(after.count() > 0);
 }
 

@@ -124,10 +124,10 @@ impl Upstream {
         self.address
     }
 
-    /// Waits until a connection has ended, by whomever.
-    pub(crate) async fn connection_ended(&self) {
+    /// Waits until so many connections have ended, by whomever.
+    pub(crate) async fn connections_ended(&self, count: usize) {
         let mut ended = self.ended.clone();
-        tokio::time::timeout(LIMIT, ended.wait_for(|ended| *ended > 0)).await.expect("it stays open").unwrap();
+        tokio::time::timeout(LIMIT, ended.wait_for(|ended| *ended >= count)).await.expect("it stays open").unwrap();
     }
 
     /// How many requests have come.
@@ -178,7 +178,7 @@ impl Asked {
 }
 
 /// The lines of a head; `None` at the end of the connection.
-async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+pub(crate) async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -190,7 +190,7 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     }
 }
 
-async fn read_body(stream: &mut BufReader<TcpStream>, head: &[String]) -> String {
+pub(crate) async fn read_body(stream: &mut BufReader<TcpStream>, head: &[String]) -> String {
     let mut body = Vec::new();
     let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
     if let Some(length) = length {

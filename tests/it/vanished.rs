@@ -10,29 +10,39 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::{request_text, secure};
 use crate::gateway::LIMIT;
+use crate::wire::with_timeouts;
 use crate::world::{CHAT, Plan, World, saying};
 
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
-/// Half a minute of silence, and half a minute for a sign of life, and some more. Without a time-out of ours the system
-/// would try for five minutes, and for a quarter of an hour where bytes are on their way.
+/// A minute without a sign of life, and some more. Without a time-out of ours the system would try for five minutes, and
+/// for a quarter of an hour where bytes are on their way.
 const GIVEN_UP: Duration = Duration::from_secs(120);
 
-/// What no tool shows: the gateway's own sockets are asked, on either leg, what they will do.
+/// What no tool shows: the gateway's own sockets are asked, on either leg, what they will do. A client has as much time as
+/// `write` gives it, since to the system one that does not read is no other than one that is gone.
 #[tokio::test]
-async fn both_legs_give_up_who_is_silent_for_half_a_minute() {
-    let world = World::start().await;
-    world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
-    let client = asking(&world).await;
-    world.emulator.journal().wait_for(|entry| entry.target == CHAT, LIMIT).await.unwrap();
-    let tls = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"http/1.1").await;
-    let upstream: SocketAddr = world.emulator.openai(Door::Behind).rsplit('/').next().unwrap().parse().unwrap();
-    for peer in [client.local_addr().unwrap(), tls.get_ref().0.local_addr().unwrap(), upstream] {
-        let socket = world.gateway.socket_to(peer);
-        let socket = SockRef::from(&socket);
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(HALF_A_MINUTE), "{peer}");
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), HALF_A_MINUTE, "{peer}");
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), HALF_A_MINUTE, "{peer}");
+async fn both_legs_give_up_who_is_silent_for_half_a_minute_or_as_long_as_a_client_may_take_nothing() {
+    for (timeouts, client_has) in
+        [("write = \"1s\"", HALF_A_MINUTE), ("", 2 * HALF_A_MINUTE), ("write = \"5m\"", 10 * HALF_A_MINUTE)]
+    {
+        let world = with_timeouts(timeouts).start().await;
+        world.emulator.next(Plane::OpenAi, Fault::named("stall"), 1).unwrap();
+        let client = asking(&world).await;
+        world.emulator.journal().wait_for(|entry| entry.target == CHAT, LIMIT).await.unwrap();
+        let tls = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"http/1.1").await;
+        let upstream: SocketAddr = world.emulator.openai(Door::Behind).rsplit('/').next().unwrap().parse().unwrap();
+        for (peer, has) in [
+            (client.local_addr().unwrap(), client_has),
+            (tls.get_ref().0.local_addr().unwrap(), client_has),
+            (upstream, HALF_A_MINUTE),
+        ] {
+            let socket = world.gateway.socket_to(peer);
+            let socket = SockRef::from(&socket);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(has), "{peer}, {timeouts}");
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), HALF_A_MINUTE, "{peer}");
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), HALF_A_MINUTE, "{peer}");
+        }
     }
 }
 

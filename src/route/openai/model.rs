@@ -27,10 +27,16 @@ use http::Method;
 use super::Target;
 use crate::family::Family;
 use crate::refusal::Refusal;
-use crate::route::path::parameters;
+use crate::route::path::{hidden_names, parameters};
+
+/// How a query names a deployment: the legacy surface says `deployment`, v1 says `model` (azure-wire, A3).
+const PARAMETERS: [&str; 2] = ["deployment", "model"];
 
 /// The target of an operation of this family, whose path after the account's prefix has these words.
 pub(super) fn target(method: &Method, family: Option<Family>, words: &[&str], query: &str) -> Result<Target, Refusal> {
+    if hidden_names(query).any(|name| names_deployment(&name)) {
+        return Err(Refusal::Ambiguous("its query names a deployment where only some servers would look for it"));
+    }
     match family {
         Some(Family::Inference | Family::Responses) if method == Method::POST && is_in_body(words) => {
             Ok(Target::InBody)
@@ -53,12 +59,15 @@ fn is_in_body(words: &[&str]) -> bool {
     )
 }
 
-/// The legacy surface says `deployment`, v1 says `model` (azure-wire, A3); who says both must mean the same.
+fn names_deployment(parameter: &str) -> bool {
+    PARAMETERS.iter().any(|name| parameter.eq_ignore_ascii_case(name))
+}
+
+/// Who says both must mean the same.
 fn in_query(query: &str) -> Result<Target, Refusal> {
-    let names = ["deployment", "model"];
     let mut named: Option<Cow<'_, str>> = None;
     for parameter in parameters(query) {
-        if !names.iter().any(|name| parameter.name().eq_ignore_ascii_case(name)) {
+        if !names_deployment(&parameter.name()) {
             continue;
         }
         let value = parameter.value();
@@ -92,6 +101,17 @@ mod tests {
         }
         for query in ["model=a&model=b", "deployment=a&%6Dodel=b", "model=a&MODEL=", "model=a%00", "model=a+b"] {
             assert!(matches!(in_query(query), Err(Refusal::Ambiguous(_))), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_that_only_some_servers_see_is_named_by_nobody() {
+        for query in ["x=1;model=a", "deployment=a;deployment=b", "mod%2565l=a", "model=a?x=1&deployment=a;model=b"] {
+            for words in [&["chat", "completions"][..], &["realtime"]] {
+                let family = if words.len() == 1 { Family::Realtime } else { Family::Inference };
+                let named = target(&Method::POST, Some(family), words, query);
+                assert!(matches!(named, Err(Refusal::Ambiguous(_))), "{query}: {named:?}");
+            }
         }
     }
 }

@@ -26,11 +26,11 @@ pub(super) struct Assertion(Zeroizing<String>);
 const LIFE: Duration = Duration::from_secs(5 * 60);
 
 pub(super) fn credential(
-    application: &Application,
+    application: Application,
     assertion: Assertion,
     client_options: ClientOptions,
 ) -> Result<Arc<dyn TokenCredential>, Denial> {
-    let Application { tenant, client_id, .. } = application.clone();
+    let Application { tenant, client_id, .. } = application;
     let options = ClientAssertionCredentialOptions { client_options };
     let credential = ClientAssertionCredential::new(tenant, client_id, assertion, Some(options));
     Ok(credential.map_err(|_| Denial::refused("azure_identity refuses tenant or authority"))?)

@@ -38,10 +38,10 @@ pub(super) async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
-pub(super) fn credential(tenant: Option<&str>, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
+pub(super) fn credential(tenant: Option<String>, exchange: &Exchange) -> Result<Arc<dyn TokenCredential>, Denial> {
     let executor: Arc<dyn Executor> = Arc::new(Bounded { exchange: exchange.clone() });
     let options = AzureCliCredentialOptions {
-        tenant_id: tenant.map(str::to_owned),
+        tenant_id: tenant,
         executor: Some(executor),
         ..AzureCliCredentialOptions::default()
     };

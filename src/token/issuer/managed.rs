@@ -11,10 +11,10 @@ use crate::settings::UserAssigned;
 use crate::token::transport::Seen;
 
 pub(super) fn credential(
-    user_assigned: Option<&UserAssigned>,
+    user_assigned: Option<UserAssigned>,
     client_options: ClientOptions,
 ) -> Result<Arc<dyn TokenCredential>, Denial> {
-    let user_assigned_id = user_assigned.cloned().map(|id| match id {
+    let user_assigned_id = user_assigned.map(|id| match id {
         UserAssigned::ClientId(id) => UserAssignedId::ClientId(id),
         UserAssigned::ObjectId(id) => UserAssignedId::ObjectId(id),
     });

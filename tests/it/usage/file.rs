@@ -1,6 +1,7 @@
 //! The file that the use of keys is kept in: over restarts, crashes, and whatever else is there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -114,6 +115,29 @@ async fn what_is_no_record_is_set_aside_and_told() {
     }
 }
 
+/// Whatever else is there is somebody's, and stays where it is.
+#[tokio::test]
+async fn what_was_never_a_record_is_left_alone() {
+    for other in ["[clients.a]\nkeys = []\n", "{\"keys\": []}", "-----BEGIN PRIVATE KEY-----\n", " "] {
+        let world = keeping(AT_ONCE, Some(other)).await;
+        let told = "the use of keys is not written down, a restart would forget it: the file is something else, and stays: name another one";
+        world.gateway.logged(|line| line["level"] == "WARN" && line["message"] == told).await;
+        assert_eq!(world.models(&world.emulator.keys().openai).await, 200);
+        assert!(world.unwritten().await);
+        assert_eq!(fs::read_to_string(world.file("usage.json")).unwrap(), other);
+        assert_eq!(world.beside(), ["usage.json", "usage.json.lock"]);
+    }
+}
+
+/// It tells who does what, and lets keys that are easily guessed be tried.
+#[tokio::test]
+async fn nobody_else_may_read_it() {
+    let world = keeping(AT_ONCE, None).await;
+    assert_eq!(world.models(&world.emulator.keys().openai).await, 200);
+    world.until_written(1).await;
+    assert_eq!(fs::metadata(world.file("usage.json")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[tokio::test]
 async fn an_empty_file_is_none_yet() {
     let world = keeping(AT_ONCE, Some("")).await;
@@ -169,6 +193,13 @@ async fn a_file_has_one_keeper() {
     assert_eq!(world.usage_page().await["cut_short"], Value::Null);
 }
 
+const IN_PLACE_OF_KEYS: &str =
+    "keys.toml: lies where keys.toml is read from: name another file for usage.file, which can be written to\n";
+
+const IN_PLACE_OF_SETTINGS: &str =
+    "keyswap.toml:8:8: usage.file: is the file of these settings: name one of its own, which keyswap makes\n";
+
+/// By whatever name.
 #[test]
 fn a_file_that_is_something_else_is_refused() {
     let world = |usage: &str| {
@@ -177,18 +208,26 @@ fn a_file_that_is_something_else_is_refused() {
         crate::gateway::directory(&[("keyswap.toml", &format!("{settings}{usage}\n")), ("keys.toml", "")])
     };
     for (usage, told) in [
+        ("file = \"keys.toml\"", IN_PLACE_OF_KEYS),
+        ("file = \"./keys.toml\"", &format!("./{IN_PLACE_OF_KEYS}")),
+        ("file = \"link\"", &IN_PLACE_OF_KEYS.replacen("keys.toml", "link", 1)),
+        ("file = \"keyswap.toml\"", IN_PLACE_OF_SETTINGS),
+        ("file = \"./keyswap.toml\"", IN_PLACE_OF_SETTINGS),
+        ("file = \"../DIRECTORY/keyswap.toml\"", IN_PLACE_OF_SETTINGS),
         (
-            "file = \"keys.toml\"",
-            "keys.toml: is read for something else, and keyswap would write to it: name another file for [usage]\n",
-        ),
-        (
-            "file = \"keyswap.toml\"",
-            "keyswap.toml:8:8: usage.file: is the file of these settings: name one of its own, which keyswap makes\n",
+            "file = \"tls/usage.json\"\n[listen]\nhttps = \"127.0.0.1:0\"\n[tls]\ndirectory = \"./tls\"",
+            "tls/usage.json: lies where ./tls is read from: name another file for usage.file, which can be written to\n",
         ),
         ("every = \"0s\"", "keyswap.toml:8:9: usage.every: must be longer than nothing: it cannot be switched off\n"),
         ("files = 1", "keyswap.toml:8:1: usage.files: unknown key; known here: every, file\n"),
     ] {
-        let directory = world(usage);
+        let directory = world("");
+        let name = directory.path().file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(directory.path().join("keyswap.toml")).unwrap();
+        let text = format!("{}{}\n", text.trim_end_matches('\n'), format!("\n{usage}").replace("DIRECTORY", name));
+        fs::write(directory.path().join("keyswap.toml"), text).unwrap();
+        fs::create_dir(directory.path().join("tls")).unwrap();
+        std::os::unix::fs::symlink("keys.toml", directory.path().join("link")).unwrap();
         let (code, _, error) = crate::gateway::run(directory.path(), &["check"], &[]);
         assert_eq!((code, error.as_str()), (Some(2), told));
     }

@@ -103,7 +103,7 @@ cure:      If the scripts of that page may call, add its origin to origins in [c
 answered:  400, not-http
 step:      listen
 why:       the request is not valid HTTP
-cure:      See what connects there: HTTP/2 without TLS, TLS on the address for HTTP, or no HTTP at all.
+cure:      See what connects there: HTTP/2 without TLS, TLS on the address for HTTP, no HTTP at all, or a body whose chunks are none.
 ",
         ),
         (
