@@ -74,7 +74,7 @@ impl Progress {
         self.wake();
     }
 
-    /// Runs the task of the stream, until that is done or the stream has to end. A stream whose task is dropped is reset.
+    /// Runs the task of the stream, until that is done or the stream has to end: one whose task is dropped is reset.
     pub(super) async fn oversee(self: Arc<Self>, task: impl Future<Output = ()>) {
         let mut task = pin!(task);
         let mut revoked = None;

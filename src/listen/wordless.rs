@@ -1,7 +1,9 @@
-//! The one answer that h2 gives by itself: 431, without a word, to a list of header fields that is larger than it takes.
+//! What h2 says by itself, and no client should hear.
 //!
-//! It cannot be put in our words, since h2 keeps count of what it has sent. Its connection ends instead, as h2 itself
-//! ends one whose list is larger still.
+//! - 431, without a word, to a list of header fields that is larger than it takes. It cannot be put in our words, since h2
+//!   keeps count of what it has sent. Its connection ends instead, as h2 itself ends one whose list is larger still.
+//! - CANCEL, where a stream is ended from outside. To node (20 and 22) that is a clean end, and so a whole answer: any other
+//!   error is said in its place.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -11,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::mishap::{Cause, Witness};
 
-/// A stream on which h2 writes, and no answer without words.
+/// A stream on which h2 writes, and nothing that is not to be said.
 #[derive(Debug)]
 pub(super) struct Worded<S> {
     io: S,
@@ -19,10 +21,19 @@ pub(super) struct Worded<S> {
     frames: Frames,
     /// How much of what is to be written was looked at already.
     seen: usize,
-    /// What may still be written before an answer without words.
-    left: Option<usize>,
+    /// What is not to be said, and what may still be written before it.
+    ahead: Option<(usize, Unsaid)>,
     /// What is left to write of the frame that ends the connection.
     farewell: &'static [u8],
+}
+
+/// What is not to be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsaid {
+    /// A whole answer without words, from its first byte on.
+    Answer,
+    /// The one byte that makes a reset a cancellation.
+    Cancel,
 }
 
 /// Where h2 is in its frames.
@@ -42,6 +53,11 @@ struct Frames {
 const FRAME_HEAD: usize = 9;
 
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+
+/// The errors of a reset; all that there are fit into the last of its bytes.
+const INTERNAL_ERROR: u8 = 2;
+const CANCEL: u8 = 8;
 
 /// The flag of a stream's last frame.
 const END_STREAM: u8 = 1;
@@ -54,7 +70,7 @@ const FAREWELL: &[u8] = b"\0\0\x21\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\x0bheader
 
 impl<S: AsyncWrite + Unpin> Worded<S> {
     pub(super) fn new(io: S, witness: Witness) -> Self {
-        Self { io, witness, frames: Frames::default(), seen: 0, left: None, farewell: FAREWELL }
+        Self { io, witness, frames: Frames::default(), seen: 0, ahead: None, farewell: FAREWELL }
     }
 
     /// Looks at what was not seen yet of what is to be written: h2 offers again what the stream did not take.
@@ -62,8 +78,10 @@ impl<S: AsyncWrite + Unpin> Worded<S> {
         let mut passed = 0;
         for part in parts {
             let known = self.seen.saturating_sub(passed).min(part.len());
-            if let Some(at) = self.frames.advance(&part[known..]) {
-                self.left = Some(passed + known + at);
+            if let Some((at, unsaid)) = self.frames.advance(&part[known..]) {
+                let at = passed + known + at;
+                self.ahead = Some((at, unsaid));
+                self.seen = at + 1;
                 return;
             }
             passed += part.len();
@@ -94,20 +112,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Worded<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.left.is_none() {
+        if this.ahead.is_none() {
             this.look(parts);
         }
-        let Some(left) = &mut this.left else {
-            let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, parts))?;
-            this.seen -= written.min(this.seen);
-            return Poll::Ready(Ok(written));
+        let written = match &mut this.ahead {
+            None => ready!(Pin::new(&mut this.io).poll_write_vectored(cx, parts))?,
+            Some((0, Unsaid::Answer)) => return this.poll_farewell(cx),
+            Some((0, Unsaid::Cancel)) => {
+                let written = ready!(Pin::new(&mut this.io).poll_write(cx, &[INTERNAL_ERROR]))?;
+                this.ahead = None;
+                written
+            }
+            Some((left, _)) => {
+                let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+                let written = ready!(Pin::new(&mut this.io).poll_write(cx, &first[..first.len().min(*left)]))?;
+                *left -= written;
+                written
+            }
         };
-        if *left == 0 {
-            return this.poll_farewell(cx);
-        }
-        let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
-        let written = ready!(Pin::new(&mut this.io).poll_write(cx, &first[..first.len().min(*left)]))?;
-        *left -= written;
+        this.seen -= written.min(this.seen);
         Poll::Ready(Ok(written))
     }
 
@@ -131,24 +154,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Worded<S> {
 }
 
 impl Frames {
-    /// Goes on by these bytes, or up to the head of the first answer without words: its place in them.
-    fn advance(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Goes on by these bytes, or up to what is not to be said: its place in them.
+    fn advance(&mut self, bytes: &[u8]) -> Option<(usize, Unsaid)> {
         let mut at = 0;
         while at < bytes.len() {
             if self.payload > 0 {
                 let skipped = self.payload.min(bytes.len() - at);
                 self.payload -= skipped;
                 at += skipped;
+                if self.payload == 0 && self.kind() == RST_STREAM && bytes[at - 1] == CANCEL {
+                    return Some((at - 1, Unsaid::Cancel));
+                }
                 continue;
             }
             self.head[self.known] = bytes[at];
             self.known = (self.known + 1) % FRAME_HEAD;
             at += 1;
             if self.known == 0 && self.enter() {
-                return Some(at.saturating_sub(FRAME_HEAD));
+                return Some((at.saturating_sub(FRAME_HEAD), Unsaid::Answer));
             }
         }
         None
+    }
+
+    fn kind(&self) -> u8 {
+        self.head[3]
     }
 
     /// Takes in a frame whose head is known. Says whether it is a whole answer, and none of ours.
@@ -167,10 +197,12 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::listen::Entrance;
 
     const DATA: u8 = 0;
-    const RST_STREAM: u8 = 3;
 
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
@@ -199,7 +231,7 @@ mod tests {
         for cut in 0..=before.len() {
             let mut frames = Frames::default();
             assert_eq!(frames.advance(&all[..cut]), None, "{cut}");
-            assert_eq!(frames.advance(&all[cut..]), Some(before.len() - cut), "{cut}");
+            assert_eq!(frames.advance(&all[cut..]), Some((before.len() - cut, Unsaid::Answer)), "{cut}");
         }
     }
 
@@ -213,6 +245,55 @@ mod tests {
         for stream in [3, 1, 9] {
             assert_eq!(frames.advance(&frame(HEADERS, 5, stream, &[0xbe])), None, "trailers of {stream}");
         }
-        assert_eq!(frames.advance(&frame(HEADERS, 5, 11, &[0xbe])), Some(0));
+        assert_eq!(frames.advance(&frame(HEADERS, 5, 11, &[0xbe])), Some((0, Unsaid::Answer)));
+    }
+
+    /// Takes so many bytes at once.
+    struct Narrow(usize, Vec<u8>);
+
+    impl AsyncWrite for Narrow {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.0);
+            self.1.extend(&bytes[..taken]);
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// However the bytes come and go, no stream is cancelled, and everything else is as it was.
+    #[test]
+    fn a_cancellation_is_an_error() {
+        let said = |cancel: u8| {
+            [
+                frame(DATA, 0, 1, &[CANCEL; 4]),
+                frame(RST_STREAM, 0, 3, &[0, 0, 0, cancel]),
+                frame(RST_STREAM, 0, 5, &[0, 0, 0, 0]),
+                frame(RST_STREAM, 0, 7, &[0, 0, 0, cancel]),
+                frame(DATA, END_STREAM, 1, &[CANCEL; 8]),
+            ]
+            .concat()
+        };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for width in 1..=40 {
+            for offered in [1, 7, 13, 1000] {
+                let witness = Witness::new(None, Entrance { listener: "https", tls: None }, Arc::new(|_| ()));
+                let mut worded = Worded::new(Narrow(width, Vec::new()), witness);
+                let said_by_h2 = said(CANCEL);
+                let mut left = &said_by_h2[..];
+                while !left.is_empty() {
+                    let offered = &left[..left.len().min(offered)];
+                    let Poll::Ready(Ok(written)) = Pin::new(&mut worded).poll_write(&mut cx, offered) else { panic!() };
+                    left = &left[written..];
+                }
+                assert_eq!(worded.io.1, said(INTERNAL_ERROR), "{width} {offered}");
+            }
+        }
     }
 }

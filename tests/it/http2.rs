@@ -185,7 +185,7 @@ async fn a_stream_whose_client_makes_no_room_is_let_go_alone() {
 
         let mut streams = Streams::with_window(&world, room).await;
         let mut stuck = streams.ask(chat(&world)).await.into_body();
-        assert_eq!(read_what_fits(&mut stuck).await, (room as usize, Some(Reason::CANCEL)));
+        assert_eq!(read_what_fits(&mut stuck).await, (room as usize, Some(Reason::INTERNAL_ERROR)));
         upstream.connections_ended(1).await;
         let line = world.gateway.told(|_| true).await;
         assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("client-gone"), Some(200)), "{line}");
@@ -221,7 +221,7 @@ async fn a_cut_reaches_a_stream_whose_client_makes_no_room() {
     let mut streams = Streams::with_window(&world, NARROW).await;
     let mut stuck = streams.ask(chat(&world)).await.into_body();
     world.change("keys.toml", |keys| keys.replacen("\" }]", "\", revoked = true, cut = true }]", 1));
-    assert_eq!(read_what_fits(&mut stuck).await, (NARROW as usize, Some(Reason::CANCEL)));
+    assert_eq!(read_what_fits(&mut stuck).await, (NARROW as usize, Some(Reason::INTERNAL_ERROR)));
     upstream.connections_ended(1).await;
     assert_eq!(world.gateway.told(|_| true).await["outcome"], "revoked");
 }
