@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr3;
 use percent_encoding::percent_decode_str;
 
 /// One `name=value` of a query, as it came.
@@ -73,7 +74,7 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
 /// not everybody takes for the end of a parameter, or encoded twice. They are to be looked for, and refused.
 pub(crate) fn hidden_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
     // Almost no query has any of these: one look at each byte tells.
-    let may_hide = query.bytes().any(|byte| matches!(byte, b';' | b'?' | b'%'));
+    let may_hide = memchr3(b';', b'?', b'%', query.as_bytes()).is_some();
     let all = parameters(if may_hide { query } else { "" });
     all.flat_map(|parameter| {
         let shown = parameter.name();
