@@ -67,13 +67,10 @@ async fn search(world: &World) -> Answer {
     world.post(SEARCH).key(&world.emulator.keys().search_query).json(&json!({"search": "*"})).await
 }
 
-/// The scope of tokens for Azure OpenAI.
-const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
-
 /// The client is told that Azure cannot be reached, and the log why.
 async fn is_unreachable(world: &World, why: &str) {
     // The short limits of these worlds are Entra's, too: on a busy machine it may take a second try.
-    world.gateway.logged(|line| line["message"] == "token fetched" && line["scope"] == SCOPE).await;
+    world.has_token().await;
     let answer = chat(world).await;
     assert_eq!((answer.status.as_u16(), answer.reason()), (502, "upstream-unreachable"), "{}", answer.text());
     let message = "keyswap cannot reach Azure OpenAI. Try again.";
@@ -308,7 +305,7 @@ async fn a_dead_address_of_one_family_does_not_hold_up_the_other() {
     let addresses: Vec<_> = ("contoso.openai.azure.com", port).to_socket_addrs().unwrap().collect();
     assert!(addresses[0].is_ipv6() && addresses[1].is_ipv4(), "{addresses:?}");
     let _silent = silent(addresses[0]);
-    world.gateway.logged(|line| line["message"] == "token fetched" && line["scope"] == SCOPE).await;
+    world.has_token().await;
     let begun = Instant::now();
     assert_eq!(chat(&world).await.status, 200);
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());

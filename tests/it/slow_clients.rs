@@ -8,7 +8,6 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::{client_hello, request_text};
 use crate::gateway::LIMIT;
-use crate::slow_readers::has_token;
 use crate::wire::{End, chat, read_all, with_timeouts};
 use crate::world::{CHAT, Plan, World, saying};
 
@@ -74,7 +73,7 @@ async fn a_head_that_began_with_the_request_before_has_the_time_of_a_head() {
 async fn a_kept_connection_has_the_time_of_a_next_request() {
     const HEAD: Duration = Duration::from_millis(500);
     let world = with_timeouts("head = \"500ms\"\nkeep_alive = \"1h\"").start().await;
-    has_token(&world).await;
+    world.has_token().await;
     let said = saying("hello").to_string();
     let key = world.emulator.keys().openai;
     let chunked = [
@@ -137,7 +136,7 @@ async fn slow_clients_are_nobodys_trouble() {
         ..Plan::default()
     };
     let world = plan.start().await;
-    has_token(&world).await;
+    world.has_token().await;
     let mut slow = Vec::new();
     for _ in 0..100 {
         let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();

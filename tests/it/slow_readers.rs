@@ -17,14 +17,6 @@ const LONG: usize = 5_000_000;
 /// How much a slow reader takes at once, in bytes, and how long it then does something else.
 const SIP: (u64, Duration) = (64 * 1024, Duration::from_millis(200));
 
-/// Waits until chats can go through. What is long here is made by the same thread as the tokens.
-pub(crate) async fn has_token(world: &World) {
-    let fetched = |line: &serde_json::Value| {
-        line["message"] == "token fetched" && line["scope"] == "https://cognitiveservices.azure.com/.default"
-    };
-    world.gateway.logged(fetched).await;
-}
-
 /// A client whose own buffer is small.
 async fn small(world: &World, secured: bool) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
@@ -59,7 +51,7 @@ fn body(answer: &[u8]) -> usize {
 #[tokio::test]
 async fn a_reader_that_never_stops_gets_every_byte_however_long_that_takes() {
     let world = with_timeouts("write = \"2s\"").start().await;
-    has_token(&world).await;
+    world.has_token().await;
     let chat = chat(&world, "HTTP/1.1", &saying(&"x".repeat(LONG)));
     world.emulator.next(Plane::OpenAi, Fault::named("truncate").at_byte(LONG), 2).unwrap();
     let plain = async {
@@ -86,7 +78,7 @@ async fn a_reader_that_never_stops_gets_every_byte_however_long_that_takes() {
 async fn a_client_of_tls_that_takes_nothing_is_let_go() {
     let environment = vec![("RUST_LOG", "keyswap=debug".to_owned())];
     let world = Plan { environment, ..with_timeouts("write = \"500ms\"") }.start().await;
-    has_token(&world).await;
+    world.has_token().await;
     let stream = small(&world, true).await;
     let from = stream.local_addr().unwrap().to_string();
     let mut stream = handshake(stream, world.emulator.ca_pem(), b"http/1.1").await.unwrap();
@@ -107,7 +99,7 @@ async fn a_client_of_tls_that_takes_nothing_is_let_go() {
 async fn soak_a_reader_that_pauses_gets_every_byte_afterwards() {
     const PAUSE: Duration = Duration::from_secs(45);
     let world = World::start().await;
-    has_token(&world).await;
+    world.has_token().await;
     let mut stream = small(&world, false).await;
     // The system has taken all of it when the pause begins, and nobody here waits to write.
     let long = "x".repeat(500_000);

@@ -292,8 +292,9 @@ async fn an_upstream_has_its_time_and_no_more() {
 async fn a_client_that_takes_nothing_is_let_go() {
     let environment = vec![("RUST_LOG", "keyswap=debug".to_owned())];
     let world = Plan { environment, ..with_timeouts("write = \"300ms\"") }.start().await;
+    world.has_token().await;
     // More than the system's buffers on the way can hold.
-    let long = "x".repeat(32_000_000);
+    let long = "x".repeat(8_000_000);
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(8 * 1024).unwrap();
     let mut stream = socket.connect(world.gateway.http).await.unwrap();

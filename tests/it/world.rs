@@ -108,6 +108,13 @@ impl World {
         (answer.status.as_u16(), answer.text())
     }
 
+    /// Waits until the gateway has its token for Azure OpenAI: a test of what comes after that need not count with how long
+    /// it takes on a busy machine.
+    pub(crate) async fn has_token(&self) {
+        let scope = "https://cognitiveservices.azure.com/.default";
+        self.gateway.logged(|line| line["message"] == "token fetched" && line["scope"] == scope).await;
+    }
+
     /// One of the gateway's files.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.gateway.directory.path().join(name)
