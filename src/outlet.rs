@@ -88,7 +88,7 @@ impl Outlet {
     }
 
     /// Waits until everything that was put in has left, within `limit`. What is put in later goes nowhere.
-    pub fn close(self, limit: Duration) {
+    pub fn close(&self, limit: Duration) {
         self.inlets.shared.closing.store(true, Ordering::Release);
         self.inlets.thread.unpark();
         // A file that takes nothing for so long must not keep the process.
