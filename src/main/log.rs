@@ -66,8 +66,8 @@ impl Log {
         Ok(Self { outlet, lines })
     }
 
-    /// Has panics told here. The usual way waits for standard error with its lock held, so that one reader who hangs would
-    /// stop thread after thread. Their place is told alone: their words may hold anything, a secret too.
+    /// Has panics told here. The usual way waits for whoever reads standard error: one that hangs would stop thread after
+    /// thread. Their place is told alone: their words may hold anything, a secret too.
     pub(crate) fn tell_panics() {
         panic::set_hook(Box::new(|panic| {
             let (thread, place) = (thread::current(), panic.location().map(ToString::to_string));
@@ -83,8 +83,14 @@ impl Log {
     /// Says the last words, if there are any, and lets all leave that was said, within bounds.
     pub(crate) fn close(self, last_words: Option<&dyn Display>) {
         if let Some(words) = last_words {
-            drop(writeln!(&*self.lines, "{words}"));
+            drop((&*self.lines).write_all(format!("{words}\n").as_bytes()));
         }
+    }
+}
+
+/// Also where a panic ends the process: that is told here alone.
+impl Drop for Log {
+    fn drop(&mut self) {
         self.outlet.close(CLOSING_LIMIT);
     }
 }

@@ -100,6 +100,7 @@ async fn an_identity_that_entra_refuses_is_not_ready_and_its_secret_is_told_nobo
         }
 
         let secret = world.emulator.app().secret;
+        world.gateway.logged(of_chat(NO_TOKEN)).await;
         let log = format!("{:?}", world.gateway.log());
         assert!(log.contains(code), "{log}");
         assert!(!log.contains(&secret), "the secret is in the log");
