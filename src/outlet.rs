@@ -51,8 +51,9 @@ struct Shared {
     closing: AtomicBool,
 }
 
-/// How much may wait in an inlet, in bytes: hundreds of lines, or a hiccup of whoever reads them.
-const ROOM: usize = 512 * 1024;
+/// How much may wait in an inlet, in bytes: thousands of lines. A worker that does nothing else fills it in 50 ms, for which
+/// the thread may have to wait on a busy machine.
+const ROOM: usize = 1024 * 1024;
 
 /// How long a file that said "not now" is left alone: somebody has made it non-blocking.
 const NOT_NOW: Duration = Duration::from_millis(10);
@@ -108,7 +109,9 @@ impl Inlets {
 
     /// Has the thread look, unless it is about to.
     fn wake(&self) {
-        if !self.shared.filled.swap(true, Ordering::AcqRel) {
+        // A look first, since setting it takes its line of memory from the other workers each time. It is not too old: whoever
+        // put something in after the thread has emptied the inlet, under the same lock, sees that the thread had reset this.
+        if !self.shared.filled.load(Ordering::Relaxed) && !self.shared.filled.swap(true, Ordering::AcqRel) {
             self.thread.unpark();
         }
     }

@@ -36,6 +36,7 @@ async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> (u16, Strin
 #[tokio::test]
 async fn without_a_secret_programs_on_this_machine_may_ask_and_no_web_page() {
     let world = with("address = \"127.0.0.1:0\"\n").await;
+    world.becomes_ready().await;
     for host in ["127.0.0.1:9090", "localhost", "LOCALHOST:1", "localhost.", "[::1]:9090", "127.8.8.8"] {
         assert_eq!(ask(&world, "/nothing", &[("host", host)]).await.0, 404, "{host}");
     }
@@ -75,6 +76,7 @@ async fn a_secret_is_needed_wherever_one_is_set() {
             "address = \"0.0.0.0:0\"\nsecret_env = \"ADMIN_SECRET\"\n"
         };
         let world = with(admin).await;
+        world.becomes_ready().await;
         let here = ("host", "localhost");
         let bearer = format!("Bearer {SECRET}");
         for good in [&bearer, &format!("bearer   {SECRET} ")] {

@@ -88,7 +88,7 @@ async fn a_certificate_that_has_ended_costs_its_own_clients_alone() {
     assert_eq!(ours.status, 200);
     let theirs = world.post(CHAT).key(KEY).json(&saying("hello")).await;
     assert_eq!((theirs.status.as_u16(), theirs.reason()), (500, "token-refused"));
-    assert_eq!(world.admin("/health/ready").await.0, 200);
+    world.becomes_ready().await;
 }
 
 /// Of several, all are told at once.

@@ -19,12 +19,7 @@ async fn without_a_key_there_is_no_token_to_wait_for() {
 async fn a_token_that_may_come_soon_is_waited_for() {
     let fault = |emulator: &azure_emulator::Emulator| emulator.next(Plane::Entra, Fault::named("503"), 1).unwrap();
     let world = Plan { before: Box::new(fault), ..Plan::default() }.start().await;
-    let (_, page) = loop {
-        let (status, page) = world.admin("/health/ready").await;
-        if status == 200 {
-            break (status, page);
-        }
-    };
+    let page = world.becomes_ready().await;
     assert_eq!(page.matches(": token valid for ").count(), 2, "{page}");
 }
 
@@ -32,7 +27,7 @@ async fn a_token_that_may_come_soon_is_waited_for() {
 #[tokio::test]
 async fn what_new_settings_need_keeps_nobody_from_what_works() {
     let world = World::start().await;
-    while world.admin("/health/ready").await.0 != 200 {}
+    world.becomes_ready().await;
     // It takes connections, and says nothing on them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let authority = format!("https://{}", silent.local_addr().unwrap());

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_emulator::{App, Door, Emulator, Entry, Options, Plane};
 use http::Method;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Call, Client};
-use crate::gateway::{Gateway, directory};
+use crate::gateway::{Gateway, LIMIT, directory};
 
 /// A chat on the legacy surface.
 pub(crate) const CHAT: &str = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21";
@@ -113,6 +114,19 @@ impl World {
     pub(crate) async fn has_token(&self) {
         let scope = "https://cognitiveservices.azure.com/.default";
         self.gateway.logged(|line| line["message"] == "token fetched" && line["scope"] == scope).await;
+    }
+
+    /// Waits until the gateway is ready; gives the page that says so.
+    pub(crate) async fn becomes_ready(&self) -> String {
+        let ready = async {
+            loop {
+                match self.admin("/health/ready").await {
+                    (200, page) => return page,
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, ready).await.expect("it becomes ready")
     }
 
     /// One of the gateway's files.
