@@ -1,17 +1,15 @@
 //! What our own stop cuts off: nobody takes the beginning of an answer for a whole one.
 
 use azure_emulator::{Fault, Plane};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{http2, secure};
+use crate::client::secure;
 use crate::gateway::LIMIT;
-use crate::wire::{End, chat, read_all};
-use crate::world::{CHAT, Plan, World, saying};
+use crate::wire::{End, begun_over_http2, chat, read_all};
+use crate::world::{Plan, World, saying};
 
 /// How a stop comes to cut off what runs.
 #[derive(Clone, Copy, Debug)]
@@ -100,15 +98,7 @@ async fn an_answer_of_http_2_that_our_stop_cuts_off_has_no_end() {
     for stop in [Stop::Deadline, Stop::SecondSignal] {
         let mut world = stop.world().await;
         world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body").at_byte(700), 1).unwrap();
-        let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
-        let mut streamed = saying("a long story");
-        streamed["stream"] = json!(true);
-        let request = Request::post(format!("https://localhost{CHAT}"))
-            .header("api-key", world.emulator.keys().openai)
-            .body(Full::<Bytes>::from(streamed.to_string()))
-            .unwrap();
-        let mut answer = send.send_request(request).await.unwrap();
-        answer.body_mut().frame().await.unwrap().unwrap();
+        let answer = begun_over_http2(&world).await;
         stop.of(&mut world).await;
         answer.collect().await.expect_err("an end");
     }

@@ -16,12 +16,17 @@ use crate::gateway::LIMIT;
 use crate::world::{CHAT, World, saying};
 
 /// What is uploaded, in bytes: more than all buffers between can hold.
-const UPLOAD: usize = 50_000_000;
+pub(crate) const UPLOAD: usize = 50_000_000;
 
 /// A client that gets its answer by luck would not get it this often.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 
-/// Each connection is its own, as a reset would be.
+/// A program in Python that makes a connection of its own for each request, as a reset would be, and then does this with it
+/// before it looks at the answer.
+pub(crate) fn http_client(request: &str) -> String {
+    HTTP_CLIENT.replace("REQUEST", request)
+}
+
 const HTTP_CLIENT: &str = r#"
 import http.client, json, ssl, sys, urllib.parse
 url, upload, tries = urllib.parse.urlsplit(sys.argv[1]), bytes(int(sys.argv[2])), int(sys.argv[3])
@@ -31,7 +36,7 @@ for _ in range(tries):
         connection = http.client.HTTPSConnection(url.netloc, context=trusted)
     else:
         connection = http.client.HTTPConnection(url.netloc)
-    connection.request("POST", f"{url.path}?{url.query}", upload, {"api-key": "wrong"})
+    REQUEST
     answer = connection.getresponse()
     print(json.dumps([answer.status, answer.read().decode()]))
 "#;
@@ -56,7 +61,7 @@ for (let n = 0; n < tries; n++) {
 "#;
 
 /// A program that uploads, in the gateway's directory; each line that it writes is a status and a body.
-async fn upload(world: &World, program: &str, arguments: &[&str]) -> Vec<Value> {
+pub(crate) async fn upload(world: &World, program: &str, arguments: &[&str]) -> Vec<Value> {
     let directory = world.gateway.directory.path();
     let running = tokio::process::Command::new(program)
         .args(arguments)
@@ -71,11 +76,16 @@ async fn upload(world: &World, program: &str, arguments: &[&str]) -> Vec<Value> 
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// An upload in one piece, with these headers.
+fn post(headers: &str) -> String {
+    format!(r#"connection.request("POST", f"{{url.path}}?{{url.query}}", upload, {headers})"#)
+}
+
 fn is_refusal_each_time(answers: &[Value], client: &str) {
     assert_eq!(answers, vec![json!([401, OPENAI_WRONG_KEY]); TRIES], "{client}");
 }
 
-fn urls(world: &World) -> [String; 2] {
+pub(crate) fn urls(world: &World) -> [String; 2] {
     let port = world.gateway.https.unwrap().port();
     [format!("http://{}{CHAT}", world.gateway.http), format!("https://localhost:{port}{CHAT}")]
 }
@@ -85,7 +95,7 @@ fn urls(world: &World) -> [String; 2] {
 async fn a_wish_for_another_protocol_costs_nobody_its_refusal() {
     let world = World::start().await;
     let wishing = r#"{"api-key": "wrong", "Connection": "Upgrade", "Upgrade": "h2c"}"#;
-    let script = HTTP_CLIENT.replace(r#"{"api-key": "wrong"}"#, wishing);
+    let script = http_client(&post(wishing));
     for url in urls(&world) {
         let arguments = ["-c", &script, &url, &UPLOAD.to_string(), &TRIES.to_string()];
         is_refusal_each_time(&upload(&world, "python3", &arguments).await, &format!("{url}{script}"));
@@ -96,7 +106,7 @@ async fn a_wish_for_another_protocol_costs_nobody_its_refusal() {
 async fn python_reads_its_refusal() {
     let world = World::start().await;
     for url in urls(&world) {
-        for script in [HTTP_CLIENT, URLLIB] {
+        for script in [&http_client(&post(r#"{"api-key": "wrong"}"#)), URLLIB] {
             let arguments = ["-c", script, &url, &UPLOAD.to_string(), &TRIES.to_string()];
             is_refusal_each_time(&upload(&world, "python3", &arguments).await, &format!("{url}{script}"));
         }

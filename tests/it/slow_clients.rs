@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::{client_hello, request_text};
 use crate::gateway::LIMIT;
-use crate::wire::{End, chat, read_all, with_timeouts};
+use crate::wire::{End, chat, read_all, with_places, with_timeouts};
 use crate::world::{CHAT, Plan, World, saying};
 
 /// Sends these bytes one by one, and then one of them again and again, until the connection ends.
@@ -104,11 +104,7 @@ async fn a_kept_connection_has_the_time_of_a_next_request() {
 /// A client that is to be heard out has its place among all connections as long as that takes.
 #[tokio::test]
 async fn a_connection_that_lingers_has_its_place_until_its_end() {
-    let plan = Plan {
-        settings: Box::new(|text, _| text.replace("[listen]\n", "[listen]\nconnections = 1\n")),
-        ..Plan::default()
-    };
-    let world = plan.start().await;
+    let world = with_places(1).start().await;
     let mut refused = TcpStream::connect(world.gateway.http).await.unwrap();
     let upload = request_text("POST", CHAT, &[("api-key", "wrong"), ("content-length", "50000000")]);
     refused.write_all(&upload).await.unwrap();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_emulator::{Emulator, Options};
+use azure_emulator::{Emulator, Entry, Options, Plane};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -84,18 +84,11 @@ async fn a_token_service_that_restarts_fails_no_request() {
         drop(relay);
         let unheard = |line: &serde_json::Value| line["message"] == "token not refreshed, the old one serves";
         world.gateway.logged(unheard).await;
-        let before = world.token_calls();
+        let before = world.emulator.journal().entries().last().unwrap().sequence;
         let _relay = Relay::start(address, entra, None).await;
-        let asked_again = async {
-            while world.token_calls() == before {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, asked_again).await.expect("it is asked again");
-        let fetched = |line: &&serde_json::Value| line["message"] == "token fetched";
-        while world.gateway.log().iter().filter(fetched).count() < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let again = |entry: &Entry| entry.plane == Plane::Entra && entry.sequence > before;
+        world.emulator.journal().wait_for(again, LIMIT).await.expect("it is asked again");
+        world.gateway.logged_times(3, |line| line["message"] == "token fetched").await;
     };
     tokio::select! {
         () = load => {}

@@ -1,60 +1,32 @@
 //! Heads that cannot be read, where more than a head is on the connection: the answer in our words arrives whole.
 
-use std::process::Stdio;
-
 use azure_emulator::Plane;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::client::{exchange, raw, secure};
-use crate::gateway::LIMIT;
-use crate::world::{CHAT, World};
-
-/// What is uploaded, in bytes: more than all buffers between can hold.
-const UPLOAD: usize = 50_000_000;
-
-/// A client that gets its answer by luck would not get it this often.
-const TRIES: usize = 5;
+use crate::early_refusal::{TRIES, UPLOAD, http_client, upload, urls};
+use crate::world::World;
 
 const NOT_HTTP: &str = r#"{"error":{"code":"BadRequest","message":"The request is not valid HTTP.","type":"invalid_request_error","param":null}}"#;
 
-/// A head with two lengths, and then all of the body, before the answer is looked at.
+/// A head with two lengths, and then all of the body.
 const TWO_LENGTHS: &str = r#"
-import http.client, ssl, sys, urllib.parse
-url, upload, tries = urllib.parse.urlsplit(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-for _ in range(tries):
-    if url.scheme == "https":
-        trusted = ssl.create_default_context(cafile="ca.pem")
-        connection = http.client.HTTPSConnection(url.netloc, context=trusted)
-    else:
-        connection = http.client.HTTPConnection(url.netloc)
     connection.putrequest("POST", f"{url.path}?{url.query}")
-    connection.putheader("content-length", str(upload))
-    connection.putheader("content-length", str(upload + 1))
+    connection.putheader("content-length", str(len(upload)))
+    connection.putheader("content-length", str(len(upload) + 1))
     connection.endheaders()
-    connection.send(bytes(upload))
-    answer = connection.getresponse()
-    print(answer.status, answer.read().decode())
+    connection.send(upload)
 "#;
 
 #[tokio::test]
 async fn a_client_that_still_uploads_reads_that_its_head_cannot_be_read() {
     let world = World::start().await;
-    let port = world.gateway.https.unwrap().port();
-    for url in [format!("http://{}{CHAT}", world.gateway.http), format!("https://localhost:{port}{CHAT}")] {
-        let running = tokio::process::Command::new("python3")
-            .args(["-c", TWO_LENGTHS, &url, &UPLOAD.to_string(), &TRIES.to_string()])
-            .current_dir(world.gateway.directory.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(LIMIT, running).await.expect("an end").unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(
-            said.lines().collect::<Vec<_>>(),
-            vec![format!("400 {NOT_HTTP}"); TRIES],
-            "{url}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+    let script = http_client(TWO_LENGTHS.trim());
+    for url in urls(&world) {
+        let arguments = ["-c", &script, &url, &UPLOAD.to_string(), &TRIES.to_string()];
+        let answers = upload(&world, "python3", &arguments).await;
+        assert_eq!(answers, vec![json!([400, NOT_HTTP]); TRIES], "{url}");
     }
     assert!(world.arrived().iter().all(|entry| entry.plane != Plane::OpenAi));
 }

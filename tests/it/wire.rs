@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use azure_emulator::{Fault, Options, Plane};
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -172,15 +173,22 @@ async fn a_client_that_leaves_a_silent_stream_ends_it_upstream() {
 
     let before = newest();
     world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body"), 1).unwrap();
+    drop(begun_over_http2(&world).await);
+    assert!(journal.wait_for(cancelled(before), LIMIT).await.is_some(), "HTTP/2");
+}
+
+/// The answer to a streamed chat over HTTP/2, which has begun.
+pub(crate) async fn begun_over_http2(world: &World) -> Response<Incoming> {
     let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
+    let mut streamed = saying("a long story");
+    streamed["stream"] = json!(true);
     let request = Request::post(format!("https://localhost{CHAT}"))
         .header("api-key", world.emulator.keys().openai)
         .body(Full::<Bytes>::from(streamed.to_string()))
         .unwrap();
     let mut answer = send.send_request(request).await.unwrap();
     answer.body_mut().frame().await.unwrap().unwrap();
-    drop(answer);
-    assert!(journal.wait_for(cancelled(before), LIMIT).await.is_some(), "HTTP/2");
+    answer
 }
 
 /// A client whose request has arrived upstream, where nothing is answered.
@@ -206,6 +214,12 @@ async fn a_client_that_closes_before_its_answer_is_gone() {
 /// A world with these lines under `[timeouts]`.
 pub(crate) fn with_timeouts(timeouts: &'static str) -> Plan {
     Plan { settings: Box::new(move |text, _| format!("{text}[timeouts]\n{timeouts}\n")), ..Plan::default() }
+}
+
+/// A world for so many connections at once.
+pub(crate) fn with_places(count: usize) -> Plan {
+    let places = format!("[listen]\nconnections = {count}\n");
+    Plan { settings: Box::new(move |text, _| text.replace("[listen]\n", &places)), ..Plan::default() }
 }
 
 #[tokio::test]
@@ -312,11 +326,7 @@ async fn a_client_that_takes_nothing_is_let_go() {
 /// More connections than there are places wait, and are served when one ends.
 #[tokio::test]
 async fn a_connection_beyond_the_last_place_waits_for_one() {
-    let plan = Plan {
-        settings: Box::new(|text, _| text.replace("[listen]\n", "[listen]\nconnections = 2\n")),
-        ..Plan::default()
-    };
-    let world = plan.start().await;
+    let world = with_places(2).start().await;
     let request = request_text("GET", "/openai/models", &[]);
     let one = TcpStream::connect(world.gateway.http).await.unwrap();
     let two = TcpStream::connect(world.gateway.http).await.unwrap();

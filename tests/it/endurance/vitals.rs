@@ -10,12 +10,13 @@ use crate::gateway::LIMIT;
 /// How often its memory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The memory of a process over a time, in KiB.
+/// The memory of a process over a time, in KiB. Of each half it is the median: what a leak lifts, and what the chance that
+/// several clients upload at one moment does not.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// The most in the first half, without the warm-up.
+    /// In the first half, without the warm-up.
     pub(super) first_half: u64,
-    /// The most in the second half.
+    /// In the second half.
     pub(super) second_half: u64,
     /// The most ever.
     pub(super) peak: u64,
@@ -31,17 +32,20 @@ pub(super) struct Open {
 /// Looks at the memory of a process for so long; the first tenth is for warming up.
 pub(super) async fn watch_memory(process: u32, length: Duration) -> Memory {
     let begun = Instant::now();
-    let mut memory = Memory { first_half: 0, second_half: 0, peak: 0 };
+    let (mut first, mut second) = (Vec::new(), Vec::new());
     while begun.elapsed() < length {
-        let resident = status(process, "VmRSS:");
-        if begun.elapsed() > length / 2 {
-            memory.second_half = memory.second_half.max(resident);
-        } else if begun.elapsed() > length / 10 {
-            memory.first_half = memory.first_half.max(resident);
+        let half = if begun.elapsed() > length / 2 { &mut second } else { &mut first };
+        if begun.elapsed() > length / 10 {
+            half.push(status(process, "VmRSS:"));
         }
         sleep(LOOK).await;
     }
-    Memory { peak: status(process, "VmHWM:"), ..memory }
+    Memory { first_half: median(first), second_half: median(second), peak: status(process, "VmHWM:") }
+}
+
+fn median(mut figures: Vec<u64>) -> u64 {
+    figures.sort_unstable();
+    figures[figures.len() / 2]
 }
 
 fn status(process: u32, field: &str) -> u64 {
