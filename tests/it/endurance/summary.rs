@@ -45,7 +45,7 @@ impl Summary {
             );
         }
         let Memory { first_half, second_half, peak } = memory;
-        println!("VmRSS {first_half} KiB in the first half, {second_half} KiB in the second; VmHWM {peak} KiB");
+        println!("VmRSS at most {first_half} KiB in the first half, {second_half} KiB in the second; VmHWM {peak} KiB");
         println!("open files and sockets: {:?} at the start, {:?} at the end\n", open.0, open.1);
     }
 }

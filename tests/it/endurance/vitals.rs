@@ -10,13 +10,15 @@ use crate::gateway::LIMIT;
 /// How often its memory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The memory of a process over a time, in KiB. Of each half it is the median: what a leak lifts, and what the chance that
-/// several clients upload at one moment does not.
+/// For so long the allocator keeps what was freed (jemalloc's `dirty_decay_ms`), and so gathers until then.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// The memory of a process over a time, in KiB.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// In the first half, without the warm-up.
+    /// The most in the first half, without the warm-up.
     pub(super) first_half: u64,
-    /// In the second half.
+    /// The most in the second half.
     pub(super) second_half: u64,
     /// The most ever.
     pub(super) peak: u64,
@@ -29,23 +31,21 @@ pub(super) struct Open {
     pub(super) sockets: usize,
 }
 
-/// Looks at the memory of a process for so long; the first tenth is for warming up.
+/// Looks at the memory of a process for so long, and compares the halves of what comes after the warm-up.
 pub(super) async fn watch_memory(process: u32, length: Duration) -> Memory {
     let begun = Instant::now();
-    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let middle = WARM_UP + (length - WARM_UP) / 2;
+    let mut memory = Memory { first_half: 0, second_half: 0, peak: 0 };
     while begun.elapsed() < length {
-        let half = if begun.elapsed() > length / 2 { &mut second } else { &mut first };
-        if begun.elapsed() > length / 10 {
-            half.push(status(process, "VmRSS:"));
+        let resident = status(process, "VmRSS:");
+        if begun.elapsed() > middle {
+            memory.second_half = memory.second_half.max(resident);
+        } else if begun.elapsed() > WARM_UP {
+            memory.first_half = memory.first_half.max(resident);
         }
         sleep(LOOK).await;
     }
-    Memory { first_half: median(first), second_half: median(second), peak: status(process, "VmHWM:") }
-}
-
-fn median(mut figures: Vec<u64>) -> u64 {
-    figures.sort_unstable();
-    figures[figures.len() / 2]
+    Memory { peak: status(process, "VmHWM:"), ..memory }
 }
 
 fn status(process: u32, field: &str) -> u64 {
