@@ -130,6 +130,7 @@ pub mod sources;
 
 // The path of a request.
 mod patience;
+mod tcp;
 pub mod listen;
 mod websocket;
 pub mod route;

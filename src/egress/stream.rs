@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::tcp::Tcp;
+
 /// The stream of one connection, with TLS where its URL says https.
 #[derive(Debug)]
 pub struct UpstreamStream(Layers);
@@ -29,7 +31,7 @@ enum Layers {
 /// again: nobody reads any more, and TLS has its last word to write, which must not be waited for.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    tcp: TcpStream,
+    tcp: Tcp,
     is_closing: bool,
 }
 
@@ -114,12 +116,12 @@ impl AsFd for UpstreamStream {
 
 impl Socket {
     pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, is_closing: false }
+        Self { tcp: tcp.into(), is_closing: false }
     }
 
     /// The address at its other end: the proxy's, if there is one.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.tcp.peer_addr().ok()
+        self.tcp.get_ref().peer_addr().ok()
     }
 
     /// Nobody has to be woken: after a reset there is always something to read, if only the end.

@@ -12,6 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::arrival::Entrance;
 use super::server_name::ServerName;
+use crate::tcp::Tcp;
 
 /// A stream whose socket can be asked what is still unsent, and be reset.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -44,14 +45,14 @@ const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 /// A client that is silent for half an hour is proven there: whatever stands between drops flows that are idle for
 /// minutes, and tells nobody. One that has vanished is given up when it has said nothing for `write`. To Linux, a client
 /// that answers, but has no room because it does not read, is no other: so it has no less time than that.
-pub(super) fn adopt(stream: std::net::TcpStream, write: Duration) -> io::Result<TcpStream> {
+pub(super) fn adopt(stream: std::net::TcpStream, write: Duration) -> io::Result<Tcp> {
     let socket = SockRef::from(&stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
     socket.set_tcp_user_timeout(Some(write.clamp(USER_TIMEOUT, LONGEST_TIMEOUT)))?;
-    TcpStream::from_std(stream)
+    TcpStream::from_std(stream).map(Tcp::from)
 }
 
-impl Socket for TcpStream {
+impl Socket for Tcp {
     fn entrance(&self) -> Entrance {
         Entrance { listener: "http", tls: None }
     }
@@ -60,13 +61,13 @@ impl Socket for TcpStream {
         let mut unsent: libc::c_int = 0;
         // No crate that is kept offers this safely: std, tokio, socket2 and rustix have no SIOCOUTQ.
         #[expect(unsafe_code, reason = "one ioctl that writes an int to a local of ours, on a descriptor that is open")]
-        let done = unsafe { libc::ioctl(self.as_raw_fd(), libc::TIOCOUTQ, &raw mut unsent) };
+        let done = unsafe { libc::ioctl(self.get_ref().as_raw_fd(), libc::TIOCOUTQ, &raw mut unsent) };
         if done == 0 { usize::try_from(unsent).unwrap_or(0) } else { 0 }
     }
 
     fn reset_on_close(&self) {
         // A socket that is gone already needs no reset.
-        drop(self.set_zero_linger());
+        drop(self.get_ref().set_zero_linger());
     }
 }
 
