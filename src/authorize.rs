@@ -13,7 +13,7 @@ use crate::authenticate::Caller;
 use crate::family::Family;
 use crate::fault::Place;
 use crate::keys::{Grant, Key, Targets};
-use crate::plane::Access;
+use crate::plane::{Access, Plane};
 use crate::refusal::Refusal;
 use crate::route::{Prefix, Route, Target};
 use crate::settings::Resource;
@@ -27,12 +27,14 @@ pub struct Permit(Arc<Leave>);
 #[derive(Debug)]
 struct Leave {
     caller: Caller,
-    resource: Arc<Resource>,
+    /// Which of the client's grants it rests on. Its resource and its identity are that grant's, and are read there: all
+    /// workers count references to those.
+    grant: usize,
+    plane: Plane,
     prefix: usize,
     operation: (Family, Access),
     websocket: bool,
     repeatable: bool,
-    identity: Arc<str>,
     condition: Option<Condition>,
 }
 
@@ -49,37 +51,36 @@ pub struct Condition {
 /// What is not granted, or a resource that cannot be settled.
 pub fn authorize(route: &Route, caller: Caller) -> Result<Permit, Refusal> {
     let grants = &caller.key().client.grants;
-    let resource = settle(route, grants.iter().map(|grant| &grant.resource))?.clone();
+    let resource = settle(route, grants.iter().map(|grant| &grant.resource))?;
     let operation @ (family, access) = route.operation().ok_or(Refusal::NoFamily)?;
-    let of_resource = grants.iter().filter(|grant| grant.resource.name == resource.name);
-    let of_family = of_resource.filter(|grant| grant.families.contains(family));
+    let of_resource = grants.iter().enumerate().filter(|(_, grant)| grant.resource.name == resource.name);
+    let of_family = of_resource.filter(|(_, grant)| grant.families.contains(family));
     if of_family.clone().next().is_none() {
         return Err(Refusal::FamilyNotGranted(family));
     }
-    let of_access = of_family.filter(|grant| *grant.access.at(access));
+    let of_access = of_family.filter(|(_, grant)| *grant.access.at(access));
     let first = of_access.clone().next().ok_or(Refusal::AccessNotGranted(family, access))?;
-    let covering = |name: Option<&str>| of_access.clone().find(|grant| grant.targets.cover(name));
-    let identity = |grant: &Grant| grant.identity.at(access).clone();
-    let (identity, condition) = match route.target() {
-        Target::Untouched => (identity(first), None),
+    let covering = |name: Option<&str>| of_access.clone().find(|(_, grant)| grant.targets.cover(name));
+    let ((grant, _), condition) = match route.target() {
+        Target::Untouched => (first, None),
         Target::Named(name) => {
-            let grant = covering(Some(name)).ok_or_else(|| Refusal::TargetNotGranted(Some(name.clone())))?;
-            (identity(grant), None)
+            (covering(Some(name)).ok_or_else(|| Refusal::TargetNotGranted(Some(name.clone())))?, None)
         }
-        Target::Unnamed => (identity(covering(None).ok_or(Refusal::TargetNotGranted(None))?), None),
+        Target::Unnamed => (covering(None).ok_or(Refusal::TargetNotGranted(None))?, None),
         Target::InBody => match covering(None) {
-            Some(grant) => (identity(grant), None),
+            Some(grant) => (grant, None),
             None => {
                 // The token goes along before the body is read: what is granted to another identity is not granted here.
-                let granted = of_access.clone().filter(|grant| identity(grant) == identity(first));
-                let granted = granted.map(|grant| grant.targets.clone()).collect();
-                (identity(first), Some(Condition { granted }))
+                let whose = first.1.identity.at(access);
+                let granted = of_access.clone().filter(|(_, grant)| grant.identity.at(access) == whose);
+                let granted = granted.map(|(_, grant)| grant.targets.clone()).collect();
+                (first, Some(Condition { granted }))
             }
         },
     };
     let prefix = route.prefix().map_or(0, Prefix::length);
-    let (websocket, repeatable) = (route.opens_websocket(), route.is_repeatable());
-    Ok(Permit(Arc::new(Leave { resource, prefix, operation, websocket, repeatable, identity, condition, caller })))
+    let (plane, websocket, repeatable) = (resource.plane, route.opens_websocket(), route.is_repeatable());
+    Ok(Permit(Arc::new(Leave { grant, plane, prefix, operation, websocket, repeatable, condition, caller })))
 }
 
 /// The resource that a request with this key is for, if that could be settled: it is known, too, of one that may not do
@@ -98,7 +99,12 @@ impl Permit {
 
     /// Where the request may go, and nowhere else.
     pub fn resource(&self) -> &Arc<Resource> {
-        &self.0.resource
+        &self.grant().resource
+    }
+
+    /// That resource's plane.
+    pub fn plane(&self) -> Plane {
+        self.0.plane
     }
 
     /// How many bytes at the beginning of the path only named the resource. They are not forwarded.
@@ -128,20 +134,25 @@ impl Permit {
 
     /// What it does, where and as whom, in case that is found fault with.
     pub fn place(&self) -> Place {
-        let Leave { resource, operation, identity, .. } = &*self.0;
+        let resource = self.resource();
         Place {
             plane: resource.plane,
             resource: resource.name.clone(),
             host: resource.endpoint.host().to_owned(),
             scope: resource.scope.clone(),
-            identity: identity.clone(),
-            operation: *operation,
+            identity: self.identity().clone(),
+            operation: self.0.operation,
         }
     }
 
     /// Whose token it rides: this follows from client, resource and access, never from the resource alone.
     pub fn identity(&self) -> &Arc<str> {
-        &self.0.identity
+        let (_, access) = self.0.operation;
+        self.grant().identity.at(access)
+    }
+
+    fn grant(&self) -> &Grant {
+        &self.0.caller.key().client.grants[self.0.grant]
     }
 }
 

@@ -89,9 +89,8 @@ impl<'w> Links<'w> {
         Self { head, reached, permit, base: OnceCell::new() }
     }
 
-    /// The request with this body, which asks for an answer that can be read, if there may be links in it.
-    pub(crate) fn asked_for<B>(&self, body: B) -> Request<B> {
-        let mut request = Request::from_parts(self.head.clone(), body);
+    /// The request, which asks for an answer that can be read, if there may be links in it.
+    pub(crate) fn asked_for<B>(&self, mut request: Request<B>) -> Request<B> {
         if self.plane() == Plane::Search && self.base().is_some() {
             request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
@@ -150,7 +149,7 @@ impl<'w> Links<'w> {
     }
 
     fn plane(&self) -> Plane {
-        self.permit.resource().plane
+        self.permit.plane()
     }
 
     fn base(&self) -> Option<&Base> {

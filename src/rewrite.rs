@@ -50,8 +50,10 @@ pub(crate) enum Judgement<U> {
 /// What an answer means at first sight.
 #[derive(Debug)]
 pub(crate) enum Glance<U> {
-    /// What it means.
-    Clear(Judgement<U>),
+    /// It is the client's.
+    Pass(Response<AnswerBody<U>>),
+    /// It is not for the client.
+    Fail(Failure),
     /// It may speak of our credentials: its body tells.
     Doubtful(Doubtful<U>),
 }
@@ -101,18 +103,19 @@ pub(crate) fn glance<U>(plane: Plane, response: Response<U>) -> Glance<U> {
     let (mut head, body) = response.into_parts();
     from_upstream(&mut head);
     if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
-        return Glance::Clear(Judgement::Fail(Failure::Redirected));
+        return Glance::Fail(Failure::Redirected);
     }
     if speaks_of_credentials(plane, head.status) {
         return Glance::Doubtful(Doubtful { plane, head, body });
     }
-    Glance::Clear(Judgement::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body)))))
+    Glance::Pass(Response::from_parts(head, AnswerBody(Answer::Streamed(body))))
 }
 
 /// Finds out what an answer means, and reads as much of it as that takes.
 pub(crate) async fn judge<U: Body<Data = Bytes> + Unpin>(plane: Plane, response: Response<U>) -> Judgement<U> {
     match glance(plane, response) {
-        Glance::Clear(judgement) => judgement,
+        Glance::Pass(response) => Judgement::Pass(response),
+        Glance::Fail(failure) => Judgement::Fail(failure),
         Glance::Doubtful(answer) => answer.judge().await,
     }
 }

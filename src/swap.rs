@@ -9,6 +9,7 @@ mod gateway;
 mod mishaps;
 mod ongoing;
 mod passing;
+mod reading;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use http::{Extensions, Request, Response, StatusCode};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use hyper::upgrade;
 use tower::{Layer, Service};
@@ -32,19 +33,19 @@ use crate::authenticate::{Credential, authenticate, offers};
 use crate::authorize::{Way, authorize};
 use crate::cors::Page;
 use crate::dialect::{Asked, REQUEST_ID, new_id, render};
-use crate::fault::Fault;
 use crate::forward::Replay;
 use crate::guard::Outcome;
 use crate::links::{LinkedBody, Links, Reached};
 use crate::plane::Plane;
 use crate::refusal::{Failure, Refusal, Verdict};
-use crate::request_line::{Lines, Pen, Record, Upstream};
-use crate::rewrite::{AnswerBody, Glance, Judgement, glance, silence};
+use crate::request_line::{Lines, Pen, Record};
+use crate::rewrite::AnswerBody;
 use crate::route::Route;
 use crate::websocket::{NotOpened, Opening};
-use alarms::{warn_of, warn_of_hidden_links};
+use alarms::warn_of;
 use ongoing::{Ongoing, Tunnel};
 use passing::pass;
+use reading::{Judged, Rare, Reader, Seen};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -217,74 +218,66 @@ where
     record.way = Some(Way::Permit(permit.clone()));
     let mut bearer = gateway.tokens.bearer(&permit).await?;
 
-    let (mut body, held) = Replay::first(body);
+    let (body, held) = Replay::first(body);
     record.body = Some(held.clone());
+    // The copy stays here, and what came goes: hyper puts an answer's fields where its request's were, and a copy has no
+    // room for more.
+    let copy = head.clone();
+    let mut request = Request::from_parts(std::mem::replace(head, copy), body);
     let mut spent = Spent::default();
     let links = Links::of(head, &reached, &permit);
+    let reader = Reader { gateway, permit: &permit };
     loop {
         ready(forward).await?;
-        let (admitted, mut outcome) = Admitted::new(links.asked_for(body), permit.clone(), bearer.clone())?;
-        let sent = forward.call(admitted);
-        let sent = tokio::select! {
-            biased;
-            settled = settled(sent, &mut outcome, gateway.condition_wait) => settled,
-            () = permit.caller().key().cut.cancelled() => return Err(permit.caller().cut().into()),
-        };
-        let fault = |complaint| Box::new(Fault { complaint, place: permit.place() });
-        let failure = match sent {
-            Ok((mut response, model)) => {
-                silence(response.headers_mut(), &bearer);
-                record.model = model;
-                record.upstream = Some(Upstream::of(&response));
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
-                    return Box::pin(open(opening, response, &head.headers)).await.map_err(Verdict::from);
-                }
-                if links.are_hidden_in(&response) {
-                    gateway.metrics.links_hidden();
-                    warn_of_hidden_links(permit.resource());
-                }
-                let judgement = match glance(route.plane(), links.turn(response)) {
-                    Glance::Clear(judgement) => judgement,
-                    // In a box, as all that few requests need.
-                    Glance::Doubtful(answer) => Box::pin(answer.judge()).await,
-                };
-                // An error may come before the body's condition has been seen not to hold, which then counts more.
-                if let Some(refusal) = outcome.refusal() {
-                    return Err(refusal.into());
-                }
-                match judgement {
-                    Judgement::Pass(response) => return Ok((response, None)),
-                    Judgement::PassTelling(response, complaint) => {
-                        let fault = fault(complaint);
-                        gateway.alarms.tell(&fault, record);
-                        record.complaint = Some(fault);
-                        return Ok((response, None));
+        let (admitted, mut outcome) = Admitted::new(links.asked_for(request), permit.clone(), bearer.clone())?;
+        // In a block of its own: what lives where something else is waited for has room in every request.
+        let rare = {
+            let sent = forward.call(admitted);
+            let sent = tokio::select! {
+                biased;
+                settled = settled(sent, &mut outcome, gateway.condition_wait) => settled,
+                () = permit.caller().key().cut.cancelled() => return Err(permit.caller().cut().into()),
+            };
+            match sent {
+                Ok((response, model)) => {
+                    record.model = model;
+                    match reader.see(response, &bearer, &links, record) {
+                        // An error may come before the body's condition has been seen not to hold, which then counts more.
+                        Seen::Clear(answer) => match outcome.refusal() {
+                            Some(refusal) => return Err(refusal.into()),
+                            None => return Ok((answer?, None)),
+                        },
+                        Seen::Rare(rare) => rare,
                     }
-                    // Another token is asked for even if the body was not kept: those who come after need it, too.
-                    Judgement::BadToken(complaint) if !spent.token => {
-                        spent.token = true;
-                        let failure = Failure::Fault(fault(complaint));
-                        let another = Box::pin(gateway.tokens.replace(&bearer)).await;
-                        bearer = another.ok_or_else(|| failure.clone())?;
+                }
+                // Its upstream had closed the connection, most likely before it saw the request.
+                Err(Verdict::Failed(Failure::LostKept)) if !spent.connection && permit.is_repeatable() => Rare::Lost,
+                // The guard, which waited for the end of the body, cannot tell who broke it off.
+                Err(Verdict::Failed(Failure::Lost)) if held.is_broken() => return Err(Verdict::ClientGone),
+                Err(verdict) => return Err(verdict),
+            }
+        };
+        let failure = match rare {
+            Rare::Opens(response) => {
+                let opening = opening.filter(|_| permit.opens_websocket()).ok_or(Failure::Lost)?;
+                return Box::pin(open(opening, *response, &head.headers)).await.map_err(Verdict::from);
+            }
+            Rare::Doubtful(answer) => {
+                let judged = reader.judge(*answer, &bearer, &mut spent.token, &mut outcome, record);
+                match Box::pin(judged).await? {
+                    Judged::Clear(response) => return Ok((response, None)),
+                    Judged::Again(another, failure) => {
+                        bearer = another;
                         failure
                     }
-                    Judgement::Complain(complaint) | Judgement::BadToken(complaint) => {
-                        return Err(Failure::Fault(fault(complaint)).into());
-                    }
-                    Judgement::Fail(failure) => return Err(failure.into()),
                 }
             }
-            // Its upstream had closed the connection, most likely before it saw the request.
-            Err(Verdict::Failed(Failure::LostKept)) if !spent.connection && permit.is_repeatable() => {
+            Rare::Lost => {
                 spent.connection = true;
                 Failure::LostKept
             }
-            // The guard, which waited for the end of the body, cannot tell who broke it off.
-            Err(Verdict::Failed(Failure::Lost)) if held.is_broken() => return Err(Verdict::ClientGone),
-            Err(verdict) => return Err(verdict),
         };
-        body = Replay::again(&held).ok_or(failure)?;
+        request = Request::from_parts(head.clone(), Replay::again(&held).ok_or(failure)?);
         record.replays += 1;
     }
 }

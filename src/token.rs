@@ -46,7 +46,8 @@ pub struct Tokens {
     /// The newest token of each slot, by its number. moka is told nothing of expiry: its clock stands still while the
     /// machine sleeps, and would be a second opinion beside [`Bearer`]'s own, which every reader asks.
     cache: Cache,
-    slots: HashMap<Purpose, Arc<Slot>>,
+    /// By identity, each with its few scopes.
+    slots: HashMap<Arc<str>, Vec<Arc<Slot>>>,
     clock: Clock,
 }
 
@@ -118,20 +119,40 @@ impl Tokens {
     }
 
     fn of(purposes: impl Iterator<Item = Purpose>, clock: Clock) -> Self {
-        let slots = purposes.map(|purpose| (purpose.clone(), Arc::new(Slot::new(purpose)))).collect();
-        Self { cache: moka::sync::Cache::builder().build_with_hasher(RandomState::default()), slots, clock }
+        let cache = moka::sync::Cache::builder().build_with_hasher(RandomState::default());
+        let none = Self { cache, slots: HashMap::default(), clock };
+        none.with_slots(purposes, |_| false)
     }
 
     /// Those that other keys lead to. The tokens of identities that are the `same` go on being used; an identity that is
     /// another under the name of one before never gets that one's.
     #[must_use]
     pub fn succeeding(&self, keys: &Keys, same: impl Fn(&str) -> bool) -> Self {
-        let slots = purposes(keys).map(|purpose| {
-            let before = self.slots.get(&purpose).filter(|_| same(&purpose.identity)).cloned();
-            let slot = before.unwrap_or_else(|| Arc::new(Slot::new(purpose.clone())));
-            (purpose, slot)
-        });
-        Self { cache: self.cache.clone(), slots: slots.collect(), clock: self.clock.clone() }
+        self.with_slots(purposes(keys), same)
+    }
+
+    /// Those of these purposes; of those that were there already, the ones whose identities are the `same`.
+    fn with_slots(&self, purposes: impl Iterator<Item = Purpose>, same: impl Fn(&str) -> bool) -> Self {
+        let mut slots: HashMap<Arc<str>, Vec<Arc<Slot>>> = HashMap::default();
+        for purpose in purposes {
+            let of_identity = slots.entry(purpose.identity.clone()).or_default();
+            if of_identity.iter().any(|slot| slot.purpose.scope == purpose.scope) {
+                continue;
+            }
+            let before = self.slot(&purpose.identity, &purpose.scope).filter(|_| same(&purpose.identity)).cloned();
+            of_identity.push(before.unwrap_or_else(|| Arc::new(Slot::new(purpose))));
+        }
+        Self { cache: self.cache.clone(), slots, clock: self.clock.clone() }
+    }
+
+    /// What is kept for a purpose. It is looked up by borrowed names: at counts of references to those, the workers would
+    /// wait for each other with each request.
+    fn slot(&self, identity: &str, scope: &str) -> Option<&Arc<Slot>> {
+        self.slots.get(identity)?.iter().find(|slot| &*slot.purpose.scope == scope)
+    }
+
+    fn each_slot(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.values().flatten()
     }
 
     /// Starts the control tasks, one for each purpose, on the current runtime. They never end; if one does, something
@@ -144,7 +165,7 @@ impl Tokens {
 
     /// Has the tokens of an identity fetched at once: what it proves itself with has changed.
     pub fn fetch_anew(&self, identity: &str) {
-        self.slots.values().filter(|slot| &*slot.purpose.identity == identity).for_each(|slot| slot.demand());
+        self.slots.get(identity).into_iter().flatten().for_each(|slot| slot.demand());
     }
 
     /// The token that a permitted request rides.
@@ -153,16 +174,20 @@ impl Tokens {
     /// [`Failure::TokenRefused`] or [`Failure::TokenUnavailable`] if there is no valid token, at once when the last
     /// fetch failed, else within ten seconds.
     pub async fn bearer(&self, permit: &Permit) -> Result<Bearer, Failure> {
-        let scope = permit.resource().scope.clone();
-        let purpose = Purpose { identity: permit.identity().clone(), scope };
-        self.bearer_for(purpose).await
+        self.bearer_for(permit.identity(), &permit.resource().scope).await
     }
 
-    async fn bearer_for(&self, purpose: Purpose) -> Result<Bearer, Failure> {
-        let slot = self.slots.get(&purpose).ok_or(UNAVAILABLE)?;
-        if let Some(bearer) = self.cached(slot) {
-            return Ok(bearer);
+    async fn bearer_for(&self, identity: &str, scope: &str) -> Result<Bearer, Failure> {
+        let slot = self.slot(identity, scope).ok_or(UNAVAILABLE)?;
+        match self.cached(slot) {
+            Some(bearer) => Ok(bearer),
+            // In a box: few wait, and every request would carry the room for it.
+            None => Box::pin(self.awaited(slot)).await,
         }
+    }
+
+    /// The token of a slot that has none at the moment.
+    async fn awaited(&self, slot: &Slot) -> Result<Bearer, Failure> {
         let mut state = slot.subscribe();
         let first = async {
             loop {
@@ -212,7 +237,7 @@ impl Tokens {
 
     /// How every purpose stands, in a stable order.
     pub fn standings(&self) -> Vec<Standing> {
-        let mut standings: Vec<_> = self.slots.values().map(|slot| self.standing(slot)).collect();
+        let mut standings: Vec<_> = self.each_slot().map(|slot| self.standing(slot)).collect();
         standings.sort_by(|a, b| a.purpose.cmp(&b.purpose));
         standings
     }

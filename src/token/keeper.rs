@@ -38,11 +38,11 @@ impl Keeper {
     }
 
     pub(super) fn keep_from<I: Issue>(&mut self, tokens: &Tokens, issuer: impl Fn(&Purpose) -> Option<I>) {
-        for (purpose, slot) in &tokens.slots {
+        for slot in tokens.each_slot() {
             if self.running.contains_key(&slot.number) {
                 continue;
             }
-            let Some(issuer) = issuer(purpose) else { continue };
+            let Some(issuer) = issuer(&slot.purpose) else { continue };
             let task = refresh::keep(slot.clone(), tokens.cache.clone(), issuer, tokens.clock.clone());
             self.running.insert(slot.number, self.tasks.spawn(task));
         }
@@ -50,7 +50,7 @@ impl Keeper {
 
     /// Keeps no others than these from now on, and forgets them.
     pub fn retire(&mut self, tokens: &Tokens) {
-        let needed: HashSet<_> = tokens.slots.values().map(|slot| slot.number).collect();
+        let needed: HashSet<_> = tokens.each_slot().map(|slot| slot.number).collect();
         self.running.retain(|number, task| {
             let is_needed = needed.contains(number);
             if !is_needed {

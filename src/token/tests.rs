@@ -26,6 +26,9 @@ endpoint = "https://ai.openai.azure.com"
 identity = "app"
 "#;
 
+const IDENTITY: &str = "app";
+const SCOPE: &str = "scope";
+
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -112,19 +115,16 @@ impl World {
         let wall = Wall { begun: Instant::now(), moved: Arc::default() };
         let shown = wall.clone();
         let clock = Clock::with_wall(move || shown.now());
-        let tokens = Arc::new(Tokens::of([Self::purpose()].into_iter(), clock.clone()));
+        let purpose = Purpose { identity: IDENTITY.into(), scope: SCOPE.into() };
+        let tokens = Arc::new(Tokens::of([purpose].into_iter(), clock.clone()));
         let script = Script { step, clock, asked: Arc::default() };
         let mut kept = Keeper::new(Egress::new(&Default::default(), Timeouts::DEFAULT.egress).unwrap());
         kept.keep_from(&tokens, |_| Some(script.clone()));
         Self { tokens, script, wall, kept }
     }
 
-    fn purpose() -> Purpose {
-        Purpose { identity: "app".into(), scope: "scope".into() }
-    }
-
     async fn bearer(&self) -> Result<Bearer, Failure> {
-        self.tokens.bearer_for(Self::purpose()).await
+        self.tokens.bearer_for(IDENTITY, SCOPE).await
     }
 
     /// The token that a request rides now.
@@ -137,7 +137,7 @@ impl World {
         let tokens = &self.tokens;
         let one = || {
             let tokens = tokens.clone();
-            async move { tokens.bearer_for(Self::purpose()).await.map(text) }
+            async move { tokens.bearer_for(IDENTITY, SCOPE).await.map(text) }
         };
         (0..number).map(|_| one()).collect()
     }
