@@ -42,28 +42,31 @@ pub struct Keys {
 pub struct Digest([u8; 32]);
 
 /// One key of a client. The key itself is nowhere in memory.
+///
+/// In the order in which a request needs it: where many keys are in use, each comes from memory, line by line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Key {
-    /// Its name in the log, never a part of it.
-    pub id: Arc<str>,
+    /// Whether it was taken back.
+    pub revoked: Revoked,
+    /// From when on it is no longer good; never if `None`.
+    pub expires: Option<SystemTime>,
+    /// What it was used for, for as long as it is listed.
+    pub(crate) uses: Arc<Uses>,
     /// Whose it is.
     pub client: Arc<Client>,
+    /// Cancelled when whatever runs with it must end. The same for as long as the key is listed, whatever else changes.
+    pub(crate) cut: CancellationToken,
+    /// From when on it is good; always if `None`.
+    pub not_before: Option<SystemTime>,
+    /// What answers to its client say of its end, if they shall.
+    announcement: Option<Box<Announcement>>,
+    /// Its name in the log, never a part of it.
+    pub id: Arc<str>,
     /// When it was made or came to be listed, if somebody has written that down. Nothing depends on it.
     pub created: Option<SystemTime>,
     /// What its owners want to know of it.
     pub note: Option<Arc<str>>,
-    /// From when on it is good; always if `None`.
-    pub not_before: Option<SystemTime>,
-    /// From when on it is no longer good; never if `None`.
-    pub expires: Option<SystemTime>,
-    /// Whether it was taken back.
-    pub revoked: Revoked,
-    /// Cancelled when whatever runs with it must end. The same for as long as the key is listed, whatever else changes.
-    pub(crate) cut: CancellationToken,
-    /// What it was used for, for as long as it is listed.
-    pub(crate) uses: Arc<Uses>,
-    /// What answers to its client say of its end, if they shall.
-    announcement: Option<Announcement>,
 }
 
 /// Whether a key was taken back, and how.

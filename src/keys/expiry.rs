@@ -88,7 +88,7 @@ impl Key {
     /// Has an answer say when this key ends, if its client wants to hear that. Where the upstream speaks of an end of its
     /// own, that stays, and is all that is said: of two ends a client could not tell which is which.
     pub(crate) fn announce_expiry(&self, answer: &mut HeaderMap) {
-        let Some(Announcement { deprecation, sunset }) = &self.announcement else { return };
+        let Some(Announcement { deprecation, sunset }) = self.announcement.as_deref() else { return };
         if !answer.contains_key(DEPRECATION) && !answer.contains_key(SUNSET) {
             answer.insert(DEPRECATION, deprecation.clone());
             answer.insert(SUNSET, sunset.clone());

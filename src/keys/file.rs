@@ -44,7 +44,8 @@ fn keys(root: &Section<'_>, settings: &Settings) -> Keys {
             });
             let Some((digest, mut key)) = key(&section, id, &client, &samples) else { continue };
             if announces {
-                key.announcement = key.expires.and_then(|expires| Announcement::of(expires, settings.key_notice));
+                key.announcement =
+                    key.expires.and_then(|expires| Announcement::of(expires, settings.key_notice)).map(Box::new);
             }
             if let Some(other) = keys.insert(digest, key) {
                 let fix =

@@ -1,6 +1,6 @@
 //! The use of one key, as it happens.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -13,7 +13,8 @@ use super::{Moment, Named, Object, Operation, Several, Sight, Tally};
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Uses {
-    /// First what every request needs, side by side: where many keys are in use it comes from memory, line by line.
+    /// First what every request needs, in one line of memory with the count of references: where many keys are in use, each
+    /// comes from far away.
     used: Count,
     permitted: Count,
     /// The sum of the last sight: most keys are used for one thing again and again.
@@ -31,12 +32,12 @@ struct Before {
     history: History,
 }
 
-/// How many, the first and the last.
+/// How many, and when the first and the last were, in seconds since 1970.
 #[derive(Debug, Default)]
 struct Count {
     times: AtomicU64,
-    first: AtomicU64,
-    last: AtomicU64,
+    first: AtomicU32,
+    last: AtomicU32,
 }
 
 /// The sums of sights that were written down. Those that are forgotten are written down anew, which changes nothing.
@@ -128,7 +129,7 @@ impl Uses {
 
 impl Count {
     fn add(&self, at: Moment) {
-        let now = at.seconds();
+        let now = short(at);
         let is_first = self.times.fetch_add(1, Ordering::Relaxed) == 0;
         // A line of memory that all workers read is written to once a second.
         if self.last.load(Ordering::Relaxed) < now {
@@ -141,16 +142,24 @@ impl Count {
 
     fn correct(&self, now: Moment) {
         for seconds in [&self.first, &self.last] {
-            if let Some(moment) = Moment::of_seconds(seconds.load(Ordering::Relaxed)) {
-                seconds.store(moment.believed(now).seconds(), Ordering::Relaxed);
+            if let Some(moment) = moment(seconds) {
+                seconds.store(short(moment.believed(now)), Ordering::Relaxed);
             }
         }
     }
 
     fn tally(&self) -> Tally {
-        let moment = |seconds: &AtomicU64| Moment::of_seconds(seconds.load(Ordering::Relaxed));
         Tally { times: self.times.load(Ordering::Relaxed), first: moment(&self.first), last: moment(&self.last) }
     }
+}
+
+/// As a count has it. A moment later than that has, in 2106, is none that anybody believes.
+fn short(moment: Moment) -> u32 {
+    u32::try_from(moment.seconds()).unwrap_or(u32::MAX)
+}
+
+fn moment(seconds: &AtomicU32) -> Option<Moment> {
+    Moment::of_seconds(seconds.load(Ordering::Relaxed).into())
 }
 
 impl Lately {
