@@ -84,11 +84,11 @@ async fn a_certificate_that_has_ended_costs_its_own_clients_alone() {
     let world = plan.start().await;
     let note = world.gateway.logged(|line| line["identity"] == "team" && line["level"] == "WARN").await;
     assert_eq!(note["message"], "its certificate has ended: Entra refuses it");
+    world.becomes_ready().await;
     let ours = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying("hello")).await;
     assert_eq!(ours.status, 200);
     let theirs = world.post(CHAT).key(KEY).json(&saying("hello")).await;
     assert_eq!((theirs.status.as_u16(), theirs.reason()), (500, "token-refused"));
-    world.becomes_ready().await;
 }
 
 /// Of several, all are told at once.
