@@ -1,6 +1,7 @@
 //! A worker: a thread that carries requests.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -57,7 +58,8 @@ impl Worker {
         let forward = Forward::new(egress, pools);
         let serving = Serving { swap: swap.layer(forward.clone()), forward, timeouts };
         let serving = Arc::new(ArcSwap::from_pointee(serving));
-        let connections = Connections::new(Current(serving.clone()), phase, timeouts, swap.mishaps());
+        let (relay, relayed) = watch::channel(*phase.borrow());
+        let connections = Connections::new(Current(serving.clone()), relayed, timeouts, swap.mishaps());
         let current = serving.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (intake, accepted) = mpsc::channel(WAITING);
@@ -67,6 +69,7 @@ impl Worker {
             runtime.block_on(async {
                 tokio::select! {
                     () = carry(&connections, &current, accepted) => drop(tell_idle.send(())),
+                    () = relay_phases(&relay, phase) => {}
                     _ = ended => {}
                 }
             });
@@ -113,6 +116,15 @@ impl Worker {
         drop(self.end);
         drop(self.thread.join());
     }
+}
+
+/// Tells the connections of one worker what all workers are told, and never ends. Each request looks at the phase, and each
+/// step of a connection waits for the next: at what all of them shared, the workers would wait for each other.
+async fn relay_phases(relay: &watch::Sender<Phase>, mut phase: watch::Receiver<Phase>) {
+    while phase.changed().await.is_ok() {
+        relay.send_replace(*phase.borrow_and_update());
+    }
+    pending::<()>().await;
 }
 
 /// Serves connections until no more come and the last has ended.
