@@ -27,9 +27,10 @@ pub struct Permit(Arc<Leave>);
 #[derive(Debug)]
 struct Leave {
     caller: Caller,
-    /// Which of the client's grants it rests on. Its resource and its identity are that grant's, and are read there: all
-    /// workers count references to those.
+    /// Which of the client's grants it rests on, the first where a condition leaves several. Its resource and its identity
+    /// are that grant's, and are read there: all workers count references to those.
     grant: usize,
+    /// The resource's, which every answer asks for: the grant may be far away by then.
     plane: Plane,
     prefix: usize,
     operation: (Family, Access),

@@ -43,9 +43,9 @@ pub struct Digest([u8; 32]);
 
 /// One key of a client. The key itself is nowhere in memory.
 ///
-/// In the order in which a request needs it: where many keys are in use, each comes from memory, line by line.
+/// What every request needs comes first: where many keys are in use, each comes from memory, line by line.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C)] // keeps the order
 pub struct Key {
     /// Whether it was taken back.
     pub revoked: Revoked,

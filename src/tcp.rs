@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Writes one piece with `send`, and only several with `writev`: TLS offers single records as if they were many, and for
-/// one piece `writev` costs Linux 4 % more.
+/// one piece `writev` costs Linux 0.2 µs more, which is a hundredth of a request.
 #[derive(Debug)]
 pub(crate) struct Tcp(TcpStream);
 

@@ -131,7 +131,7 @@ impl Tokens {
         self.with_slots(purposes(keys), same)
     }
 
-    /// Those of these purposes; of those that were there already, the ones whose identities are the `same`.
+    /// Tokens for these purposes. A slot that was there already stays where its identity is the `same`.
     fn with_slots(&self, purposes: impl Iterator<Item = Purpose>, same: impl Fn(&str) -> bool) -> Self {
         let mut slots: HashMap<Arc<str>, Vec<Arc<Slot>>> = HashMap::default();
         for purpose in purposes {
@@ -145,8 +145,8 @@ impl Tokens {
         Self { cache: self.cache.clone(), slots, clock: self.clock.clone() }
     }
 
-    /// What is kept for a purpose. It is looked up by borrowed names: at counts of references to those, the workers would
-    /// wait for each other with each request.
+    /// What is kept for a purpose. It is looked up by borrowed names: were they cloned with each request, the workers would
+    /// wait for each other at their counts.
     fn slot(&self, identity: &str, scope: &str) -> Option<&Arc<Slot>> {
         self.slots.get(identity)?.iter().find(|slot| &*slot.purpose.scope == scope)
     }

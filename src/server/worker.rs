@@ -69,7 +69,7 @@ impl Worker {
             runtime.block_on(async {
                 tokio::select! {
                     () = carry(&connections, &current, accepted) => drop(tell_idle.send(())),
-                    () = relay_phases(&relay, phase) => {}
+                    never = relay_phases(&relay, phase) => match never {},
                     _ = ended => {}
                 }
             });
@@ -118,13 +118,15 @@ impl Worker {
     }
 }
 
-/// Tells the connections of one worker what all workers are told, and never ends. Each request looks at the phase, and each
-/// step of a connection waits for the next: at what all of them shared, the workers would wait for each other.
-async fn relay_phases(relay: &watch::Sender<Phase>, mut phase: watch::Receiver<Phase>) {
+/// Tells the connections of one worker what all workers are told. Each request looks at the phase, and each step of a
+/// connection waits for the next: at what all of them shared, the workers would wait for each other. A sender that is gone
+/// says nothing: whoever drops it ends the workers.
+async fn relay_phases(relay: &watch::Sender<Phase>, mut phase: watch::Receiver<Phase>) -> Infallible {
     while phase.changed().await.is_ok() {
-        relay.send_replace(*phase.borrow_and_update());
+        let now = *phase.borrow_and_update();
+        relay.send_replace(now);
     }
-    pending::<()>().await;
+    pending().await
 }
 
 /// Serves connections until no more come and the last has ended.

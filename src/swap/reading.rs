@@ -76,10 +76,10 @@ impl Reader<'_> {
     }
 
     /// Reads a doubtful answer until it is clear. If it says that our token is bad, another is fetched, unless one was
-    /// `tried` already.
+    /// `tried` already; from then on one was.
     ///
     /// # Errors
-    /// What the answer comes to for the client, where it is not for him.
+    /// What the answer comes to for the client, where it is not for him, or what its request's body comes to.
     pub(super) async fn judge<U>(
         &self,
         answer: Doubtful<LinkedBody<U>>,
@@ -92,7 +92,7 @@ impl Reader<'_> {
         U: Body<Data = Bytes> + Unpin,
     {
         let judgement = answer.judge().await;
-        // An error may come before the body's condition has been seen not to hold, which then counts more.
+        // As at first sight.
         if let Some(refusal) = outcome.refusal() {
             return Err(refusal.into());
         }

@@ -13,8 +13,8 @@ use super::{Moment, Named, Object, Operation, Several, Sight, Tally};
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Uses {
-    /// First what every request needs, in one line of memory with the count of references: where many keys are in use, each
-    /// comes from far away.
+    /// First what every request needs, in one line of memory with the count of references, where the allocator begins it at
+    /// one: with many keys in use, each comes from far away.
     used: Count,
     permitted: Count,
     /// The sum of the last sight: most keys are used for one thing again and again.
@@ -153,7 +153,7 @@ impl Count {
     }
 }
 
-/// As a count has it. A moment later than that has, in 2106, is none that anybody believes.
+/// As a count has it, which ends in 2106. A later moment becomes that last one, and [`Moment::believed`] takes it for none.
 fn short(moment: Moment) -> u32 {
     u32::try_from(moment.seconds()).unwrap_or(u32::MAX)
 }

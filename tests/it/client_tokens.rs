@@ -210,6 +210,7 @@ async fn a_websocket_opens_with_it_too() {
     assert_eq!(world.only_arrival().header("authorization"), Some(&*bearer));
     talk.socket.close(None).await.unwrap();
     while talk.next().await.is_some() {}
+    drop(talk);
     let line = world.gateway.told(|line| line["status"] == 101).await;
     assert_eq!((&line["identity"], &line["outcome"]), (&json!("client"), &json!("complete")));
 }
