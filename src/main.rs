@@ -44,15 +44,6 @@ use time::OffsetDateTime;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What the allocator is told. Some dozens of requests are under way in a worker at once, and each needs some buffers of
-/// several KiB: a thread keeps at least 64 of each small size at hand, which are those up to 14 KiB (20 by default), and looks
-/// through them each 4 MiB that it allocates (64 KiB). With the defaults a request of a busy worker costs 6 % more
-/// instructions. `_RJEM_MALLOC_CONF` in the environment comes after this.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#[expect(unsafe_code, reason = "the name under which jemalloc looks for it, and which nothing else has")]
-#[unsafe(export_name = "_rjem_malloc_conf")]
-static ALLOCATOR_SETTINGS: &[u8; 56] = b"tcache_nslots_small_min:64,tcache_gc_incr_bytes:4194304\0";
-
 /// An authenticating gateway: a legacy api-key request becomes a Microsoft Entra request to Azure OpenAI or Azure AI
 /// Search.
 #[derive(Parser)]
