@@ -1,7 +1,6 @@
 //! A connection of TCP, as either leg of a request has it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,12 +22,6 @@ impl Tcp {
 impl From<TcpStream> for Tcp {
     fn from(stream: TcpStream) -> Self {
         Self(stream)
-    }
-}
-
-impl AsFd for Tcp {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 

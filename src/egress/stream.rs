@@ -106,8 +106,8 @@ impl Connection for UpstreamStream {
 impl AsFd for UpstreamStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Layers::Plain(socket) => socket.tcp.as_fd(),
-            Layers::Tls(stream) => stream.get_ref().0.tcp.as_fd(),
+            Layers::Plain(socket) => socket.tcp.get_ref().as_fd(),
+            Layers::Tls(stream) => stream.get_ref().0.tcp.get_ref().as_fd(),
         }
     }
 }
