@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::client::{raw, request_text};
 use crate::gateway::LIMIT;
-use crate::world::{CHAT, Plan, SEARCH, World, client, saying};
+use crate::world::{CHAT, Plan, SEARCH, World, client, saying, without_tls};
 
 const MODELS: &str = "/openai/models?api-version=2024-10-21";
 
@@ -202,10 +202,8 @@ async fn what_must_wait_for_the_next_start_is_named_and_the_rest_takes_effect() 
 /// Who is believed may change, too, also where nothing is shown to anybody.
 #[tokio::test]
 async fn a_proxy_is_believed_from_the_next_connection_on() {
-    let plain = |text: String, _: &azure_emulator::Emulator| {
-        text.replace("https = \"127.0.0.1:0\"\n", "").replace("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n", "")
-    };
-    let world = Plan { settings: Box::new(plain), ..keyed([1]) }.start().await;
+    let settings = Box::new(|text: String, _: &azure_emulator::Emulator| without_tls(&text));
+    let world = Plan { settings, ..keyed([1]) }.start().await;
     let request = request_text("GET", MODELS, &[("api-key", &key(1)), ("x-forwarded-for", "192.0.2.7")]);
     raw(world.gateway.http, &request).await;
     let line = world.gateway.told(|line| line["path"] == "/openai/models").await;

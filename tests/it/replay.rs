@@ -28,7 +28,7 @@ use tower::{Layer, ServiceExt};
 use crate::client::Answer;
 use crate::gateway::directory;
 use crate::upstream::{Then, Upstream, read_body, read_head};
-use crate::world::{CHAT, Plan, World, app_identity, client, saying};
+use crate::world::{CHAT, Plan, World, app_identity, client, saying, without_tls};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
@@ -248,8 +248,7 @@ async fn close_at_once(mut stream: TcpStream, mut tls: ServerConnection) {
 async fn what_a_new_connection_does_not_take_was_not_sent() {
     let settings = |text: String, emulator: &Emulator| {
         // The only certificate that there is must not be ours, too.
-        let text = text.replace("https = \"127.0.0.1:0\"\n", "");
-        let text = text.replace("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n", "");
+        let text = without_tls(&text);
         text.replace(&emulator.search(Door::Behind), &closing_at_once(emulator))
     };
     let world = Plan { settings: Box::new(settings), ..Plan::default() }.start().await;

@@ -1,21 +1,17 @@
 //! The token service as an address: it restarts, or sends whoever asks elsewhere.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use azure_emulator::{Emulator, Entry, Options, Plane};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::LIMIT;
-use crate::upstream::{Then, Upstream};
-use crate::world::{CHAT, Plan, World, app_identity, client, saying};
+use crate::upstream::{Then, Upstream, acceptor};
+use crate::world::{CHAT, Plan, World, app_identity, client, saying, without_tls};
 
 /// Whoever connects here is connected there. It ends with all its connections when it is dropped.
 struct Relay {
@@ -108,17 +104,9 @@ async fn a_token_service_that_sends_elsewhere_is_not_followed() {
     let issuer = Upstream::answering_in_turn(&answers).await;
     let to = issuer.address();
     // The issuer shows the certificate that is keyswap's otherwise: keyswap calls nobody who shows its own.
-    let plain = |text: String, _: &Emulator| {
-        text.replace("https = \"127.0.0.1:0\"\n", "").replace("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n", "")
-    };
-    let world = Plan { settings: Box::new(plain), ..Plan::default() }.start().await;
-    let certificate = world.emulator.gateway_certificate();
-    let chain: Result<_, _> = CertificateDer::pem_slice_iter(certificate.cert_pem.as_bytes()).collect();
-    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = tls.with_no_client_auth().with_single_cert(chain.unwrap(), key).unwrap();
-    let front = Relay::start(ANYWHERE, to, Some(TlsAcceptor::from(Arc::new(tls)))).await;
+    let settings = Box::new(|text: String, _: &Emulator| without_tls(&text));
+    let world = Plan { settings, ..Plan::default() }.start().await;
+    let front = Relay::start(ANYWHERE, to, Some(acceptor(world.emulator.gateway_certificate()))).await;
 
     let app = world.emulator.app();
     let authority = format!("https://localhost:{}", front.address.port());

@@ -4,11 +4,15 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use azure_emulator::{Door, Emulator};
+use azure_emulator::{Certificate, Door, Emulator};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::LIMIT;
 use crate::world::Plan;
@@ -175,6 +179,16 @@ impl Asked {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
+}
+
+/// What takes TLS off connections and shows this certificate.
+pub(crate) fn acceptor(certificate: &Certificate) -> TlsAcceptor {
+    let chain: Result<_, _> = CertificateDer::pem_slice_iter(certificate.cert_pem.as_bytes()).collect();
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = tls.with_no_client_auth().with_single_cert(chain.unwrap(), key).unwrap();
+    TlsAcceptor::from(Arc::new(tls))
 }
 
 /// The lines of a head; `None` at the end of the connection.
