@@ -3,9 +3,11 @@
 //! Nothing is parsed: frames, extensions, pings and close codes are between client and upstream. Each way has one buffer,
 //! and reads no further before all of it was taken: whoever reads slowly slows the other side, and grows nothing here.
 //!
-//! An end of one side is an end for the other, which may still say what it has to say; a loss is a loss for the other,
-//! after everything that came before it. TLS that ends without a word counts as an end: many peers never say it, and a
-//! websocket has its own word for an end, which passes here as bytes.
+//! An end of one side is an end for the other, which may still say what it has to say; a loss ends the other, after
+//! everything that came before it. A client is told of a loss by an end without a word, not by a reset: a websocket has
+//! its own word for an end, which passes here as bytes, so that whoever misses it knows of the loss; and a client that
+//! writes into a reset, a pong for one, never reads what came before. TLS that ends without a word counts as an end, too:
+//! many peers never say it.
 
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::listen::ClientBytes;
 
@@ -55,7 +57,8 @@ struct Pulse {
 /// How much one way holds, in bytes: as much as a record of TLS.
 const BUFFER: usize = 16 * 1024;
 
-/// How long one side may be silent when the other has ended. Nothing is due then but the answer to a close.
+/// How long one side may be silent when the other has ended. Nothing is due then but the answer to a close. Also how long a
+/// client that is lost is still listened to.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Carries bytes both ways until both sides have ended, one was lost, or nothing was said for `idle`.
@@ -77,14 +80,24 @@ where
                     ended = &mut down => End::of(ended),
                     () = pulse.silence(last_words) => End::ClientGone,
                 },
-                lost => End::of(lost),
+                Err(Lost::Client) => End::ClientGone,
+                // It takes nothing any more, and what it said before may still be on its way.
+                Err(Lost::Upstream) => tokio::select! {
+                    ended = &mut down => End::of(ended.and(Err(Lost::Upstream))),
+                    () = pulse.silence(idle) => End::UpstreamBroke,
+                },
             },
             ended = &mut down => match ended {
                 Ok(()) => tokio::select! {
                     ended = &mut up => End::of(ended),
                     () = pulse.silence(last_words) => End::Complete,
                 },
-                lost => End::of(lost),
+                Err(Lost::Upstream) => End::UpstreamBroke,
+                // The same; but one that only reads nothing might speak for ever.
+                Err(Lost::Client) => {
+                    drop(timeout(last_words, &mut up).await);
+                    End::ClientGone
+                }
             },
             () = pulse.silence(idle) => End::Idle,
         }
@@ -92,7 +105,7 @@ where
     drop((from_upstream, to_upstream));
     match end {
         End::Complete | End::ClientGone => {}
-        End::UpstreamBroke | End::Idle => from_client.unsplit(to_client).abort().await,
+        End::UpstreamBroke | End::Idle => from_client.unsplit(to_client).close().await,
     }
     end
 }

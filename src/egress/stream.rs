@@ -29,10 +29,15 @@ enum Layers {
 /// would give up there, although the answer has arrived: so a write that fails is never done, and the reading side says
 /// what came of the connection, be it an answer or its end. When that is known the connection closes, and writes fail
 /// again: nobody reads any more, and TLS has its last word to write, which must not be waited for.
+///
+/// Linux tells of a reset once. A write that was told has taken it from the reading side, which would see a clean end, and
+/// pass a broken answer for a whole one.
 #[derive(Debug)]
 pub(crate) struct Socket {
     tcp: Tcp,
     is_closing: bool,
+    /// A write was told of a reset without an end before it: that of an upstream which had ended is a broken pipe.
+    was_reset: bool,
 }
 
 // === impl UpstreamStream ===
@@ -116,7 +121,7 @@ impl AsFd for UpstreamStream {
 
 impl Socket {
     pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp: tcp.into(), is_closing: false }
+        Self { tcp: tcp.into(), is_closing: false, was_reset: false }
     }
 
     /// The address at its other end: the proxy's, if there is one.
@@ -125,9 +130,12 @@ impl Socket {
     }
 
     /// Nobody has to be woken: after a reset there is always something to read, if only the end.
-    fn unless_gone<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn unless_gone<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match written {
-            Poll::Ready(Err(error)) if is_gone(error.kind()) && !self.is_closing => Poll::Pending,
+            Poll::Ready(Err(error)) if is_gone(error.kind()) && !self.is_closing => {
+                self.was_reset |= error.kind() == io::ErrorKind::ConnectionReset;
+                Poll::Pending
+            }
             written => written,
         }
     }
@@ -139,7 +147,14 @@ fn is_gone(kind: io::ErrorKind) -> bool {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.tcp).poll_read(cx, into);
+        match read {
+            Poll::Ready(Ok(())) if self.was_reset && into.filled().len() == before => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            read => read,
+        }
     }
 }
 

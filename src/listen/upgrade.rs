@@ -77,14 +77,14 @@ impl Declined {
 // === impl ClientBytes ===
 
 impl ClientBytes {
-    /// Lets what was written arrive, and ends the connection in a reset. Over HTTP/2 its stream just ends: hyper has no
-    /// other end for one that was taken over.
-    pub(crate) async fn abort(mut self) {
+    /// Ends the connection after everything that was written. It lingers: what the client still says is dropped, since
+    /// answered by a reset it would not read the rest. Over HTTP/2 that is no danger, and its stream ends.
+    pub(crate) async fn close(mut self) {
         if let Some(turn) = &self.turn {
-            turn.set_broken();
-            // The stream resets itself when it is flushed; there is nobody to tell of an error.
-            drop(self.io.flush().await);
+            turn.set_unread();
         }
+        // Nobody is left to be told of an error.
+        drop(self.io.shutdown().await);
     }
 }
 

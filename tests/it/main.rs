@@ -36,6 +36,7 @@ mod client_gone;
 mod slow_clients;
 mod slow_readers;
 mod unreadable;
+mod losses;
 mod aborted;
 mod early_refusal;
 mod bodies;

@@ -155,16 +155,20 @@ impl Far {
         Plan { settings: Box::new(here), ..plan() }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap()
     }
 
     /// The next request.
     pub(crate) async fn asked(&self) -> Asked {
-        let (mut stream, _) =
-            tokio::time::timeout(LIMIT, self.listener.accept()).await.expect("a connection in time").unwrap();
+        let mut stream = self.called().await;
         let head = read_head(&mut stream).await;
         Asked { stream, head }
+    }
+
+    /// The next connection.
+    pub(crate) async fn called(&self) -> TcpStream {
+        tokio::time::timeout(LIMIT, self.listener.accept()).await.expect("a connection in time").unwrap().0
     }
 
     /// A websocket, open at both ends.
@@ -184,13 +188,7 @@ impl Asked {
 
     /// The same, in answer to another key.
     pub(crate) async fn open_with(mut self, accept: &str, lines: &str) -> TcpStream {
-        // Bytes that follow the head come with it.
-        let end = if lines.contains("\r\n\r\n") { "" } else { "\r\n" };
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-accept: {accept}\r\n{lines}{end}"
-        );
-        self.stream.write_all(answer.as_bytes()).await.unwrap();
+        self.stream.write_all(accepting(accept, lines).as_bytes()).await.unwrap();
         self.stream
     }
 
@@ -200,8 +198,18 @@ impl Asked {
     }
 }
 
+/// The answer that opens a websocket, with these lines and bytes besides.
+pub(crate) fn accepting(accept: &str, lines: &str) -> String {
+    // Bytes that follow the head come with it.
+    let end = if lines.contains("\r\n\r\n") { "" } else { "\r\n" };
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-accept: {accept}\r\n{lines}{end}"
+    )
+}
+
 /// Reads a head and not one byte more.
-async fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let byte = tokio::time::timeout(LIMIT, stream.read_u8()).await.expect("a head in time");

@@ -64,7 +64,6 @@ async fn converse(
 ) -> Result<Ended, Error> {
     // A client that takes a ping for an event, or a fragment for a message, is seen at once.
     socket.send(Message::Ping(Bytes::from_static(b"azure"))).await?;
-    let mut pong = false;
     let mut due = vec![dialogue.opening()];
     loop {
         for event in due.drain(..) {
@@ -72,9 +71,7 @@ async fn converse(
             let sent = sent.load(Ordering::Relaxed);
             match ending {
                 Ending::Stall(byte) if sent >= byte.unwrap_or(0) => return listen(socket).await,
-                Ending::Break(byte, _) if sent >= byte.unwrap_or(0) => {
-                    return if pong { Ok(Ended::Meant) } else { answered(socket).await };
-                }
+                Ending::Break(byte, _) if sent >= byte.unwrap_or(0) => return Ok(Ended::Meant),
                 Ending::CloseFrame(code) => {
                     let code = CloseCode::from(*code);
                     socket.close(Some(CloseFrame { code, reason: "as it was told to".into() })).await?;
@@ -95,21 +92,10 @@ async fn converse(
                 // What is read next sends our own close.
                 return listen(socket).await;
             }
-            Some(message) => pong |= message.is_pong(),
+            Some(_) => {}
             None => return Ok(Ended::Gone),
         }
     }
-}
-
-/// Waits until the ping is answered. A client that still has to say something sees a reset when it says that, and not what
-/// has come before the reset.
-async fn answered(socket: &mut Socket) -> Result<Ended, Error> {
-    while let Some(message) = socket.next().await.transpose()? {
-        if message.is_pong() {
-            return Ok(Ended::Meant);
-        }
-    }
-    Ok(Ended::Gone)
 }
 
 /// Says nothing more, and waits for the end.

@@ -1,8 +1,13 @@
 //! A websocket over HTTP/2 (RFC 8441), as a proxy in front of us may ask for one.
 
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::{RecvStream, SendStream};
 use http::Request;
 use serde_json::json;
 use tokio::io::{AsyncWriteExt, split};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::client::secure;
 use crate::gateway::LIMIT;
@@ -10,7 +15,7 @@ use crate::websocket::{Far, KEY, REALTIME, exactly, noise, to_the_end, write_odd
 use crate::world::World;
 
 /// A client of HTTP/2 that asks by an extended CONNECT.
-async fn http2(world: &World) -> h2::client::SendRequest<bytes::Bytes> {
+async fn http2(world: &World) -> SendRequest<Bytes> {
     let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
     let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
@@ -31,6 +36,17 @@ fn extended_connect(world: &World, target: &str, protocol: &'static str) -> Requ
         .unwrap()
 }
 
+/// A stream of this connection that is a websocket, open at both ends.
+async fn open(client: &mut SendRequest<Bytes>, far: &Far, world: &World) -> (SendStream<Bytes>, RecvStream, TcpStream) {
+    let (answer, send) = client.send_request(extended_connect(world, REALTIME, "websocket"), false).unwrap();
+    let asked = far.asked().await;
+    let accept = derive_accept_key(asked.header("sec-websocket-key").unwrap().as_bytes());
+    let upstream = asked.open_with(&accept, "").await;
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    (send, answer.into_body(), upstream)
+}
+
 /// RFC 8441: a stream of HTTP/2 becomes a websocket of HTTP/1.1 upstream, whose key is ours.
 #[tokio::test]
 async fn a_stream_of_http2_is_a_websocket_too() {
@@ -43,14 +59,14 @@ async fn a_stream_of_http2_is_a_websocket_too() {
     assert_eq!(asked.header("upgrade"), Some("websocket"));
     let key = asked.header("sec-websocket-key").unwrap().to_owned();
     assert_ne!(key, KEY);
-    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let accept = derive_accept_key(key.as_bytes());
     let mut upstream = asked.open_with(&accept, "sec-websocket-extensions: permessage-deflate\r\n").await;
     let answer = answer.await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["sec-websocket-extensions"], "permessage-deflate");
     assert!(!answer.headers().contains_key("sec-websocket-accept"));
 
-    send.send_data(bytes::Bytes::from_static(b"hello"), false).unwrap();
+    send.send_data(Bytes::from_static(b"hello"), false).unwrap();
     assert_eq!(exactly(&mut upstream, 5).await, b"hello");
     let long = noise(200_000);
     let (mut body, mut came) = (answer.into_body(), Vec::new());
@@ -68,7 +84,7 @@ async fn a_stream_of_http2_is_a_websocket_too() {
     while let Some(data) = body.data().await {
         assert_eq!(data.unwrap(), "", "an end has nothing in it");
     }
-    send.send_data(bytes::Bytes::new(), true).unwrap();
+    send.send_data(Bytes::new(), true).unwrap();
     assert_eq!(to_the_end(&mut read).await, b"");
     let line = world.gateway.told(|line| line["family"] == "realtime").await;
     for (field, value) in [
@@ -88,12 +104,7 @@ async fn a_websocket_over_http2_keeps_its_connection() {
     let far = Far::start().await;
     let world = far.plan("", "[timeouts]\nkeep_alive = \"200ms\"\nhead = \"1s\"\n").start().await;
     let mut client = http2(&world).await;
-    let (answer, mut send) = client.send_request(extended_connect(&world, REALTIME, "websocket"), false).unwrap();
-    let asked = far.asked().await;
-    let key = asked.header("sec-websocket-key").unwrap().to_owned();
-    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let mut upstream = asked.open_with(&accept, "").await;
-    assert_eq!(answer.await.unwrap().status(), 200);
+    let (mut send, _body, mut upstream) = open(&mut client, &far, &world).await;
     // As long as others are idle, one after the other.
     for _ in 0..3 {
         let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
@@ -105,9 +116,26 @@ async fn a_websocket_over_http2_keeps_its_connection() {
     }
     // It was not asked to leave, either.
     let client = client.ready().await.unwrap();
-    send.send_data(bytes::Bytes::from_static(b"hello"), false).unwrap();
+    send.send_data(Bytes::from_static(b"hello"), false).unwrap();
     assert_eq!(exactly(&mut upstream, 5).await, b"hello");
     drop(client);
+}
+
+/// Over HTTP/2 a loss is the end of the stream, after everything that came before.
+#[tokio::test]
+async fn an_upstream_that_is_lost_ends_its_stream() {
+    let far = Far::start().await;
+    let world = far.plan("", "").start().await;
+    let mut client = http2(&world).await;
+    let (_send, mut body, mut upstream) = open(&mut client, &far, &world).await;
+    upstream.write_all(b"last").await.unwrap();
+    assert_eq!(body.data().await.unwrap().unwrap(), "last");
+    upstream.set_zero_linger().unwrap();
+    drop(upstream);
+    while let Some(data) = body.data().await {
+        assert_eq!(data.unwrap(), "", "an end has nothing in it");
+    }
+    world.gateway.told(|line| line["outcome"] == "upstream-broke" && line["bytes_out"] == 4).await;
 }
 
 /// An upstream that saw another key than ours opens nothing; nor does what is asked elsewhere, or for something else.

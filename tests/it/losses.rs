@@ -1,0 +1,152 @@
+//! One side is lost while the other still speaks to it, or ends. That is told of the loss first, and may neither drop what
+//! the lost side had said before, nor keep the loss to itself.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::gateway::LIMIT;
+use crate::upstream::acceptor;
+use crate::websocket::{ACCEPT, Far, Near, accepting, read_head};
+use crate::wire::{End, read_all};
+use crate::world::{CHAT, World, without_tls};
+
+/// What TLS may hold of what it has taken, in bytes: its buffer, and a record whose rest has not arrived.
+const HELD: usize = (64 + 16) * 1024;
+
+/// What a side had said before it was lost.
+struct Said {
+    bytes: Vec<u8>,
+    /// How many of them had arrived, at least.
+    arrived: usize,
+}
+
+#[tokio::test]
+async fn what_a_websockets_upstream_had_said_arrives_and_its_loss_is_told() {
+    let far = Far::start().await;
+    let world = far.plan("", "").start().await;
+    let (mut near, upstream) = far.open(&world).await;
+    let said = lose(upstream, |tcp| tcp).await;
+    speak(&mut near.stream).await;
+    said.comes(near.stream, End::Clean).await;
+
+    let (mut near, upstream) = far.open(&world).await;
+    let said = lose(upstream, |tcp| tcp).await;
+    near.stream.shutdown().await.unwrap();
+    said.comes(near.stream, End::Clean).await;
+    assert_eq!(outcomes(&world, 2).await, ["upstream-broke"; 2]);
+}
+
+#[tokio::test]
+async fn what_a_websockets_client_had_said_arrives_and_its_loss_is_told() {
+    let far = Far::start().await;
+    let world = far.plan("", "").start().await;
+    let (near, mut upstream) = far.open(&world).await;
+    let said = lose(near.stream, |tcp| tcp).await;
+    speak(&mut upstream).await;
+    said.comes(upstream, End::Clean).await;
+
+    let (near, mut upstream) = far.open(&world).await;
+    let said = lose(near.stream, |tcp| tcp).await;
+    upstream.shutdown().await.unwrap();
+    said.comes(upstream, End::Clean).await;
+    assert_eq!(outcomes(&world, 2).await, ["client-gone"; 2]);
+}
+
+/// TLS has a last word to write when the client has ended, which fails where a plain connection notices nothing.
+#[tokio::test]
+async fn what_an_upstream_of_tls_had_said_arrives_when_its_client_has_ended() {
+    let far = Far::start().await;
+    let mut plan = far.plan("", "");
+    let (usual, here) = (plan.settings, far.address());
+    plan.settings = Box::new(move |text, emulator| {
+        usual(without_tls(&text), emulator)
+            .replace(&format!("http://{here}"), &format!("https://localhost:{}", here.port()))
+    });
+    let world = plan.start().await;
+    let acceptor = acceptor(world.emulator.gateway_certificate());
+    let (mut near, upstream) = tokio::join!(Near::open(&world), async {
+        let mut upstream = acceptor.accept(far.called().await).await.unwrap();
+        read_head(&mut upstream).await;
+        upstream.write_all(accepting(ACCEPT, "").as_bytes()).await.unwrap();
+        upstream
+    });
+    let said = lose(upstream, |upstream| upstream.get_ref().0).await;
+    near.stream.shutdown().await.unwrap();
+    said.comes(near.stream, End::Clean).await;
+    assert_eq!(outcomes(&world, 1).await, ["upstream-broke"]);
+}
+
+/// The end of such an answer is the end of its connection: a loss that is not told passes it for a whole one.
+#[tokio::test]
+async fn an_answer_without_a_length_that_is_lost_within_its_upload_is_not_whole() {
+    let far = Far::start().await;
+    let world = far.plan("", "").start().await;
+    let key = world.emulator.keys().openai;
+    let mut client = TcpStream::connect(world.gateway.http).await.unwrap();
+    let head = format!("POST {CHAT} HTTP/1.0\r\nhost: x\r\napi-key: {key}\r\ncontent-length: 1000\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut upstream = far.asked().await.stream;
+    upstream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    read_head(&mut client).await;
+    let said = lose(upstream, |tcp| tcp).await;
+    speak(&mut client).await;
+    said.comes(client, End::Broken).await;
+    assert_eq!(outcomes(&world, 1).await, ["upstream-broke"]);
+}
+
+/// One side says as much as is taken while nobody reads it, and is lost.
+async fn lose<S: AsyncWrite + Unpin>(mut side: S, tcp: impl Fn(&S) -> &TcpStream) -> Said {
+    let bytes: Vec<u8> = (0..8_u32 << 20).flat_map(u32::to_be_bytes).collect();
+    let mut taken = 0;
+    while let Ok(written) = tokio::time::timeout(Duration::from_secs(1), side.write(&bytes[taken..])).await {
+        taken += written.unwrap();
+    }
+    let socket = tcp(&side);
+    let (unsent, _) = queues(socket.local_addr().unwrap(), socket.peer_addr().unwrap());
+    socket.set_zero_linger().unwrap();
+    Said { bytes, arrived: taken.saturating_sub(unsent + HELD) }
+}
+
+/// Says something that the gateway takes.
+async fn speak(side: &mut TcpStream) {
+    side.write_all(b"pong").await.unwrap();
+    let (ours, theirs) = (side.local_addr().unwrap(), side.peer_addr().unwrap());
+    let heard = async {
+        while queues(theirs, ours).1 > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, heard).await.expect("the gateway reads");
+}
+
+/// How so many requests have ended.
+async fn outcomes(world: &World, count: usize) -> Vec<String> {
+    let told = world.gateway.all_told(count).await;
+    told.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What one end of a connection on this machine has written and the other did not acknowledge, and what it has received
+/// and nobody has read, in bytes.
+fn queues(end: SocketAddr, other: SocketAddr) -> (usize, usize) {
+    let place = |address: SocketAddr| format!(":{:04X}", address.port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut ours = rows.filter(|row| row[1].ends_with(&place(end)) && row[2].ends_with(&place(other)));
+    let row = ours.next().expect("a connection");
+    let (unsent, unread) = row[4].split_once(':').unwrap();
+    let bytes = |hex| usize::from_str_radix(hex, 16).unwrap();
+    (bytes(unsent), bytes(unread))
+}
+
+impl Said {
+    async fn comes(self, to: TcpStream, wanted: End) {
+        let (came, end) = read_all(to).await;
+        assert!(came.len() >= self.arrived, "{} bytes of {}", came.len(), self.arrived);
+        assert!(self.bytes.starts_with(&came));
+        assert_eq!(end, wanted);
+    }
+}
