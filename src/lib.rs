@@ -58,7 +58,8 @@
 //! [`listen`]. Over HTTP/2 it is one stream that ends so, and so does one of whose answer its client takes nothing; their
 //! connection goes on. A client that goes takes its upstream request along, also in the middle of its upload; a kept
 //! upstream connection that had just been closed is tried once more, where the operation may be repeated, and where it may
-//! not, is looked at first. A websocket whose upstream breaks off just ends, and lingers: its clients miss the close.
+//! not, is looked at first. A websocket whose upstream breaks off ends as any other, but for the close that its client
+//! misses then, and lingers.
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.

@@ -5,7 +5,7 @@
 //!
 //! An end of one side is an end for the other, which may still say what it has to say; a loss ends the other, after
 //! everything that came before it. A client is told of a loss by an end without a word, not by a reset: a websocket has
-//! its own word for an end, which passes here as bytes, so that whoever misses it knows of the loss; and a client that
+//! its own word for an end, which passes here as bytes, so that without it a client knows of the loss; and one that
 //! writes into a reset, a pong for one, never reads what came before. TLS that ends without a word counts as an end, too:
 //! many peers never say it.
 
@@ -57,12 +57,18 @@ struct Pulse {
 /// How much one way holds, in bytes: as much as a record of TLS.
 const BUFFER: usize = 16 * 1024;
 
-/// How long one side may be silent when the other has ended. Nothing is due then but the answer to a close. Also how long a
-/// client that is lost is still listened to.
+/// How long one side may be silent when the other has ended: nothing is due then but the answer to a close. As long, in
+/// all, the last words of a client that was lost have to reach the upstream.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
-/// Carries bytes both ways until both sides have ended, one was lost, or nothing was said for `idle`.
-pub(crate) async fn carry<U>(client: ClientBytes, upstream: U, idle: Duration, traffic: &Traffic) -> End
+/// Carries bytes both ways until both sides have ended, one was lost, or nothing was said for `idle`. The upstream's
+/// connection has ended then; the client's is given back, to be closed, unless it has gone.
+pub(crate) async fn carry<U>(
+    client: ClientBytes,
+    upstream: U,
+    idle: Duration,
+    traffic: &Traffic,
+) -> (End, Option<ClientBytes>)
 where
     U: AsyncRead + AsyncWrite + Unpin,
 {
@@ -81,19 +87,20 @@ where
                     () = pulse.silence(last_words) => End::ClientGone,
                 },
                 Err(Lost::Client) => End::ClientGone,
-                // It takes nothing any more, and what it said before may still be on its way.
+                // The upstream takes nothing any more, and what it said before may still be on its way.
                 Err(Lost::Upstream) => tokio::select! {
-                    ended = &mut down => End::of(ended.and(Err(Lost::Upstream))),
+                    ended = &mut down => End::of(ended),
                     () = pulse.silence(idle) => End::UpstreamBroke,
                 },
             },
             ended = &mut down => match ended {
+                // An upstream that has ended may be gone altogether, and is not lost.
                 Ok(()) => tokio::select! {
-                    ended = &mut up => End::of(ended),
+                    ended = &mut up => if ended == Err(Lost::Client) { End::ClientGone } else { End::Complete },
                     () = pulse.silence(last_words) => End::Complete,
                 },
                 Err(Lost::Upstream) => End::UpstreamBroke,
-                // The same; but one that only reads nothing might speak for ever.
+                // What the client said before may still be on its way, too; one that only takes nothing might go on.
                 Err(Lost::Client) => {
                     drop(timeout(last_words, &mut up).await);
                     End::ClientGone
@@ -102,12 +109,7 @@ where
             () = pulse.silence(idle) => End::Idle,
         }
     };
-    drop((from_upstream, to_upstream));
-    match end {
-        End::Complete | End::ClientGone => {}
-        End::UpstreamBroke | End::Idle => from_client.unsplit(to_client).close().await,
-    }
-    end
+    (end, (end != End::ClientGone).then(|| from_client.unsplit(to_client)))
 }
 
 /// One of the two ways, to its end. `sides` are those from which and to which it leads.
@@ -156,7 +158,7 @@ impl Traffic {
 // === impl End ===
 
 impl End {
-    /// The end of the second way, when the first has ended.
+    /// The end of the way from the upstream, after that of the other.
     fn of(ended: Result<(), Lost>) -> Self {
         match ended {
             Ok(()) => Self::Complete,

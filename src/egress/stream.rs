@@ -30,14 +30,14 @@ enum Layers {
 /// what came of the connection, be it an answer or its end. When that is known the connection closes, and writes fail
 /// again: nobody reads any more, and TLS has its last word to write, which must not be waited for.
 ///
-/// Linux tells of a reset once. A write that was told has taken it from the reading side, which would see a clean end, and
+/// Linux tells of a loss once. A write that was told has taken it from the reading side, which would see a clean end, and
 /// pass a broken answer for a whole one.
 #[derive(Debug)]
 pub(crate) struct Socket {
     tcp: Tcp,
     is_closing: bool,
-    /// A write was told of a reset without an end before it: that of an upstream which had ended is a broken pipe.
-    was_reset: bool,
+    /// What a write was told of a loss. That of an upstream which had ended before is no loss, but a broken pipe.
+    lost: Option<io::ErrorKind>,
 }
 
 // === impl UpstreamStream ===
@@ -121,7 +121,7 @@ impl AsFd for UpstreamStream {
 
 impl Socket {
     pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp: tcp.into(), is_closing: false, was_reset: false }
+        Self { tcp: tcp.into(), is_closing: false, lost: None }
     }
 
     /// The address at its other end: the proxy's, if there is one.
@@ -131,13 +131,11 @@ impl Socket {
 
     /// Nobody has to be woken: after a reset there is always something to read, if only the end.
     fn unless_gone<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match written {
-            Poll::Ready(Err(error)) if is_gone(error.kind()) && !self.is_closing => {
-                self.was_reset |= error.kind() == io::ErrorKind::ConnectionReset;
-                Poll::Pending
-            }
-            written => written,
+        let Poll::Ready(Err(error)) = &written else { return written };
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.lost = Some(error.kind());
         }
+        if is_gone(error.kind()) && !self.is_closing { Poll::Pending } else { written }
     }
 }
 
@@ -149,11 +147,11 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.tcp).poll_read(cx, into);
-        match read {
-            Poll::Ready(Ok(())) if self.was_reset && into.filled().len() == before => {
-                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        match self.lost {
+            Some(loss) if matches!(read, Poll::Ready(Ok(()))) && into.filled().len() == before => {
+                Poll::Ready(Err(loss.into()))
             }
-            read => read,
+            _ => read,
         }
     }
 }

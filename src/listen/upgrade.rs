@@ -77,14 +77,15 @@ impl Declined {
 // === impl ClientBytes ===
 
 impl ClientBytes {
-    /// Ends the connection after everything that was written. It lingers: what the client still says is dropped, since
-    /// answered by a reset it would not read the rest. Over HTTP/2 that is no danger, and its stream ends.
+    /// Ends the connection after everything that was written. It lingers, which drops what the client still says: a client
+    /// whose words were answered by a reset would not read the rest. Over HTTP/2 its stream just ends, and hyper sees to
+    /// it that what was written goes before.
     pub(crate) async fn close(mut self) {
         if let Some(turn) = &self.turn {
             turn.set_unread();
+            // Nobody is left to be told of an error.
+            drop(self.io.shutdown().await);
         }
-        // Nobody is left to be told of an error.
-        drop(self.io.shutdown().await);
     }
 }
 

@@ -86,11 +86,15 @@ impl Ongoing {
             let Ok(client) = client.take().await else { return };
             let cut = self.cut().cloned().unwrap_or_default();
             let carried = tunnel::carry(client, TokioIo::new(upstream), self.desk.gateway.websocket_idle, &traffic);
-            let outcome = tokio::select! {
-                end = carried => end.into(),
-                () = cut.cancelled() => Outcome::Revoked,
+            let (outcome, client) = tokio::select! {
+                (end, client) = carried => (end.into(), client),
+                () = cut.cancelled() => (Outcome::Revoked, None),
             };
             self.end(outcome);
+            drop(self);
+            if let Some(client) = client {
+                client.close().await;
+            }
         });
         response.map(|body| ToldBody { body, ongoing: None, cut: None })
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,11 +17,22 @@ use crate::world::{CHAT, World, without_tls};
 /// What TLS may hold of what it has taken, in bytes: its buffer, and a record whose rest has not arrived.
 const HELD: usize = (64 + 16) * 1024;
 
+/// How much has to have arrived, in bytes, so that the gateway holds some of it.
+const ENOUGH: usize = 1 << 20;
+
 /// What a side had said before it was lost.
 struct Said {
     bytes: Vec<u8>,
     /// How many of them had arrived, at least.
     arrived: usize,
+}
+
+/// What one end of a connection holds, in bytes.
+struct Queues {
+    /// Written, and not acknowledged by the other end.
+    unsent: usize,
+    /// Received, and not read.
+    unread: usize,
 }
 
 #[tokio::test]
@@ -100,15 +111,23 @@ async fn an_answer_without_a_length_that_is_lost_within_its_upload_is_not_whole(
 
 /// One side says as much as is taken while nobody reads it, and is lost.
 async fn lose<S: AsyncWrite + Unpin>(mut side: S, tcp: impl Fn(&S) -> &TcpStream) -> Said {
+    let (ours, theirs) = (tcp(&side).local_addr().unwrap(), tcp(&side).peer_addr().unwrap());
     let bytes: Vec<u8> = (0..8_u32 << 20).flat_map(u32::to_be_bytes).collect();
     let mut taken = 0;
-    while let Ok(written) = tokio::time::timeout(Duration::from_secs(1), side.write(&bytes[taken..])).await {
-        taken += written.unwrap();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), side.write(&bytes[taken..])).await {
+            Ok(written) => taken += written.unwrap(),
+            Err(_) => {
+                let arrived = taken.saturating_sub(queues(ours, theirs).unsent + HELD);
+                // Else the gateway is slow to take it, and not full.
+                if arrived > ENOUGH {
+                    tcp(&side).set_zero_linger().unwrap();
+                    return Said { bytes, arrived };
+                }
+            }
+        }
+        assert!(taken < bytes.len(), "the gateway takes it all");
     }
-    let socket = tcp(&side);
-    let (unsent, _) = queues(socket.local_addr().unwrap(), socket.peer_addr().unwrap());
-    socket.set_zero_linger().unwrap();
-    Said { bytes, arrived: taken.saturating_sub(unsent + HELD) }
 }
 
 /// Says something that the gateway takes.
@@ -116,7 +135,7 @@ async fn speak(side: &mut TcpStream) {
     side.write_all(b"pong").await.unwrap();
     let (ours, theirs) = (side.local_addr().unwrap(), side.peer_addr().unwrap());
     let heard = async {
-        while queues(theirs, ours).1 > 0 {
+        while queues(theirs, ours).unread > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -129,17 +148,22 @@ async fn outcomes(world: &World, count: usize) -> Vec<String> {
     told.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What one end of a connection on this machine has written and the other did not acknowledge, and what it has received
-/// and nobody has read, in bytes.
-fn queues(end: SocketAddr, other: SocketAddr) -> (usize, usize) {
+/// What one end of a connection on this machine holds.
+fn queues(end: SocketAddr, other: SocketAddr) -> Queues {
     let place = |address: SocketAddr| format!(":{:04X}", address.port());
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let mut ours = rows.filter(|row| row[1].ends_with(&place(end)) && row[2].ends_with(&place(other)));
-    let row = ours.next().expect("a connection");
-    let (unsent, unread) = row[4].split_once(':').unwrap();
-    let bytes = |hex| usize::from_str_radix(hex, 16).unwrap();
-    (bytes(unsent), bytes(unread))
+    let begun = Instant::now();
+    // While others come and go, a row can be missed.
+    while begun.elapsed() < LIMIT {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut ours = rows.filter(|row| row[1].ends_with(&place(end)) && row[2].ends_with(&place(other)));
+        if let Some(row) = ours.next() {
+            let (unsent, unread) = row[4].split_once(':').unwrap();
+            let bytes = |hex| usize::from_str_radix(hex, 16).unwrap();
+            return Queues { unsent: bytes(unsent), unread: bytes(unread) };
+        }
+    }
+    panic!("there is no connection from {end} to {other}");
 }
 
 impl Said {
