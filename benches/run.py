@@ -260,7 +260,7 @@ def idle(bench):
         return {"before_kb": before / 1024, "after_kb": after / 1024, "kb_per_stream": (after - before) / 1024 / count}
 
     rounds = []
-    for number in range(3):
+    for number in range(bench.settings["rounds"]):
         order = GATEWAYS if number % 2 == 0 else GATEWAYS[::-1]
         rounds.append({})
         for name in order:
@@ -384,8 +384,7 @@ def report(results):
         f"- Streams: {settings['chunks']} events of {settings['size']} bytes, one each {1000 * settings['pause']:g} ms, "
         f"{settings['connections']} streams at once for {settings['stream_seconds']} s.",
         f"  What a stream costs to begin and end is in it, a {settings['chunks']}th for each event.",
-        f"- Memory: growth of VmRSS, all processes, with {settings['idle_streams']} streams open that had one event; fresh processes,",
-        "  3 rounds.",
+        f"- Memory: growth of VmRSS, all processes, with {settings['idle_streams']} streams open that had one event; fresh processes.",
         f"- Instructions: one connection, one worker, the difference between {settings['callgrind_requests'][0]} and "
         f"{settings['callgrind_requests'][1]} requests. Valgrind offers",
         "  neither AVX-512 nor VAES, and sees nothing of the kernel.", "",

@@ -58,3 +58,46 @@ fn the_readme_explains_every_reason() {
         assert!(readme.contains(&format!("`{reason}`")), "{reason} is not in the README");
     }
 }
+
+/// Settings that are silent about a key hold what the README's table has for it. A default in words is no value.
+#[test]
+fn the_defaults_are_those_of_the_readme() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let silent = "keys = \"keys.toml\"\nlisten.http = \"127.0.0.1:8080\"\nlisten.trusted_proxies = [\"unix\"]\n\
+                  usage.file = \"usage.json\"\nidentities.NAME.kind = \"managed-identity\"\n\
+                  resources.NAME.identity = \"NAME\"\nresources.NAME.endpoint = \"https://contoso.openai.azure.com\"\n";
+    let mut outspoken = silent.to_owned();
+    let mut count = 0;
+    let (_, table) = readme.split_once("| key | default | |\n|---|---|---|\n").unwrap();
+    for row in table.lines().take_while(|row| row.starts_with('|')) {
+        let cells: Vec<_> = row.split('|').map(quoted).collect();
+        let [_, Some(keys), Some(values), ..] = &cells[..] else { continue };
+        // Only a certificate has a chain to send.
+        if keys[0].starts_with("identities.") {
+            continue;
+        }
+        assert_eq!(keys.len(), values.len(), "{row}");
+        let table = keys[0].rsplit_once('.').map_or("", |(table, _)| table);
+        for (key, value) in keys.iter().zip(values) {
+            let key = if key.starts_with('.') { format!("{table}{key}") } else { (*key).to_owned() };
+            let plain = value.parse::<i64>().is_ok() || value.parse::<bool>().is_ok();
+            let value = if plain { (*value).to_owned() } else { format!("\"{value}\"") };
+            outspoken += &format!("{key} = {value}\n");
+            count += 1;
+        }
+    }
+    assert!(count >= 25, "{outspoken}");
+    let read = |text| match Settings::parse(Path::new("keyswap.toml"), text) {
+        Ok(settings) => format!("{settings:#?}"),
+        Err(mistakes) => panic!("{mistakes}"),
+    };
+    assert_eq!(read(&outspoken), read(silent));
+}
+
+/// The words between backticks, where a cell has nothing but them.
+fn quoted(cell: &str) -> Option<Vec<&str>> {
+    cell.trim()
+        .split(", ")
+        .map(|word| word.strip_prefix('`')?.strip_suffix('`').filter(|word| !word.contains('`')))
+        .collect()
+}

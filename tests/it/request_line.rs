@@ -446,3 +446,15 @@ fn the_readme_lists_every_field() {
     let listed: Vec<_> = first.flat_map(|cell| cell.split(", ")).map(|name| name.trim().trim_matches('`')).collect();
     assert_eq!(listed, fields());
 }
+
+/// What a line costs is compared with nginx, which has to write the same fields: those of a request that was served.
+#[test]
+fn nginx_tells_the_same_fields_in_the_benchmark() {
+    let nginx = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/nginx.conf")).unwrap();
+    let (_, format) = nginx.split_once("log_format line").unwrap();
+    let (format, _) = format.split_once(';').unwrap();
+    let told = format.split("\":").filter_map(|before| before.rsplit_once('"').map(|(_, name)| name));
+    let mut wanted = fields();
+    wanted.retain(|name| !["reason", "why"].contains(name));
+    assert_eq!(told.collect::<Vec<_>>(), wanted);
+}
