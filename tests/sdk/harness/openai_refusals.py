@@ -134,6 +134,7 @@ def losses(way, chat, tries=3):
         way.case(f"{name} before any answer", lost(fault, chat, times=99), requests=1 + tries, **replayed, **TOLD)
         differs = "what is lost on a kept connection keyswap itself repeats, once and on a new one"
         way.case(f"{name} once before any answer", lost(fault, chat), **replayed, differs=differs)
+    way.case("cut in its answer", lost("cut", chat, times=99), requests=1 + tries, refused="APIConnectionError")
 
 
 def waited_for(seconds, chat, **wait):

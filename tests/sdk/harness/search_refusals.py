@@ -114,6 +114,9 @@ def losses(way):
     for fault in ("close", "reset"):
         way.case(f"{fault} before any answer: count", after_fault(look, fault), **told, requests=1 + 4)
         way.case(f"{fault} before any answer: search", after_fault(ask, fault), **told, requests=1 + 1)
+    broken = {"refused": "HttpResponseError"}
+    way.case("cut in its answer: count", after_fault(look, "cut"), **broken, requests=1 + 4)
+    way.case("cut in its answer: search", after_fault(ask, "cut"), **broken, requests=1 + 1)
 
 
 def after_fault(operation, fault):
