@@ -181,6 +181,12 @@ impl Asked {
     }
 }
 
+/// The head of an answer in chunks, and so many bytes of one that is longer.
+pub(crate) fn unfinished(length: usize) -> Vec<u8> {
+    let (whole, came) = (length + 1, "x".repeat(length));
+    format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{whole:x}\r\n{came}").into_bytes()
+}
+
 /// What takes TLS off connections and shows this certificate.
 pub(crate) fn acceptor(certificate: &Certificate) -> TlsAcceptor {
     let chain: Result<_, _> = CertificateDer::pem_slice_iter(certificate.cert_pem.as_bytes()).collect();

@@ -13,6 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::{client_hello, http2, request_text, secure};
 use crate::gateway::LIMIT;
+use crate::upstream::{Upstream, unfinished};
 use crate::world::{CHAT, Plan, World, saying};
 
 /// How a connection ended.
@@ -74,13 +75,17 @@ async fn an_answer_that_breaks_off_arrives_as_far_as_it_came_and_ends_in_a_reset
                 read_all(stream).await
             };
             let text = String::from_utf8_lossy(&answer);
-            let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{name}: {text}"));
-            assert!(head.contains(" 200 OK"), "{name}: {head}");
-            // Chunks have their own framing between: then what is left without it is compared.
-            let arrived = if head.contains("chunked") { unchunked(body) } else { body.len() };
-            assert_eq!((arrived, end), (byte, End::Broken), "{name}, secured: {secured}: {text}");
+            assert!(text.lines().next().is_some_and(|line| line.ends_with(" 200 OK")), "{name}: {text}");
+            assert_eq!((payload(&answer), end), (byte, End::Broken), "{name}, secured: {secured}: {text}");
         }
     }
+}
+
+/// How much of an answer's body has come. Chunks have their own framing between, which does not count.
+pub(crate) fn payload(answer: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text}"));
+    if head.contains("chunked") { unchunked(body) } else { body.len() }
 }
 
 /// The payload of a chunked body that may break off anywhere.
@@ -94,32 +99,6 @@ fn unchunked(mut body: &str) -> usize {
         body = rest.get(here + 2..).unwrap_or_default();
     }
     payload
-}
-
-/// A slow reader gets every byte too: the reset waits until all was acknowledged.
-#[tokio::test]
-async fn a_slow_reader_gets_every_byte_before_the_reset() {
-    let world = World::start().await;
-    // Longer than the buffers between, which are made small.
-    let long = "x".repeat(3_000_000);
-    let whole = world.post(CHAT).key(&world.emulator.keys().openai).json(&saying(&long)).await;
-    let before = world.only_arrival().sequence;
-    let cut = whole.body.len() - 1000;
-    assert!(cut > 2_000_000, "the emulator no longer echoes: {cut}");
-    world.emulator.next(Plane::OpenAi, Fault::named("truncate").at_byte(cut), 1).unwrap();
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    let mut stream = socket.connect(world.gateway.http).await.unwrap();
-    stream.write_all(&chat(&world, "HTTP/1.1", &saying(&long))).await.unwrap();
-    // Nothing is read until the upstream is done with its part.
-    let cut_off = |entry: &azure_emulator::Entry| entry.sequence > before && entry.ended;
-    let mut answer = vec![0; 500];
-    stream.read_exact(&mut answer).await.unwrap();
-    world.emulator.journal().wait_for(cut_off, LIMIT).await.expect("the upstream's end");
-    let (rest, end) = read_all(stream).await;
-    answer.extend(rest);
-    let at = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-    assert_eq!((answer.len() - at, end), (cut, End::Broken));
 }
 
 /// Over HTTP/2 the stream is reset after all that came, and the connection lives.
@@ -137,19 +116,26 @@ async fn a_stream_of_http_2_that_breaks_off_is_reset_alone() {
     let mut streamed = saying("a long story");
     streamed["stream"] = json!(true);
     world.emulator.next(Plane::OpenAi, Fault::named("truncate").at_byte(700), 1).unwrap();
-    let mut answer = send.send_request(request(streamed)).await.unwrap();
-    let mut arrived = 0;
-    let error = loop {
-        match answer.body_mut().frame().await.expect("no clean end") {
-            Ok(frame) => arrived += frame.into_data().unwrap().len(),
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(arrived, 700);
-    assert!(format!("{error:?}").contains("Reset"), "{error:?}");
+    let answer = send.send_request(request(streamed)).await.unwrap();
+    assert_eq!(until_reset(answer).await, 700);
 
     let answer = send.send_request(request(saying("still here"))).await.unwrap();
     assert_eq!(answer.status(), 200);
+}
+
+/// How much of an answer over HTTP/2 comes before its stream is reset.
+async fn until_reset(mut answer: Response<Incoming>) -> usize {
+    let mut came = 0;
+    loop {
+        let frame = tokio::time::timeout(LIMIT, answer.body_mut().frame()).await.expect("an end");
+        match frame.expect("no clean end") {
+            Ok(frame) => came += frame.into_data().unwrap().len(),
+            Err(error) => {
+                assert!(format!("{error:?}").contains("Reset"), "{error:?}");
+                return came;
+            }
+        }
+    }
 }
 
 /// A client that leaves in the middle of a silent stream takes the upstream's stream along, also over HTTP/2.
@@ -179,6 +165,13 @@ async fn a_client_that_leaves_a_silent_stream_ends_it_upstream() {
 
 /// The answer to a streamed chat over HTTP/2, which has begun.
 pub(crate) async fn begun_over_http2(world: &World) -> Response<Incoming> {
+    let mut answer = chat_over_http2(world).await;
+    answer.body_mut().frame().await.unwrap().unwrap();
+    answer
+}
+
+/// The same, of which only the head is read.
+async fn chat_over_http2(world: &World) -> Response<Incoming> {
     let mut send = http2(world.gateway.https.unwrap(), world.emulator.ca_pem()).await;
     let mut streamed = saying("a long story");
     streamed["stream"] = json!(true);
@@ -186,9 +179,7 @@ pub(crate) async fn begun_over_http2(world: &World) -> Response<Incoming> {
         .header("api-key", world.emulator.keys().openai)
         .body(Full::<Bytes>::from(streamed.to_string()))
         .unwrap();
-    let mut answer = send.send_request(request).await.unwrap();
-    answer.body_mut().frame().await.unwrap().unwrap();
-    answer
+    send.send_request(request).await.unwrap()
 }
 
 /// A client whose request has arrived upstream, where nothing is answered.
@@ -286,19 +277,23 @@ async fn an_upstream_has_its_time_and_no_more() {
     let error = json!({"code": "UpstreamTimeout", "message": text, "type": "server_error", "param": null});
     assert_eq!(answer.json(), json!({ "error": error }));
     assert_eq!((answer.header("retry-after"), answer.header("x-should-retry")), (None, None));
+}
 
-    let world = with_timeouts("stream = \"1s\"").start().await;
-    let mut streamed = saying("a long story");
-    streamed["stream"] = json!(true);
-    world.emulator.next(Plane::OpenAi, Fault::named("stall-mid-body").at_byte(700), 1).unwrap();
-    let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
-    stream.write_all(&chat(&world, "HTTP/1.1", &streamed)).await.unwrap();
-    let (answer, end) = read_all(stream).await;
-    assert_eq!(end, End::Broken);
-    assert!(String::from_utf8_lossy(&answer).contains("data: "), "{}", String::from_utf8_lossy(&answer));
-    let journal = world.emulator.journal();
-    let gone = |entry: &azure_emulator::Entry| entry.status == Some(200) && entry.cancelled;
-    assert!(journal.wait_for(gone, LIMIT).await.is_some(), "the upstream's stream is ended too");
+/// So has one that falls silent in the middle of its answer. All that came arrives, and no client takes it for the whole:
+/// not even one of HTTP/1.0, to which the end of the connection is the end of the answer.
+#[tokio::test]
+async fn an_upstream_has_its_time_in_the_middle_of_an_answer_and_no_more() {
+    let upstream = Upstream::answering(&unfinished(700)).await;
+    let world = upstream.plan_with("127.0.0.1", "[timeouts]\nstream = \"1s\"\n").start().await;
+    for version in ["HTTP/1.1", "HTTP/1.0"] {
+        let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+        stream.write_all(&chat(&world, version, &saying("hello"))).await.unwrap();
+        let (answer, end) = read_all(stream).await;
+        assert_eq!((payload(&answer), end), (700, End::Broken), "{version}");
+    }
+    assert_eq!(until_reset(chat_over_http2(&world).await).await, 700, "HTTP/2");
+    // The upstream's streams are ended, too.
+    upstream.connections_ended(3).await;
 }
 
 /// A client that reads nothing holds its connection as long as it may, and no longer.
