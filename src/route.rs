@@ -182,3 +182,135 @@ impl Prefix {
         self.length
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests, and whether each may be sent once more.
+    type Requests<'a> = &'a [(&'a Method, &'a str, bool)];
+
+    fn read(method: &Method, path: &str) -> Route {
+        let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
+        Route::of(&request.into_parts().0, &Hosts::default()).unwrap()
+    }
+
+    /// GET of any family, what is asked of a model, and what is searched; what else there is must not be done twice. Each
+    /// family has a request that is not GET, if there is one.
+    #[test]
+    fn what_may_be_sent_once_more_is_listed_by_family() {
+        let (get, post, put) = (&Method::GET, &Method::POST, &Method::PUT);
+        let (patch, delete, head) = (&Method::PATCH, &Method::DELETE, &Method::HEAD);
+        let table: &[(Family, Requests<'_>)] = &[
+            (
+                Family::Inference,
+                &[
+                    (post, "/openai/deployments/d/chat/completions", true),
+                    (post, "/openai/v1/chat/completions", true),
+                    (post, "/openai/v1/embeddings", true),
+                    (post, "/openai/images/generations", true),
+                    (post, "/models/chat/completions", true),
+                    (post, "/anthropic/v1/messages", true),
+                    (get, "/openai/models", true),
+                    (head, "/openai/models", true),
+                ],
+            ),
+            (
+                Family::Responses,
+                &[
+                    (post, "/openai/v1/responses", false),
+                    (delete, "/openai/v1/responses/r", false),
+                    (post, "/openai/v1/conversations", false),
+                    (post, "/openai/v1/chat/completions/c", false),
+                    (head, "/openai/v1/responses/r", false),
+                    (get, "/openai/v1/responses/r", true),
+                ],
+            ),
+            (
+                Family::Files,
+                &[
+                    (post, "/openai/v1/files", false),
+                    (put, "/openai/v1/uploads/u", false),
+                    (delete, "/openai/v1/vector_stores/v", false),
+                    (get, "/openai/v1/files/f/content", true),
+                ],
+            ),
+            (
+                Family::Batches,
+                &[
+                    (post, "/openai/v1/batches", false),
+                    (post, "/openai/deployments/d/batches", false),
+                    (post, "/anthropic/v1/messages/batches", false),
+                    (get, "/openai/v1/batches/b", true),
+                ],
+            ),
+            (
+                Family::Assistants,
+                &[
+                    (post, "/openai/assistants", false),
+                    (post, "/openai/threads/t/runs", false),
+                    (delete, "/openai/threads/t", false),
+                    (get, "/openai/threads/t", true),
+                ],
+            ),
+            (
+                Family::FineTuning,
+                &[
+                    (post, "/openai/v1/fine_tuning/jobs", false),
+                    (delete, "/openai/models/m", false),
+                    (get, "/openai/v1/fine_tuning/jobs", true),
+                ],
+            ),
+            (Family::Evaluations, &[(post, "/openai/v1/evals", false), (get, "/openai/v1/evals", true)]),
+            // A websocket begins with GET, and nothing else of this family is one.
+            (Family::Realtime, &[(get, "/openai/v1/realtime", true)]),
+            (
+                Family::RealtimeSecrets,
+                &[
+                    (post, "/openai/v1/realtime/client_secrets", false),
+                    (post, "/openai/v1/realtime", false),
+                    (get, "/openai/realtimeapi/sessions", true),
+                ],
+            ),
+            (
+                Family::DocumentsRead,
+                &[
+                    (post, "/indexes('i')/docs/search.post.search", true),
+                    (post, "/indexes/i/docs/search", true),
+                    (post, "/indexes/i/docs/suggest", true),
+                    (post, "/indexes/i/docs/autocomplete", true),
+                    (get, "/indexes/i/docs", true),
+                ],
+            ),
+            // What GET there is of documents is reading them.
+            (
+                Family::DocumentsWrite,
+                &[(post, "/indexes('i')/docs/search.index", false), (post, "/indexes/i/docs/index", false)],
+            ),
+            (
+                Family::Manage,
+                &[
+                    (post, "/indexes", false),
+                    (put, "/indexes/i", false),
+                    (patch, "/indexes/i", false),
+                    (delete, "/indexes/i/docs/k", false),
+                    (post, "/indexers('x')/search.run", false),
+                    (head, "/indexes/i/docs", false),
+                    (get, "/servicestats", true),
+                ],
+            ),
+        ];
+        let named: Vec<_> = table.iter().map(|(family, _)| (family.name(), *family)).collect();
+        assert_eq!(named, Family::NAMES, "each family once");
+        for (family, requests) in table {
+            for (method, path, repeatable) in *requests {
+                let route = read(method, path);
+                assert_eq!(route.family(), Some(*family), "{method} {path}");
+                assert_eq!(route.is_repeatable(), *repeatable, "{method} {path}");
+            }
+        }
+        // What no rule places is of no family, and is refused before anything is sent.
+        let route = read(post, "/openai/v1/something/new");
+        assert_eq!((route.family(), route.is_repeatable()), (None, false));
+    }
+}

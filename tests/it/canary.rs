@@ -2,6 +2,7 @@
 //! password, our tokens. All are looked for in all that comes out, at trace level, after requests that succeed,
 //! are refused and fail.
 
+mod listener;
 mod outputs;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,7 +13,8 @@ use ::base64::prelude::{BASE64_STANDARD, Engine};
 use azure_emulator::{Door, Emulator, Fault, Options, Plane};
 use http::Method;
 use http_body_util::BodyExt;
-use serde_json::json;
+use listener::Listener;
+use serde_json::{Value, json};
 
 use crate::certificate_files::Made;
 use crate::client::{Answer, Client, http2};
@@ -40,9 +42,6 @@ pub(crate) const ADMIN_SECRET: &str = "CANARYsecretOfTheAdminAddress5Tq8";
 const SERVICE_ACCOUNTS_TOKEN: &str =
     "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlk6c2VydmljZWFjY291bnQifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
 
-/// How every assertion that we sign begins.
-const ASSERTION: &str = "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIs";
-
 /// Where only the proxy leads to.
 const SEARCH_SERVICE: &str = "contoso.search.windows.net";
 
@@ -54,7 +53,7 @@ const NEW_KEY: &str = "CANARYnewK3yw8Zr2Hq6Vt9Jx4Bn7Mc1Ld";
 
 #[tokio::test]
 async fn no_secret_is_in_anything_that_comes_out() {
-    let (mut world, proxy, environment, mut seen) = start().await;
+    let (mut world, proxy, listener, environment, mut seen) = start().await;
     let keys = world.emulator.keys();
     let mut sent = 1;
 
@@ -139,10 +138,28 @@ async fn no_secret_is_in_anything_that_comes_out() {
     let went_well = requests.iter().filter(|line| line["upstream_status"] == 200).count();
     let of_ours = requests.iter().filter(|line| line["reason"].is_string()).count();
     assert!(went_well >= 10 && of_ours > 40, "{went_well} went well, {of_ours} did not: {requests:#?}");
+    is_a_panic_without_words(&log);
     log.iter().for_each(|line| seen.add("standard error", &line.to_string()));
     requests.iter().for_each(|line| seen.add("standard output", &line.to_string()));
 
-    assert_eq!(seen.found(&secrets(&world)), Vec::<String>::new());
+    assert_eq!(seen.found(&secrets(&world, &listener)), Vec::<String>::new());
+}
+
+/// Something panicked, and nothing was said of it but where: what a panic says may hold anything.
+fn is_a_panic_without_words(log: &[Value]) {
+    // Whoever panics in the usual way writes lines of another kind.
+    assert_eq!(log.iter().filter(|line| !line.is_object()).collect::<Vec<_>>(), Vec::<&Value>::new());
+    let panics: Vec<_> = log.iter().filter(|line| line["message"] == "a part of keyswap panicked").collect();
+    let [panic] = panics[..] else { panic!("absurd-expiry was answered once: {panics:#?}") };
+    let keys: BTreeSet<_> = panic.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(["timestamp", "level", "message", "place", "thread"]), "{panic}");
+    assert_eq!((&panic["level"], &panic["thread"]), (&json!("ERROR"), &json!("main")));
+    // A file of somebody's, a line, a column, and nothing behind them.
+    let place = panic["place"].as_str().unwrap();
+    let [column, line, file] = place.rsplitn(3, ':').collect::<Vec<_>>()[..] else { panic!("{place}") };
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    assert!(is_number(column) && is_number(line), "{place}");
+    assert!(file.ends_with(".rs") && !file.contains([' ', ':', '\n']), "{place}");
 }
 
 /// Whoever writes a key where it does not belong makes a mistake that is told, and the key is not.
@@ -202,7 +219,7 @@ type Environment = Vec<(&'static str, String)>;
 
 /// The usual world, but with all kinds of identity that a server has, the search service behind a proxy, and everything
 /// traced; and what `keyswap check` says of it.
-async fn start() -> (World, Proxy, Environment, Seen) {
+async fn start() -> (World, Proxy, Listener, Environment, Seen) {
     let emulator = Emulator::start(Options::default()).await.unwrap();
     // What Entra refuses is logged, and tried again; at what is absurd azure_identity panics.
     for fault in ["wrong-secret", "absurd-expiry"] {
@@ -223,22 +240,29 @@ async fn start() -> (World, Proxy, Environment, Seen) {
     let settings = settings.replace("[admin]\n", "[admin]\nsecret_file = \"admin.secret\"\n");
     let (openai, search) = settings.split_once("[resources.search]").unwrap();
     let search = search.replace("\"app\"", "\"machine\"");
+    // It shows another authority's certificate: keyswap calls nobody who shows its own.
+    let another = Emulator::start(Options::default()).await.unwrap();
+    let listener = Listener::start(another.gateway_certificate()).await;
     let machine = "[identities.machine]\nkind = \"managed-identity\"\n";
     let pod = format!("[identities.pod]\n{}token_file = \"token\"\n", application("workload-identity", &emulator));
     let certified =
         format!("[identities.cert]\n{}certificate_file = \"app.pem\"\n", application("client-certificate", &emulator));
+    let overheard = certified.replace("cert]", "overheard]").replace(&emulator.entra(), &listener.url);
     // They ride along for the tokens that they ask for.
-    let grants = ["pod", "cert"]
+    let grants = ["pod", "cert", "overheard"]
         .map(|name| world::client(name, &riders_key(name), &format!("{{ resource = \"ai\", identity = \"{name}\" }}")));
     let directory = world::files(
         &emulator,
-        &format!("{openai}{machine}{pod}{certified}[usage]\nfile = \"usage.json\"\n[resources.search]{search}"),
+        &format!(
+            "{openai}{machine}{pod}{certified}{overheard}[usage]\nfile = \"usage.json\"\n[resources.search]{search}"
+        ),
         &format!(
             "{}{}",
             world::keys(&emulator).replacen("{ resource = \"ai\" }", "{ resource = \"ai\", allow = [\"openai\"] }", 1),
             grants.concat()
         ),
     );
+    fs::write(directory.path().join("ca.pem"), format!("{}{}", emulator.ca_pem(), another.ca_pem())).unwrap();
     fs::write(directory.path().join("proxy.secret"), format!("keyswap:{PROXY_PASSWORD}\n")).unwrap();
     fs::write(directory.path().join("token"), SERVICE_ACCOUNTS_TOKEN).unwrap();
     fs::write(directory.path().join("admin.secret"), ADMIN_SECRET).unwrap();
@@ -258,7 +282,8 @@ async fn start() -> (World, Proxy, Environment, Seen) {
     let unread = "HTTP 401, AADSTS50027: what proves the identity is no token that Entra can read";
     gateway.logged(|line| line["why"] == unread && line["identity"] == "pod").await;
     gateway.logged(|line| line["why"].as_str().is_some_and(|why| why.ends_with(": the answer is absurd"))).await;
-    (World { emulator, gateway, client }, proxy, environment, seen)
+    gateway.logged(|line| line["identity"] == "overheard" && line["why"].is_string()).await;
+    (World { emulator, gateway, client }, proxy, listener, environment, seen)
 }
 
 /// The key of the client that rides this identity.
@@ -309,7 +334,7 @@ fn shown(answer: &Answer) -> String {
 }
 
 /// Everything that must not be seen, by name.
-fn secrets(world: &World) -> Vec<(String, String)> {
+fn secrets(world: &World, listener: &Listener) -> Vec<(String, String)> {
     let keys = world.emulator.keys();
     let tokens: BTreeSet<_> = world
         .arrived()
@@ -328,14 +353,17 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         ("the secret of the admin address", ADMIN_SECRET.to_owned()),
         ("the app's secret", world.emulator.app().secret),
         ("a service account's token", SERVICE_ACCOUNTS_TOKEN.to_owned()),
-        ("an assertion", ASSERTION.to_owned()),
         ("the key of a certificate", private_key(world, "app.pem")),
         ("the key of our own certificate", private_key(world, "key.pem")),
         ("a rider's key", riders_key("cert")),
         ("the identity endpoint's header", world.emulator.identity_endpoint().header),
     ];
-    let tokens = tokens.into_iter().map(|token| ("a token of ours".to_owned(), token));
-    fixed.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(tokens).collect()
+    let tokens = tokens.into_iter().map(|token| ("a token of ours", token));
+    // The other identity with this certificate sends the same header, and most of the claims.
+    let assertions = listener.assertions();
+    assert!(!assertions.is_empty(), "nothing was overheard");
+    let assertions = assertions.into_iter().map(|assertion| ("an assertion", assertion));
+    fixed.into_iter().chain(tokens).chain(assertions).map(|(name, text)| (name.to_owned(), text)).collect()
 }
 
 /// What is between the first and the last line of the key that stands in this file.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use h2::RecvStream;
 use http::Request;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -98,6 +99,49 @@ async fn a_head_that_is_no_http_or_too_much_of_it_is_answered_in_words_and_told(
     assert!(answer.starts_with("HTTP/1.1 401 PermissionDenied\r\n"), "{answer}");
 }
 
+/// The bounds of a head are the same to the byte and the field as over HTTP/2 (http2.rs): hyper parses more, so that it is
+/// not what refuses.
+#[tokio::test]
+async fn a_head_of_http_1_has_its_bounds_to_the_byte_and_the_field() {
+    const MODELS: &str = "/openai/models?api-version=2024-10-21";
+    const BYTES: usize = 64 * 1024;
+    let world = World::start().await;
+    let key = world.emulator.keys().openai;
+    // Target, and names and values of all fields, count. The first two fields are those that every request of ours has.
+    let own = [("host", "gateway"), ("connection", "close"), ("api-key", key.as_str())];
+    let used = MODELS.len() + own.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let too_large = error("RequestHeaderFieldsTooLarge", TOO_LARGE);
+    for (bytes, count, served) in [
+        (BYTES, 16, true),
+        (BYTES + 1, 16, false),
+        (BYTES, 200, true),
+        (BYTES + 1, 200, false),
+        (8 * 1024, 200, true),
+        (8 * 1024, 201, false),
+    ] {
+        let (more, left) = (count - own.len(), bytes - used);
+        let fields = (0..more).map(|n| {
+            let name = format!("x-{n:04}");
+            let value = "v".repeat(left / more - name.len() + if n == 0 { left % more } else { 0 });
+            (name, value)
+        });
+        let fields: Vec<_> = fields.collect();
+        let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<_> = own[2..].iter().copied().chain(fields).collect();
+        let mut stream = TcpStream::connect(world.gateway.http).await.unwrap();
+        stream.write_all(&request_text("GET", MODELS, &fields)).await.unwrap();
+        let (answer, end) = read_all(stream).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{bytes}, {count}: {answer}"));
+        assert_eq!(end, End::Clean);
+        let status = if served { "200 OK" } else { "431 Request Header Fields Too Large" };
+        assert_eq!(head.lines().next(), Some(format!("HTTP/1.1 {status}").as_str()), "{bytes} bytes, {count} fields");
+        assert_eq!(body == too_large, !served, "{bytes} bytes, {count} fields: {body}");
+        assert_eq!(head.contains("\r\nx-keyswap-reason: head-too-large\r\n"), !served, "{head}");
+    }
+    assert_eq!(world.arrived().len(), 3);
+}
+
 /// Whoever sends nonsense on the heels of a request gets both answers whole.
 #[tokio::test]
 async fn nonsense_after_a_request_is_answered_in_words_too() {
@@ -132,12 +176,7 @@ async fn a_head_of_http_2_gets_words_or_no_answer_at_all() {
             (answer.status().as_u16(), &answer.headers()["x-keyswap-reason"]),
             (431, &"head-too-large".parse().unwrap())
         );
-        let mut body = answer.into_body();
-        let mut words = Vec::new();
-        while let Some(piece) = body.data().await {
-            words.extend(piece.unwrap());
-        }
-        assert_eq!(String::from_utf8(words).unwrap(), error("RequestHeaderFieldsTooLarge", TOO_LARGE));
+        assert_eq!(words(answer.into_body()).await, error("RequestHeaderFieldsTooLarge", TOO_LARGE));
     }
     let (answer, _) = send.send_request(request(600_000), true).unwrap();
     answer.await.expect_err("no answer without words");
@@ -242,6 +281,18 @@ async fn a_rush_of_connections_that_come_to_nothing_does_not_fill_the_log() {
     tokio::time::timeout(LIMIT, counted).await.expect("all are counted");
     let told = world.gateway.log().iter().filter(|line| line["cause"] == "not-tls").count() as u64;
     assert!((1..RUSH).contains(&told), "{told}");
+}
+
+/// What an answer over HTTP/2 says, whole.
+pub(crate) async fn words(mut body: RecvStream) -> String {
+    let reading = async {
+        let mut words = Vec::new();
+        while let Some(piece) = body.data().await {
+            words.extend(piece.unwrap());
+        }
+        String::from_utf8(words).unwrap()
+    };
+    tokio::time::timeout(LIMIT, reading).await.expect("an end")
 }
 
 /// The line of the log for this client.

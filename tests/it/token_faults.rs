@@ -20,10 +20,10 @@ const FETCHED: &str = "token fetched";
 const OLD_ONE_SERVES: &str = "token not refreshed, the old one serves";
 const NO_TOKEN: &str = "no token: requests that need it fail";
 
-/// The scope of chat's tokens.
 /// How the page ends that says how every token stands.
 const FIRST: &str = "settings: generation 1\n";
 
+/// The scope of chat's tokens.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -112,19 +112,38 @@ async fn an_identity_that_entra_refuses_is_not_ready_and_its_secret_is_told_nobo
     }
 }
 
-/// Busy, broken, cut off, or giving what is no token: a 503 on both planes, and life without a restart once it is well
-/// again. A `Retry-After` of an hour is not obeyed.
+/// Busy, broken, cut off, or giving what is no token: a 503 on both planes, which is told with its cause, and life without
+/// a restart once it is well again. A `Retry-After` of an hour is not obeyed.
 #[tokio::test]
 async fn an_entra_in_trouble_is_a_503_that_asks_to_come_again_and_is_got_over() {
-    let busy = ["429", "500", "503", "html"];
-    let absurd = ["empty-token", "blank-token", "string-expiry", "absurd-expiry"];
-    let broken = ["reset", "close", "truncate"];
-    let faults = [&busy[..], &absurd, &broken].concat().into_iter().map(Fault::named);
-    let faults = faults.chain([Fault::named("429").retry_after(3600)]);
-    let worlds = faults.map(|fault| async move {
+    let unusable = "HTTP 200: the answer holds no usable token";
+    let busy = [
+        ("429", "HTTP 429"),
+        ("500", "HTTP 500, AADSTS90033"),
+        ("503", "HTTP 503, AADSTS90033"),
+        ("html", "HTTP 503"),
+        // Somebody else's page, in Entra's place.
+        ("html-200", "HTTP 200"),
+    ];
+    let absurd = [
+        ("empty-token", unusable),
+        ("blank-token", unusable),
+        ("string-expiry", "HTTP 200"),
+        ("absurd-expiry", "HTTP 200: the answer is absurd"),
+    ];
+    let broke = "the connection broke: ";
+    let broken = [("reset", broke), ("close", broke), ("truncate", "error reading a body from connection")];
+    let faults = [&busy[..], &absurd, &broken].concat().into_iter().map(|(name, why)| (Fault::named(name), why));
+    let faults = faults.chain([(Fault::named("429").retry_after(3600), "HTTP 429")]);
+    let worlds = faults.map(|(fault, why)| async move {
         let world = where_entra_answers(Plan::default(), fault).start().await;
-        is_unavailable(&chat(&world).await);
-        is_unavailable(&search(&world).await);
+        let answers = async { [chat(&world).await, search(&world).await] };
+        let answers = tokio::time::timeout(LIMIT, answers).await.expect("an answer in bounded time");
+        answers.iter().for_each(is_unavailable);
+        let line = world.gateway.logged(of_chat(NO_TOKEN)).await;
+        let told = line["why"].as_str().unwrap();
+        // How it broke, the system says or rustls.
+        assert!(told == why || why == broke && told.starts_with(broke), "{why}: {line}");
         let stands = "no token: its issuer cannot be reached or is busy";
         let page =
             format!("not ready\napp {SCOPE}: {stands}\napp https://search.azure.com/.default: {stands}\n{FIRST}");
@@ -193,7 +212,7 @@ async fn an_entra_that_hangs_is_a_503_in_bounded_time_for_everybody() {
 /// Entra fails at least three times from the moment that a refresh falls due: nobody notices but the operator.
 #[tokio::test]
 async fn an_outage_within_the_life_of_the_token_fails_no_request() {
-    let faults = ["503", "html", "blank-token", "reset"].map(Fault::named).into_iter();
+    let faults = ["503", "html", "html-200", "blank-token", "reset"].map(Fault::named).into_iter();
     let faults = faults.chain([Fault::named("429").retry_after(3600)]);
     let worlds = faults.map(|fault| async move {
         let world = chat_alone(Duration::from_secs(20)).start().await;

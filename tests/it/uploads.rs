@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::client::{request_text, secure};
 use crate::gateway::LIMIT;
+use crate::mishaps::words;
 use crate::upstream::Upstream;
 use crate::wire::{read_all, with_timeouts};
 use crate::world::{CHAT, Plan, World, saying};
@@ -160,6 +161,7 @@ async fn a_slow_upload_is_not_azures_silence() {
 /// A client that stops in the middle is told so: neither is Azure late, nor is it waited for as long as for Azure.
 #[tokio::test]
 async fn a_client_that_stops_in_the_middle_of_its_upload_is_told_so() {
+    let told = r#"{"error":{"code":"RequestTimeout","message":"The client sent nothing more of the request's body for too long.","type":"invalid_request_error","param":null}}"#;
     for timeouts in ["answer = \"200ms\"\nstream = \"600ms\"", "stream = \"200ms\""] {
         let world = with_timeouts(timeouts).start().await;
         for (count, framing) in [(1, LENGTH), (2, CHUNKED)] {
@@ -167,8 +169,9 @@ async fn a_client_that_stops_in_the_middle_of_its_upload_is_told_so() {
             begin(&world, &mut stream, framing, count).await;
             let (answer, _) = read_all(&mut stream).await;
             let answer = String::from_utf8(answer).unwrap();
-            let body = r#"{"error":{"code":"RequestTimeout","message":"The client sent nothing more of the request's body for too long.","type":"invalid_request_error","param":null}}"#;
-            assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n") && answer.ends_with(body), "{answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+            assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}");
+            assert_eq!(body, told);
             all_broken_off(&world).await;
         }
         let stream = secure(world.gateway.https.unwrap(), world.emulator.ca_pem(), b"h2").await;
@@ -178,10 +181,12 @@ async fn a_client_that_stops_in_the_middle_of_its_upload_is_told_so() {
         let request = request.header("api-key", world.emulator.keys().openai).body(()).unwrap();
         let (answer, mut upload) = send.send_request(request, false).unwrap();
         upload.send_data(BEGUN.into(), false).unwrap();
-        assert_eq!(answer.await.unwrap().status(), 408);
+        let answer = tokio::time::timeout(LIMIT, answer).await.expect("an answer").unwrap();
+        assert_eq!(answer.status(), 408);
+        assert_eq!(words(answer.into_body()).await, told);
         all_broken_off(&world).await;
-        let told = world.gateway.all_told(3).await;
-        let seen: Vec<_> = told.iter().map(|line| json!([line["outcome"], line["status"], line["reason"]])).collect();
+        let lines = world.gateway.all_told(3).await;
+        let seen: Vec<_> = lines.iter().map(|line| json!([line["outcome"], line["status"], line["reason"]])).collect();
         assert_eq!(seen, vec![json!(["complete", 408, "slow-body"]); 3]);
         assert_eq!(warnings(&world), Vec::<Value>::new());
     }

@@ -30,6 +30,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "500",
     "503",
     "html",
+    "html-200",
     "empty-token",
     "blank-token",
     "opaque-token",
@@ -101,6 +102,11 @@ pub(crate) fn on_demand(azure: &Azure, name: &str, call: &Call<'_>) -> Option<An
         .render(),
         "html" => Answer::new(StatusCode::SERVICE_UNAVAILABLE)
             .body("text/html", "<html><head><title>503</title></head><body>The service is unavailable.</body></html>"),
+        // Not Entra's at all: what a captive portal or a proxy says in its place.
+        "html-200" => Answer::new(StatusCode::OK).body(
+            "text/html",
+            "<html><head><title>Welcome</title></head><body>Accept the terms of use to go on.</body></html>",
+        ),
         "empty-token" => ok(&json!({})),
         "blank-token" => ok(&json!({"token_type": "Bearer", "expires_in": 3599, "access_token": ""})),
         // Azure need not say what is in its tokens.

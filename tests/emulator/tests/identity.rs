@@ -75,6 +75,7 @@ async fn entra_fails_on_demand() {
         ("500", 500, "AADSTS90033"),
         ("503", 503, "AADSTS90033"),
         ("html", 503, "<html>"),
+        ("html-200", 200, "<html>"),
         ("empty-token", 200, "{}"),
         ("blank-token", 200, r#""access_token":"""#),
         ("opaque-token", 200, r#""expires_in":3599"#),
