@@ -29,7 +29,8 @@ pub(crate) struct Traffic {
 /// How a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Both sides ended, in whichever order, or the upstream did and the client had nothing more to say.
+    /// Both sides ended, in whichever order, or the upstream did, and the client had nothing more to say or nobody to hear
+    /// it.
     Complete,
     /// The client's connection was lost, or it ended and the upstream had nothing more to say.
     ClientGone,

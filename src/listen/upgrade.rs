@@ -79,7 +79,7 @@ impl Declined {
 impl ClientBytes {
     /// Ends the connection after everything that was written. It lingers, which drops what the client still says: a client
     /// whose words were answered by a reset would not read the rest. Over HTTP/2 its stream just ends, and hyper sees to
-    /// it that what was written goes before.
+    /// it that what was written goes before; under somebody else's server it is for that to say how it ends.
     pub(crate) async fn close(mut self) {
         if let Some(turn) = &self.turn {
             turn.set_unread();

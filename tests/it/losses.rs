@@ -113,8 +113,8 @@ async fn an_answer_without_a_length_that_is_lost_within_its_upload_is_not_whole(
 async fn lose<S: AsyncWrite + Unpin>(mut side: S, tcp: impl Fn(&S) -> &TcpStream) -> Said {
     let (ours, theirs) = (tcp(&side).local_addr().unwrap(), tcp(&side).peer_addr().unwrap());
     let bytes: Vec<u8> = (0..8_u32 << 20).flat_map(u32::to_be_bytes).collect();
-    let mut taken = 0;
-    loop {
+    let (mut taken, begun) = (0, Instant::now());
+    while begun.elapsed() < LIMIT {
         match tokio::time::timeout(Duration::from_secs(1), side.write(&bytes[taken..])).await {
             Ok(written) => taken += written.unwrap(),
             Err(_) => {
@@ -128,6 +128,7 @@ async fn lose<S: AsyncWrite + Unpin>(mut side: S, tcp: impl Fn(&S) -> &TcpStream
         }
         assert!(taken < bytes.len(), "the gateway takes it all");
     }
+    panic!("the gateway does not take {ENOUGH} of {taken} bytes");
 }
 
 /// Says something that the gateway takes.

@@ -42,7 +42,7 @@ async fn open(client: &mut SendRequest<Bytes>, far: &Far, world: &World) -> (Sen
     let asked = far.asked().await;
     let accept = derive_accept_key(asked.header("sec-websocket-key").unwrap().as_bytes());
     let upstream = asked.open_with(&accept, "").await;
-    let answer = answer.await.unwrap();
+    let answer = tokio::time::timeout(LIMIT, answer).await.expect("an answer").unwrap();
     assert_eq!(answer.status(), 200);
     (send, answer.into_body(), upstream)
 }
@@ -132,7 +132,7 @@ async fn an_upstream_that_is_lost_ends_its_stream() {
     assert_eq!(body.data().await.unwrap().unwrap(), "last");
     upstream.set_zero_linger().unwrap();
     drop(upstream);
-    while let Some(data) = body.data().await {
+    while let Some(data) = tokio::time::timeout(LIMIT, body.data()).await.expect("an end") {
         assert_eq!(data.unwrap(), "", "an end has nothing in it");
     }
     world.gateway.told(|line| line["outcome"] == "upstream-broke" && line["bytes_out"] == 4).await;
