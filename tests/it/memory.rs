@@ -28,7 +28,7 @@ const AT_ONCE: usize = 20;
 
 /// What the whole process may ever have held, in KiB: 64 MiB, and where it is not optimised the size of its code besides.
 /// Idle, such a build has 26.5 MiB of files in memory (`RssFile`), and one that is shipped 10.
-const MOST_MEMORY: u64 = if cfg!(debug_assertions) { (64 + 16) * 1024 } else { 64 * 1024 };
+pub(crate) const MOST_MEMORY: u64 = if cfg!(debug_assertions) { (64 + 16) * 1024 } else { 64 * 1024 };
 
 /// How a body goes.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::client::{Answer, http2, raw, request_text};
+use crate::memory::MOST_MEMORY;
 use crate::upstream::{Then, Upstream};
 use crate::wire::{End, read_all};
 use crate::world::{Plan, SEARCH, World};
@@ -291,9 +292,6 @@ async fn a_search_by_post_goes_on_by_its_link() {
 }
 
 // === A page of any size ===
-
-/// What the gateway's process may ever have held, in KiB.
-const MOST_MEMORY: u64 = 64 * 1024;
 
 /// A page of many documents, made as it is sent, and once more as it is compared.
 #[derive(Clone, Debug)]
