@@ -58,8 +58,8 @@
 //! [`listen`]. Over HTTP/2 it is one stream that ends so, and so does one of whose answer its client takes nothing; their
 //! connection goes on. A client that goes takes its upstream request along, also in the middle of its upload; a kept
 //! upstream connection that had just been closed is tried once more, where the operation may be repeated, and where it may
-//! not, is looked at first. A websocket whose upstream breaks off gets no close, only the end of its
-//! connection, which lingers; over HTTP/2 the end of its stream.
+//! not, is looked at first. A websocket whose upstream breaks off gets no close, only the end of its connection, which
+//! lingers; over HTTP/2 the end of its stream.
 //!
 //! # The end of a request
 //! However a request ends, it is told once, in a [`request_line`] on standard output: a refusal with its exact cause.

@@ -26,9 +26,8 @@ use crate::world::{CHAT, Plan, World};
 /// How many bodies are on their way at once.
 const AT_ONCE: usize = 20;
 
-/// What the whole process may ever have held, in KiB: 64 MiB, and where it is not optimised the size of its code besides.
-/// Idle, such a build has 26.5 MiB of files in memory (`RssFile`), and one that is shipped 10.
-pub(crate) const MOST_MEMORY: u64 = if cfg!(debug_assertions) { (64 + 16) * 1024 } else { 64 * 1024 };
+/// What the whole process may ever have held, in KiB.
+pub(crate) const MOST_MEMORY: u64 = 64 * 1024;
 
 /// How a body goes.
 #[derive(Clone, Copy, Debug)]
