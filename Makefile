@@ -14,6 +14,7 @@ demo:
 
 test: lint haproxy
 	cargo build --workspace --bins --examples
+	cargo build --release --bin keyswap
 	cargo test --workspace --all-targets
 	cargo test --workspace --doc
 	python3 tests/sdk/run.py --demo "$(DEMO) --json" --rows target/sdk/section-f.md

@@ -19,6 +19,9 @@ use tokio::sync::watch;
 /// A limit for what must happen; generous, since it is no assertion about speed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// The binary under test, which was built along with the tests.
+pub(crate) const KEYSWAP: &str = env!("CARGO_BIN_EXE_keyswap");
+
 /// How many of its lines are shown where a test fails.
 const SHOWN: usize = 100;
 
@@ -41,18 +44,32 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts `keyswap serve` with these arguments in a directory, and waits until it serves.
     pub(crate) async fn start(directory: Arc<TempDir>, arguments: &[String], environment: &[(&str, String)]) -> Self {
-        let mut gateway = Self::start_unread(directory, arguments, environment).await;
+        Self::start_of(KEYSWAP.as_ref(), directory, arguments, environment).await
+    }
+
+    /// The same, of another build of the binary.
+    pub(crate) async fn start_of(
+        binary: &Path,
+        directory: Arc<TempDir>,
+        arguments: &[String],
+        environment: &[(&str, String)],
+    ) -> Self {
+        let mut gateway = Self::spawn(of(binary, directory.path(), environment), directory, arguments).await;
         gateway.read_requests();
         gateway
     }
 
-    /// The same, but nobody reads its request lines yet.
+    /// Starts the binary under test; nobody reads its request lines yet.
     pub(crate) async fn start_unread(
         directory: Arc<TempDir>,
         arguments: &[String],
         environment: &[(&str, String)],
     ) -> Self {
-        let mut child = command(directory.path(), environment)
+        Self::spawn(command(directory.path(), environment), directory, arguments).await
+    }
+
+    async fn spawn(mut command: Command, directory: Arc<TempDir>, arguments: &[String]) -> Self {
+        let mut child = command
             .arg("serve")
             .args(arguments)
             .args(["--log", "json"])
@@ -195,9 +212,13 @@ impl Drop for Gateway {
     }
 }
 
-/// The binary in a directory, with nothing of this process's environment.
+/// The binary under test in a directory, with nothing of this process's environment.
 pub(crate) fn command(directory: &Path, environment: &[(&str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_keyswap"));
+    of(KEYSWAP.as_ref(), directory, environment)
+}
+
+fn of(binary: &Path, directory: &Path, environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(binary);
     command.current_dir(directory).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
     command
 }

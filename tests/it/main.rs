@@ -4,6 +4,7 @@
 
 mod client;
 mod gateway;
+mod shipped;
 mod world;
 mod proxy;
 mod upstream;

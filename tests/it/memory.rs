@@ -1,4 +1,5 @@
-//! Long bodies in little memory: whatever their length, and however slow the side that takes them.
+//! Long bodies in little memory: whatever their length, and however slow the side that takes them. The memory is that of the
+//! binary as it is shipped.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::client::http2;
+use crate::shipped::shipped;
 use crate::world::{CHAT, Plan, World};
 
 /// How many bodies are on their way at once.
@@ -173,7 +175,7 @@ async fn peak(way: Way, load: Load) -> u64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let here = move |text: String, emulator: &Emulator| text.replace(&emulator.openai(Door::Behind), &endpoint);
-    let world = Arc::new(Plan { settings: Box::new(here), ..Plan::default() }.start().await);
+    let world = Arc::new(Plan { binary: shipped().await, settings: Box::new(here), ..Plan::default() }.start().await);
     let upstream = tokio::spawn(upstream(listener, way, load));
     let before = world.gateway.peak_memory();
     let one = match way.front {

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Answer, http2, raw, request_text};
 use crate::memory::MOST_MEMORY;
+use crate::shipped::shipped;
 use crate::upstream::{Then, Upstream};
 use crate::wire::{End, read_all};
 use crate::world::{Plan, SEARCH, World};
@@ -377,7 +378,7 @@ async fn peak(length: u64) -> u64 {
     let upstream = format!("http://{}", listener.local_addr().unwrap());
     let endpoint = upstream.clone();
     let here = move |text: String, emulator: &Emulator| text.replace(&emulator.search(Door::Behind), &endpoint);
-    let world = Plan { settings: Box::new(here), ..Plan::default() }.start().await;
+    let world = Plan { binary: shipped().await, settings: Box::new(here), ..Plan::default() }.start().await;
     let serving = tokio::spawn(paging(listener, length));
     let before = world.gateway.peak_memory();
     let began = std::time::Instant::now();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Call, Client};
-use crate::gateway::{Gateway, LIMIT, directory};
+use crate::gateway::{Gateway, KEYSWAP, LIMIT, directory};
 
 /// A chat on the legacy surface.
 pub(crate) const CHAT: &str = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21";
@@ -38,6 +38,8 @@ type Environment = Vec<(&'static str, String)>;
 
 /// What a world is made of, where it is not the usual.
 pub(crate) struct Plan {
+    /// The gateway's binary.
+    pub(crate) binary: PathBuf,
     /// What the emulator is told at its start.
     pub(crate) options: Options,
     /// The doors that the gateway forwards to.
@@ -57,6 +59,7 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
+            binary: KEYSWAP.into(),
             options: Options::default(),
             door: Door::Behind,
             settings: Box::new(|text, _| text),
@@ -78,7 +81,7 @@ impl Plan {
         let client = Client::trusting(&directory.path().join("ca.pem"));
         let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
         let environment = [self.environment, (self.environment_of)(&emulator)].concat();
-        let gateway = Gateway::start(directory, &arguments, &environment).await;
+        let gateway = Gateway::start_of(&self.binary, directory, &arguments, &environment).await;
         World { emulator, gateway, client }
     }
 }
