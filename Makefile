@@ -12,6 +12,7 @@ DEMO = target/debug/examples/demo
 demo:
 	cargo run --quiet --release --example demo
 
+# The release is among what is tested: its memory is what is promised.
 test: lint haproxy
 	cargo build --workspace --bins --examples
 	cargo build --release --bin keyswap

@@ -44,9 +44,10 @@ use time::OffsetDateTime;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What the allocator keeps at hand for each thread, as a C string. With its defaults, 20 of a size and a look each 64 KiB
-/// for what was too many, a worker with thirty connections runs out all the time: 5 % of a request's instructions, and no
-/// memory saved (measured by `benches/` and `tests/it/memory.rs`).
+/// What the allocator keeps at hand for each thread, as a C string. A worker with thirty requests under way needs that many
+/// buffers of a size; with the defaults (20 at least, and a look each 64 KiB for what was too many) a request costs 5 % more
+/// instructions, and no memory is saved (`benches/`, `tests/it/memory.rs`). `_RJEM_MALLOC_CONF` in the environment comes after
+/// this.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[expect(unsafe_code, reason = "the name is jemalloc's own for its options, and nothing else has it")]
 #[unsafe(export_name = "_rjem_malloc_conf")]

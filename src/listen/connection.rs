@@ -33,7 +33,7 @@ use super::server_name::ServerName;
 use super::socket::{self, Socket};
 use super::streams::Streams;
 use super::turn::{Stage, Turn};
-use super::upgrade::Declined;
+use super::upgrade::{Declined, Taken};
 use super::wordless::Worded;
 use super::{Accepted, Front, Handed};
 use crate::settings::ClientTimeouts;
@@ -183,7 +183,7 @@ where
                 let (closing, turn, declined) = (closing.clone(), turn.clone(), declined.clone());
                 let asked = request.extensions().get::<OnUpgrade>().cloned();
                 if asked.is_some() {
-                    request.extensions_mut().insert(turn.clone());
+                    request.extensions_mut().insert(Taken::Connection(turn.clone()));
                 }
                 let leftover = Leftover::Connection(turn.clone());
                 let answer = service.clone().call(prepared(request, &door, leftover));
@@ -245,10 +245,13 @@ where
         let first = came.clone();
         let streams = Streams::new(limits.write);
         let opened = streams.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             first.notify_one();
             turn.enter(Stage::Open);
             let stream = opened.open();
+            if request.extensions().get::<OnUpgrade>().is_some() {
+                request.extensions_mut().insert(Taken::Stream(stream.clone()));
+            }
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, stream))) }
         });

@@ -2,7 +2,8 @@
 //!
 //! h2 keeps what a body gives it until the client makes room, and nobody is told how much that is; hyper asks a body for
 //! nothing more meanwhile. So each piece of an answer tells by itself when it was written, and a stream can be ended from
-//! outside, whatever its task waits for.
+//! outside, whatever its task waits for. Of a stream that was taken over hyper itself copies what is written, and does not
+//! say when that has left: there, whoever has taken it over tells whether hyper takes more.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -28,6 +29,8 @@ pub(super) struct Progress {
     waiting: AtomicUsize,
     /// How many bytes were written so far; it wraps.
     written: AtomicUsize,
+    /// Whether the stream was taken over, and hyper takes no more of what is written to it before its client makes room.
+    blocked: AtomicBool,
     /// Whether the stream's task is to be woken when h2 has no piece any more.
     awaited: AtomicBool,
     /// The stream has to end.
@@ -50,6 +53,12 @@ impl Progress {
         Piece { bytes, progress: self.clone() }
     }
 
+    /// The stream was taken over, and hyper has taken so many bytes of what is written to it, or takes none for now.
+    pub(super) fn offered(&self, taken: Option<usize>) {
+        self.blocked.store(taken.is_none(), Ordering::Relaxed);
+        self.written.fetch_add(taken.unwrap_or(0), Ordering::Relaxed);
+    }
+
     /// From now on this cuts the answer off.
     pub(super) fn revoked_by(&self, token: CancellationToken) {
         // It has one answer.
@@ -58,7 +67,8 @@ impl Progress {
 
     /// How much was written before what waits; `None` where nothing does.
     pub(super) fn stuck_at(&self) -> Option<usize> {
-        (self.waiting.load(Ordering::Relaxed) > 0).then(|| self.written.load(Ordering::Relaxed))
+        let waits = self.waiting.load(Ordering::Relaxed) > 0 || self.blocked.load(Ordering::Relaxed);
+        waits.then(|| self.written.load(Ordering::Relaxed))
     }
 
     /// Ready when every piece has been written.
@@ -74,13 +84,18 @@ impl Progress {
         self.wake();
     }
 
+    /// Whether it had to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// Runs the task of the stream, until that is done or the stream has to end: one whose task is dropped is reset.
     pub(super) async fn oversee(self: Arc<Self>, task: impl Future<Output = ()>) {
         let mut task = pin!(task);
         let mut revoked = None;
         poll_fn(|cx| {
             self.wake_up(cx);
-            if self.stopped.load(Ordering::Relaxed) || task.as_mut().poll(cx).is_ready() {
+            if self.is_stopped() || task.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             // An answer that is asked for its next piece looks at this itself.

@@ -4,6 +4,8 @@
 //! upstream; or it may ask nothing any more. Neither is a matter of the socket, so its own timers see neither. One timer for
 //! a connection looks at all of its streams now and then.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -28,9 +30,11 @@ struct Open {
     came: bool,
     /// The one whose task comes next: hyper hands out the task right after it has asked the service.
     next: Option<Arc<Progress>>,
+    /// The one whose task is at work: hyper hands out a second one there, if the stream was taken over.
+    at_work: Option<Arc<Progress>>,
 }
 
-/// A stream, which is open for as long as somebody has it: its task, or h2, which has a piece of it.
+/// A stream, which is open for as long as somebody has it: its task, h2, which has a piece of it, or who has taken it over.
 #[derive(Debug)]
 struct Watched {
     stream: Weak<Progress>,
@@ -74,6 +78,18 @@ impl Streams {
         }
     }
 
+    /// Runs a task of a stream.
+    async fn work(self, stream: Arc<Progress>, task: impl Future<Output = ()>) {
+        let mut task = pin!(stream.clone().oversee(task));
+        poll_fn(|cx| {
+            self.lock().at_work = Some(stream.clone());
+            let done = task.as_mut().poll(cx);
+            self.lock().at_work = None;
+            done
+        })
+        .await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,10 +99,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, task: F) {
         let stream = {
             let mut open = self.lock();
-            // A stream that is taken over has a second task, which nobody has announced.
-            open.next.take().unwrap_or_else(|| open.add())
+            let known = open.next.take().or_else(|| open.at_work.clone());
+            known.unwrap_or_else(|| open.add())
         };
-        drop(tokio::spawn(stream.oversee(task)));
+        drop(tokio::spawn(self.clone().work(stream, task)));
     }
 }
 

@@ -19,7 +19,8 @@ struct Shared {
     due: AtomicBool,
     /// The request that is being answered has come to its end.
     received: AtomicBool,
-    /// A body of a request was dropped before its end: the client may still be sending.
+    /// A body of a request was dropped before its end, or who had taken the connection over reads no more of it: the
+    /// client may still be sending.
     unread: AtomicBool,
     /// An answer broke off: what has been written must arrive, and then the connection must be reset.
     broken: AtomicBool,

@@ -215,3 +215,15 @@ fn shells_are_told_of_every_command() {
         assert!(["serve", "rotate", "keep"].iter().all(|word| script.contains(word)), "{shell}");
     }
 }
+
+/// jemalloc finds its options by a name, and says nothing where there are none.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn the_allocator_has_its_options() {
+    let asked = [("_RJEM_MALLOC_CONF", "confirm_conf:true".to_owned())];
+    let (code, _, told) = run(directory(&[]).path(), &["--version"], &asked);
+    assert_eq!(code, Some(0));
+    for option in ["tcache_nslots_small_min:64", "tcache_gc_incr_bytes:4194304"] {
+        assert!(told.lines().any(|line| line.ends_with(&format!("-- Set conf value: {option}"))), "{told}");
+    }
+}

@@ -1,11 +1,13 @@
 //! A websocket over HTTP/2 (RFC 8441), as a proxy in front of us may ask for one.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::Request;
 use serde_json::json;
-use tokio::io::{AsyncWriteExt, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -136,6 +138,59 @@ async fn an_upstream_that_is_lost_ends_its_stream() {
         assert_eq!(data.unwrap(), "", "an end has nothing in it");
     }
     world.gateway.told(|line| line["outcome"] == "upstream-broke" && line["bytes_out"] == 4).await;
+}
+
+/// What ends a stream whose client takes what is there, and never makes room for more.
+async fn broken(mut body: RecvStream) -> h2::Error {
+    loop {
+        let data = tokio::time::timeout(LIMIT, body.data()).await.expect("the stream's end");
+        if let Err(error) = data.expect("no end that looks like any other") {
+            return error;
+        }
+    }
+}
+
+/// Says something again and again, until nobody hears it.
+async fn speak(mut send: SendStream<Bytes>) {
+    while send.send_data(Bytes::from_static(b"."), false).is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A client that opens no window has its time, as one of HTTP/1.1 that reads nothing: also where it speaks all the while,
+/// and where the upstream has long ended.
+#[tokio::test]
+async fn a_client_that_makes_no_room_loses_its_stream() {
+    // A window is 65,535 bytes, and hyper has two of our pieces besides.
+    for (length, ended) in [(200_000, false), (70_000, true)] {
+        let far = Far::start().await;
+        let world = far.plan("", "[timeouts]\nwrite = \"1s\"\nwebsocket = \"3s\"\n").start().await;
+        let mut client = http2(&world).await;
+        let (send, body, upstream) = open(&mut client, &far, &world).await;
+        let speaking = tokio::spawn(speak(send));
+        let (mut read, mut write) = split(upstream);
+        write.write_all(&noise(length)).await.unwrap();
+        if ended {
+            write.shutdown().await.unwrap();
+        }
+        assert!(broken(body).await.is_reset(), "{length} bytes");
+        world.gateway.told(|line| line["family"] == "realtime" && line["outcome"] == "client-gone").await;
+        speaking.await.unwrap();
+        // What it had said may have been on its way when the connection went.
+        drop(read.read_to_end(&mut Vec::new()).await);
+    }
+}
+
+/// Nor does it keep its stream where both were silent for too long, and what was said before waits for it.
+#[tokio::test]
+async fn what_waits_for_a_client_ends_with_its_time() {
+    let far = Far::start().await;
+    let world = far.plan("", "[timeouts]\nwrite = \"3s\"\nwebsocket = \"500ms\"\n").start().await;
+    let mut client = http2(&world).await;
+    let (_send, body, mut upstream) = open(&mut client, &far, &world).await;
+    upstream.write_all(&noise(200_000)).await.unwrap();
+    world.gateway.told(|line| line["family"] == "realtime" && line["outcome"] == "idle").await;
+    assert!(broken(body).await.is_reset());
 }
 
 /// An upstream that saw another key than ours opens nothing; nor does what is asked elsewhere, or for something else.
