@@ -223,7 +223,6 @@ fn the_allocator_has_its_options() {
     let asked = [("_RJEM_MALLOC_CONF", "confirm_conf:true".to_owned())];
     let (code, _, told) = run(directory(&[]).path(), &["--version"], &asked);
     assert_eq!(code, Some(0));
-    for option in ["tcache_nslots_small_min:64", "tcache_gc_incr_bytes:4194304"] {
-        assert!(told.lines().any(|line| line.ends_with(&format!("-- Set conf value: {option}"))), "{told}");
-    }
+    let found = "-- Set conf value: tcache_gc_incr_bytes:4194304";
+    assert!(told.lines().any(|line| line.ends_with(found)), "{told}");
 }

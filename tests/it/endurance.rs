@@ -1,6 +1,7 @@
 //! A day in production, in ten minutes: a crowd of clients over every protocol, while tokens live for ten seconds, Entra
 //! is down now and then, Azure resets connections, and everything changes that can change. Nothing fails that could have
-//! been served, nothing is kept that nobody needs, and all books agree.
+//! been served, nothing is kept that nobody needs, and all books agree. It is the binary as it is shipped: what it keeps is
+//! what its users see.
 //!
 //! What happens follows from a seed, which is printed; `KEYSWAP_SEED` has it happen again.
 
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::client::{raw, request_text};
 use crate::gateway::{Gateway, LIMIT};
+use crate::shipped::shipped;
 use crate::world::{self, app_identity};
 use caller::Place;
 use dice::Dice;
@@ -109,7 +111,7 @@ async fn endure(course: Course) {
     let authority = reloads::make_certificates(directory.path());
     let begun = Instant::now();
     let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
-    let gateway = Gateway::start(directory.clone(), &arguments, &[]).await;
+    let gateway = Gateway::start_of(&shipped().await, directory.clone(), &arguments, &[]).await;
     ready(&gateway).await;
     let at_start = Open::at_rest(gateway.id()).await;
     let ca_pem = [emulator.ca_pem(), &authority].concat().into();
