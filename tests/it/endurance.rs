@@ -105,13 +105,15 @@ async fn page(gateway: &Gateway, path: &str) -> String {
 }
 
 async fn endure(course: Course) {
+    // It may have to be built, and that is no part of the course.
+    let binary = shipped().await;
     let seed = seed();
     let emulator = azure(course.token_life).await;
     let directory = world::files(&emulator, &settings(&emulator), &keys(&emulator));
     let authority = reloads::make_certificates(directory.path());
     let begun = Instant::now();
     let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
-    let gateway = Gateway::start_of(&shipped().await, directory.clone(), &arguments, &[]).await;
+    let gateway = Gateway::start_of(&binary, directory.clone(), &arguments, &[]).await;
     ready(&gateway).await;
     let at_start = Open::at_rest(gateway.id()).await;
     let ca_pem = [emulator.ca_pem(), &authority].concat().into();
