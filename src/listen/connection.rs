@@ -249,11 +249,18 @@ where
             first.notify_one();
             turn.enter(Stage::Open);
             let stream = opened.open();
-            if request.extensions().get::<OnUpgrade>().is_some() {
+            let taken_over = request.extensions().get::<OnUpgrade>().is_some().then(|| opened.clone());
+            if taken_over.is_some() {
                 request.extensions_mut().insert(Taken::Stream(stream.clone()));
             }
             let answer = service.clone().call(prepared(request, &door, Leftover::Stream));
-            async move { Ok::<_, Infallible>(answer.await?.map(|body| StreamBody::new(body, stream))) }
+            async move {
+                let answer = answer.await?;
+                if let Some(streams) = taken_over.filter(|_| answer.status().is_success()) {
+                    streams.take_over(&stream);
+                }
+                Ok::<_, Infallible>(answer.map(|body| StreamBody::new(body, stream)))
+            }
         });
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())

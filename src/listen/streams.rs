@@ -4,8 +4,6 @@
 //! upstream; or it may ask nothing any more. Neither is a matter of the socket, so its own timers see neither. One timer for
 //! a connection looks at all of its streams now and then.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -28,10 +26,9 @@ struct Open {
     streams: Vec<Watched>,
     /// Whether one was opened since the last look.
     came: bool,
-    /// The one whose task comes next: hyper hands out the task right after it has asked the service.
+    /// The one whose task comes next: hyper hands out the task right after it has asked the service, and a second one right
+    /// after an answer by which the stream is taken over.
     next: Option<Arc<Progress>>,
-    /// The one whose task is at work: hyper hands out a second one there, if the stream was taken over.
-    at_work: Option<Arc<Progress>>,
 }
 
 /// A stream, which is open for as long as somebody has it: its task, h2, which has a piece of it, or who has taken it over.
@@ -62,6 +59,11 @@ impl Streams {
         stream
     }
 
+    /// The next task is a second one of this stream, which is taken over.
+    pub(super) fn take_over(&self, stream: &Arc<Progress>) {
+        self.lock().next = Some(stream.clone());
+    }
+
     /// Ends streams whose client has had its time, and is done when none has been open for so long. One that has ended, but
     /// of which the client takes nothing any more, is not open.
     pub(super) async fn idle(&self, limit: Duration) {
@@ -78,18 +80,6 @@ impl Streams {
         }
     }
 
-    /// Runs a task of a stream.
-    async fn work(self, stream: Arc<Progress>, task: impl Future<Output = ()>) {
-        let mut task = pin!(stream.clone().oversee(task));
-        poll_fn(|cx| {
-            self.lock().at_work = Some(stream.clone());
-            let done = task.as_mut().poll(cx);
-            self.lock().at_work = None;
-            done
-        })
-        .await;
-    }
-
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,10 +89,9 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, task: F) {
         let stream = {
             let mut open = self.lock();
-            let known = open.next.take().or_else(|| open.at_work.clone());
-            known.unwrap_or_else(|| open.add())
+            open.next.take().unwrap_or_else(|| open.add())
         };
-        drop(tokio::spawn(self.clone().work(stream, task)));
+        drop(tokio::spawn(stream.oversee(task)));
     }
 }
 
