@@ -376,6 +376,7 @@ def report(results):
         "[raw.json](raw.json).", "",
         "## What was done", "",
         f"- Versions: {', '.join(f'{name} {version}' for name, version in results['versions'].items())}.",
+        f"- keyswap is built {'guided by a rehearsal' if results['guided'] else 'without a rehearsal'} (`make guided`).",
         f"- Both: {settings['workers']} workers, 1,000 keys in turn, TLS on both sides, connections kept on both sides,",
         "  certificates checked, the JSON line of every request to a file, no buffering of bodies. The files are",
         "  `benches/nginx.conf` and `benches/keyswap.toml`, otherwise defaults.",
@@ -408,7 +409,7 @@ def unused(place):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--keyswap", default="target/measured/keyswap", help="built with --profile measured")
+    arguments.add_argument("--keyswap", default="target/guided/keyswap", help="built by make guided PROFILE=measured")
     arguments.add_argument("--out", type=pathlib.Path, help="instead of benches/runs/DATE-MACHINE")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=5, help="of one load")
@@ -420,7 +421,8 @@ def main():
     settings = {"rounds": given.rounds, "seconds": given.seconds, "stream_seconds": 2 * given.seconds, "connections": 32,
                 "workers": min(os.cpu_count(), 4), "chunks": 200, "size": 200, "pause": 0.01, "idle_streams": 500,
                 "callgrind_requests": [500, 3500], "keyswap": str(pathlib.Path(given.keyswap).resolve())}
-    results = {"date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions(settings)}
+    guided = "guided" in pathlib.Path(settings["keyswap"]).parts
+    results = {"guided": guided, "date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions(settings)}
     with tempfile.TemporaryDirectory(prefix="keyswap-bench-") as directory:
         pathlib.Path(directory).chmod(0o755)  # nginx's workers are another user where this runs as root
         bench = Bench(pathlib.Path(directory), settings)

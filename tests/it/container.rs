@@ -103,13 +103,13 @@ fn the_dockerfile_builds_what_it_runs() {
     let recipe = Recipe::read("Dockerfile");
     recipe.build();
     assert!(recipe.image.from.starts_with("gcr.io/distroless/"), "{}", recipe.image.from);
-    assert_eq!(recipe.said("COPY"), "--from=build /src/target/release/keyswap /usr/local/bin/keyswap");
+    assert_eq!(recipe.said("COPY"), "--from=build /src/target/guided/keyswap /usr/local/bin/keyswap");
     recipe.assert_harmless();
     assert_eq!(recipe.said("ENTRYPOINT"), r#"["/usr/local/bin/keyswap"]"#);
     assert_eq!(recipe.said("CMD"), r#"["serve"]"#);
     assert!(recipe.said("HEALTHCHECK").ends_with(r#"CMD ["/usr/local/bin/keyswap", "health"]"#));
 
-    let binary = recipe.target.join("release/keyswap");
+    let binary = recipe.target.join("guided/keyswap");
     let empty = tempfile::tempdir().unwrap();
     let output = Command::new(&binary).arg("serve").current_dir(empty.path()).env_clear().output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();

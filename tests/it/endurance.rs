@@ -18,6 +18,7 @@ mod talk;
 mod tokens;
 mod vitals;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -169,4 +170,32 @@ async fn half_a_minute_of_everything_fails_no_request() {
 async fn soak_ten_minutes_of_everything_fail_no_request() {
     let crowd = Crowd { callers_of_a_kind: 3, talkers: 6, pause: Duration::from_millis(300), troubled: 60 };
     endure(Course { length: Duration::from_secs(600), token_life: Duration::from_secs(10), crowd, changes: 100 }).await;
+}
+
+/// How long a rehearsal takes.
+const REHEARSAL: Duration = Duration::from_secs(20);
+
+/// What the compiler learns from, when `make guided` builds the binary for what it does most: the crowd at its fastest,
+/// on a build that counts. It is there to be counted, and judges no more than that clients had their answers and that the
+/// process ended as it should, since the counts are written then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make guided runs it, on the build that KEYSWAP_REHEARSING names"]
+async fn rehearsal() {
+    let binary = std::env::var_os("KEYSWAP_REHEARSING").expect("KEYSWAP_REHEARSING is the path of a build that counts");
+    let emulator = azure(Duration::from_secs(3600)).await;
+    let directory = world::files(&emulator, &settings(&emulator), &keys(&emulator));
+    let arguments = ["--config".to_owned(), "keyswap.toml".to_owned()];
+    let mut gateway = Gateway::start_of(Path::new(&binary), directory, &arguments, &[]).await;
+    ready(&gateway).await;
+    let place = Place { http: gateway.http, https: gateway.https.unwrap(), ca_pem: emulator.ca_pem().into() };
+    let crowd = Crowd { callers_of_a_kind: 3, talkers: 2, pause: Duration::ZERO, troubled: 5 };
+
+    let running = Load::begin(&emulator, &place, crowd, 1);
+    tokio::time::sleep(REHEARSAL).await;
+    let memories = running.end().await;
+
+    let answered = memories.iter().filter(|memory| memory.fits).count();
+    assert!(answered * 10 > memories.len() * 8, "{answered} of {} had their answers", memories.len());
+    gateway.signal("TERM");
+    assert!(gateway.ended().await.success(), "{:?}", gateway.log());
 }

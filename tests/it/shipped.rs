@@ -1,5 +1,5 @@
 //! The binary as it is shipped. What `cargo test` builds has room and time for who debugs it: what is promised of memory
-//! is promised of this one.
+//! is promised of this one. The image's is the same code with the same options, put in another order by `make guided`.
 
 use std::path::PathBuf;
 use std::process::Command;
