@@ -55,12 +55,12 @@ fuzz:
 		-max_total_time=$(or $(SECONDS),600) -artifact_prefix=fuzz/artifacts/ -print_final_stats=1
 
 # Profile-guided: a build that counts what it does, a rehearsal by the crowd of tests/it/endurance, and a build that is told
-# the counts. All three have one profile, since cargo names functions after it. The target is named to keep what cargo
+# the counts. Both builds have one profile, since cargo names functions after it. The target is named to keep what cargo
 # builds for itself, such as macros, out of the counts.
 PROFILE = release
 COUNTS = $(BUILT)/rehearsal
 BUILD = cargo build --profile $(PROFILE) --locked --bin keyswap --target $(HOST)
-PROFDATA = $(shell rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata
+PROFDATA = $(BUILT)/tools/llvm-profdata
 
 guided: $(PROFDATA)
 	rm -rf $(COUNTS)
@@ -71,8 +71,15 @@ guided: $(PROFDATA)
 	RUSTFLAGS="-Cprofile-use=$(COUNTS)/keyswap.profdata" $(BUILD) --target-dir $(BUILT)/guided
 	cp $(BUILT)/guided/$(HOST)/$(PROFILE)/keyswap $(BUILT)/guided/keyswap
 
+# Rust's own; where rustup has none, Debian's, which can read the counts too.
 $(PROFDATA):
-	rustup component add llvm-tools
+	mkdir -p $(@D)
+	if rustup component add llvm-tools; then \
+		ln -sf $$(rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata $@; \
+	else \
+		apt-get update -q && apt-get install -q -y --no-install-recommends llvm-19 && \
+		ln -sf /usr/bin/llvm-profdata-19 $@; \
+	fi
 
 # Needs nginx-light, wrk, valgrind and openssl (Debian's names); says so if they are missing.
 bench:
