@@ -66,7 +66,7 @@ guided: $(PROFDATA)
 	rm -rf $(COUNTS)
 	RUSTFLAGS="-Cprofile-generate=$(COUNTS)" $(BUILD) --target-dir $(BUILT)/counting
 	KEYSWAP_REHEARSING=$(BUILT)/counting/$(HOST)/$(PROFILE)/keyswap \
-		cargo test --test it -- --ignored --exact endurance::rehearsal
+		cargo test --locked --test it -- --ignored --exact endurance::rehearsal
 	$(PROFDATA) merge -o $(COUNTS)/keyswap.profdata $(COUNTS)
 	RUSTFLAGS="-Cprofile-use=$(COUNTS)/keyswap.profdata" $(BUILD) --target-dir $(BUILT)/guided
 	cp $(BUILT)/guided/$(HOST)/$(PROFILE)/keyswap $(BUILT)/guided/keyswap
